@@ -1,0 +1,62 @@
+"""Typed readers for settings that come from the environment.
+
+Every reader accepts `NAME` or `NAME_FILE` (a path whose content is the value, for secrets mounted
+as files) and fails with one sentence that names the variable, what it holds and what it should hold.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from django.core.exceptions import ImproperlyConfigured
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off", ""}
+
+
+def text(name: str, default: str = "") -> str:
+    """The variable's value; `NAME_FILE` wins and its trailing newline is dropped."""
+    path = os.environ.get(f"{name}_FILE")
+    if not path:
+        return os.environ.get(name, default)
+    try:
+        return Path(path).read_text().rstrip("\n")
+    except OSError as error:
+        raise ImproperlyConfigured(f"{name}_FILE points at {path}, which cannot be read: {error}") from error
+
+
+def integer(name: str, default: int) -> int:
+    """A whole number."""
+    value = text(name, str(default))
+    try:
+        return int(value)
+    except ValueError:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be a whole number.") from None
+
+
+def seconds(name: str, default: float) -> float:
+    """A positive number of seconds."""
+    value = text(name, str(default))
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if number <= 0:
+        raise ImproperlyConfigured(f"{name} is {value!r}; it must be a number of seconds above zero.")
+    return number
+
+
+def flag(name: str, default: bool) -> bool:
+    """A yes/no switch."""
+    value = text(name, "1" if default else "0").strip().lower()
+    if value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise ImproperlyConfigured(f"{name} is {value!r}; write 1 or 0.")
+
+
+def words(name: str, default: str = "") -> list[str]:
+    """A comma-separated list without empty items."""
+    return [word.strip() for word in text(name, default).split(",") if word.strip()]

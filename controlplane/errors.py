@@ -1,0 +1,82 @@
+"""What a DomainError looks like from outside: RFC 9457 problem JSON for the API, a page for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.response import Response
+from rest_framework.views import exception_handler
+
+from registry.errors import DomainError
+
+PROBLEM = "application/problem+json"
+
+
+def problem(error: DomainError) -> dict[str, Any]:
+    """The error as an RFC 9457 document; `type` is a stable code, not a link."""
+    body: dict[str, Any] = {
+        "type": f"urn:slipway:{error.code}",
+        "title": type(error).__name__,
+        "status": error.status,
+        "detail": error.message,
+        "code": error.code,
+    }
+    if error.field:
+        body["field"] = error.field
+    if error.hint:
+        body["hint"] = error.hint
+    return body
+
+
+def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
+    """DRF's exception handler: domain errors and framework errors in one shape."""
+    if isinstance(exc, DomainError):
+        return Response(problem(exc), status=exc.status, content_type=PROBLEM)
+    response = exception_handler(exc, context)
+    if response is None:
+        return None
+    response.data = _framework_problem(exc, response)
+    response.content_type = PROBLEM
+    return response
+
+
+def _framework_problem(exc: Exception, response: Response) -> dict[str, Any]:
+    code = exc.get_codes() if isinstance(exc, APIException) else "error"
+    body: dict[str, Any] = {
+        "type": f"urn:slipway:{code if isinstance(code, str) else 'invalid'}",
+        "title": response.status_text,
+        "status": response.status_code,
+        "code": code if isinstance(code, str) else "invalid",
+    }
+    if isinstance(exc, ValidationError):
+        body["detail"] = "Some fields are wrong; see `errors`."
+        body["errors"] = response.data
+    else:
+        data = response.data
+        body["detail"] = str(data.get("detail", exc)) if isinstance(data, dict) else str(exc)
+    return body
+
+
+class DomainErrorMiddleware:
+    """Turns a DomainError that a page's view raised into a page (or an htmx fragment) that says it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if not isinstance(exception, DomainError):
+            return None
+        if request.path.startswith("/api/"):
+            return JsonResponse(problem(exception), status=exception.status, content_type=PROBLEM)
+        if getattr(request, "htmx", False):
+            return render(request, "_error.html", {"error": exception}, status=exception.status)
+        messages.error(request, str(exception))
+        return render(request, "error.html", {"error": exception}, status=exception.status)

@@ -1,0 +1,23 @@
+"""Every route of Slipway; each app's doors are included whole."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from controlplane import health
+
+urlpatterns = [
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("", include("rollouts.web.urls")),
+    path("", include("monitoring.web.urls")),
+    path("", include("registry.web.urls")),
+    path("api/v1/", include("registry.api.urls")),
+    path("api/v1/", include("monitoring.api.urls")),
+    path("api/v1/", include("rollouts.api.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api-docs"),
+    path("admin/", admin.site.urls),
+]
