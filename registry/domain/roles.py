@@ -1,0 +1,72 @@
+"""Who may do what: roles, the permissions they carry, and the scopes that narrow a token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from registry.errors import Invalid
+
+
+class Role(StrEnum):
+    """A global role; held by membership of the Django group of the same name."""
+
+    VIEWER = "viewer"
+    ENGINEER = "engineer"
+    RELEASE_MANAGER = "release_manager"
+    ADMIN = "admin"
+
+    @property
+    def display(self) -> str:
+        """The role as people read it."""
+        return self.value.replace("_", " ").capitalize()
+
+
+class Permission(StrEnum):
+    """One kind of deed. Doors ask for a permission, never for a role."""
+
+    VIEW = "view"
+    REGISTER = "register"
+    START_ROLLOUT = "start_rollout"
+    CONTROL_ROLLOUT = "control_rollout"
+    PROMOTE = "promote"
+    ADMINISTER = "administer"
+
+
+_VIEWER = frozenset({Permission.VIEW})
+_ENGINEER = _VIEWER | {Permission.REGISTER, Permission.START_ROLLOUT, Permission.CONTROL_ROLLOUT}
+_RELEASE_MANAGER = _ENGINEER | {Permission.PROMOTE}
+
+PERMISSIONS: dict[Role, frozenset[Permission]] = {
+    Role.VIEWER: _VIEWER,
+    Role.ENGINEER: _ENGINEER,
+    Role.RELEASE_MANAGER: _RELEASE_MANAGER,
+    Role.ADMIN: frozenset(Permission),
+}
+
+# From least to most: a user in several groups holds the strongest of them.
+RANK: dict[Role, int] = {role: rank for rank, role in enumerate(Role, start=1)}
+
+
+def strongest(names: Iterable[str]) -> Role | None:
+    """The strongest role among group names; names that are no role are ignored."""
+    held = [Role(name) for name in names if name in Role]
+    return max(held, key=RANK.__getitem__, default=None)
+
+
+def permissions(role: Role | None, scopes: Iterable[str] | None = None) -> frozenset[Permission]:
+    """What a role may do, narrowed by a token's scopes (None: not narrowed)."""
+    if role is None:
+        return frozenset()
+    granted = PERMISSIONS[role]
+    return granted if scopes is None else granted & {Permission(s) for s in scopes if s in Permission}
+
+
+def parse_scopes(names: Iterable[str]) -> tuple[Permission, ...]:
+    """Scopes as permissions in their canonical order, without repeats; `Invalid` names the unknown one."""
+    wanted = set(names)
+    unknown = sorted(wanted - {p.value for p in Permission})
+    if unknown:
+        known = ", ".join(Permission)
+        raise Invalid(f"{unknown[0]!r} is not a scope.", field="scopes", hint=f"Known scopes: {known}.")
+    return tuple(p for p in Permission if p in wanted)

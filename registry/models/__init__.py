@@ -1,0 +1,9 @@
+"""The tables of the system of record."""
+
+from __future__ import annotations
+
+from registry.models.catalogue import Alias, LatestMetric, Metric, Model, Version
+from registry.models.tokens import ApiToken
+from registry.models.trail import AuditEntry, AuditHead
+
+__all__ = ["Alias", "ApiToken", "AuditEntry", "AuditHead", "LatestMetric", "Metric", "Model", "Version"]

@@ -1,0 +1,143 @@
+"""Models, their versions, and what was measured of them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+
+from registry.models.fields import Kept, KeptQuerySet
+
+
+class Model(models.Model):
+    """A line of versions that answer the same question, owned by one team."""
+
+    name = models.CharField(max_length=128)
+    owner_team = models.CharField(max_length=128, blank=True)
+    description = models.TextField(blank=True)
+    tags = models.JSONField(default=dict, blank=True)
+    # The number of the newest version: incremented under the row's lock, so numbers have no gaps.
+    last_number = models.PositiveIntegerField(default=0, editable=False)
+    created_by = models.CharField(max_length=150, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("name",), condition=models.Q(deleted_at=None), name="model_name_is_unique"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Version(Kept):
+    """One immutable artifact with everything known about how it came to be.
+
+    `digest` is `sha256:<64 hex>`; `signature`, `profile` and `inspection` are the documents described in
+    `registry.domain.signature`, `registry.domain.profile` and `registry.inspect`.
+    """
+
+    MUTABLE: ClassVar[frozenset[str]] = frozenset({"notes", "tags", "deleted_at"})
+
+    model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    label = models.CharField(max_length=64, blank=True)
+    digest = models.CharField(max_length=71, db_index=True)
+    size = models.BigIntegerField()
+    filename = models.CharField(max_length=255, blank=True)
+    format = models.CharField(max_length=32)
+    framework = models.CharField(max_length=128, blank=True)
+    signature = models.JSONField(default=dict, blank=True)
+    profile = models.JSONField(null=True, blank=True)
+    inspection = models.JSONField(default=dict, blank=True)
+    findings = models.JSONField(default=list, blank=True)
+    feature_names = models.JSONField(default=list, blank=True)
+    feature_schema_version = models.CharField(max_length=64, blank=True)
+    hyperparameters = models.JSONField(default=dict, blank=True)
+    git_sha = models.CharField(max_length=64, blank=True)
+    training_run = models.CharField(max_length=500, blank=True)
+    dataset_ref = models.CharField(max_length=500, blank=True)
+    dataset_digest = models.CharField(max_length=128, blank=True)
+    dependencies = models.JSONField(default=list, blank=True)
+    parent = models.ForeignKey(
+        "self", on_delete=models.PROTECT, related_name="children", null=True, blank=True
+    )
+    tags = models.JSONField(default=dict, blank=True)
+    notes = models.TextField(blank=True)
+    created_by = models.CharField(max_length=150, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    deleted_at = models.DateTimeField(null=True, blank=True)
+
+    objects: ClassVar[models.Manager[Version]] = KeptQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-number",)
+        constraints = (
+            models.UniqueConstraint(fields=("model", "number"), name="version_number_is_unique"),
+            models.CheckConstraint(condition=models.Q(number__gte=1), name="version_number_is_positive"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.model.name} version {self.number}"
+
+    @property
+    def ref(self) -> str:
+        """The number as a string: how metrics, routes and processes name the version."""
+        return str(self.number)
+
+
+class Metric(Kept):
+    """One measured point; a training curve is many points of one name, told apart by `step`."""
+
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="metrics")
+    name = models.CharField(max_length=128)
+    value = models.FloatField()
+    step = models.BigIntegerField(default=0)
+    at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[models.Manager[Metric]] = KeptQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("version", "name", "step", "id")
+        indexes = (models.Index(fields=("version", "name", "step", "id"), name="metric_history"),)
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.step}] = {self.value:g}"
+
+
+class LatestMetric(models.Model):
+    """The last point of each metric of a version: derived from `Metric`, so lists need not read histories."""
+
+    version = models.ForeignKey(Version, on_delete=models.CASCADE, related_name="latest_metrics")
+    name = models.CharField(max_length=128)
+    value = models.FloatField()
+    step = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = (models.UniqueConstraint(fields=("version", "name"), name="latest_metric_is_unique"),)
+
+    def __str__(self) -> str:
+        return f"{self.name} = {self.value:g}"
+
+
+class Alias(models.Model):
+    """A movable name for one version of a model, such as `champion`."""
+
+    model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="aliases")
+    name = models.CharField(max_length=255)
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="aliases")
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        verbose_name_plural = "aliases"
+        ordering = ("name",)
+        constraints = (models.UniqueConstraint(fields=("model", "name"), name="alias_is_unique"),)
+
+    def __str__(self) -> str:
+        return self.name
