@@ -1,0 +1,102 @@
+"""How phases, verdicts and splits are named and coloured on the pages; pure functions of domain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from monitoring.domain.judge import Verdict
+from rollouts.domain.phases import Phase
+
+Tone = Literal["pass", "fail", "hold", "info", "muted"]
+Role = Literal["stable", "candidate", "baseline"]
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A word and the tone it is shown in (the CSS class `badge--<tone>`)."""
+
+    label: str
+    tone: Tone
+
+
+PHASES: dict[Phase, Badge] = {
+    Phase.PENDING: Badge("Pending", "muted"),
+    Phase.PROVISIONING: Badge("Provisioning", "info"),
+    Phase.PROGRESSING: Badge("Progressing", "info"),
+    Phase.HOLDING: Badge("Holding", "hold"),
+    Phase.PAUSED: Badge("Paused", "hold"),
+    Phase.PROMOTING: Badge("Promoting", "info"),
+    Phase.SUCCEEDED: Badge("Promoted", "pass"),
+    Phase.ROLLING_BACK: Badge("Rolling back", "fail"),
+    Phase.ROLLED_BACK: Badge("Rolled back", "fail"),
+    Phase.FAILED: Badge("Failed", "fail"),
+}
+
+VERDICTS: dict[Verdict, Badge] = {
+    Verdict.PASS: Badge("Pass", "pass"),
+    Verdict.FAIL: Badge("Fail", "fail"),
+    Verdict.INCONCLUSIVE: Badge("Inconclusive", "hold"),
+    Verdict.NO_DATA: Badge("No data", "muted"),
+    Verdict.ERROR: Badge("Error", "hold"),
+}
+
+
+def phase_badge(phase: str) -> Badge:
+    """The badge of a phase; a phase this page does not know is shown by its own name."""
+    return PHASES[Phase(phase)] if phase in list(Phase) else Badge(phase.replace("_", " ").capitalize(), "muted")
+
+
+def verdict_badge(verdict: str) -> Badge:
+    """The badge of a verdict."""
+    return VERDICTS[Verdict(verdict)] if verdict in list(Verdict) else Badge(verdict.capitalize(), "muted")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One coloured part of a split bar: `start` and `percent` in the bar's 0 to 100."""
+
+    ref: str
+    role: Role
+    percent: float
+    start: float
+
+
+def shares(split: Mapping[str, float], *, stable: str | None, candidate: str | None) -> tuple[Share, ...]:
+    """A split (version ref → percent) as the parts of a bar: stable first, the candidate last."""
+
+    def order(ref: str) -> tuple[int, str]:
+        return (0 if ref == stable else 2 if ref == candidate else 1, ref)
+
+    parts: list[Share] = []
+    start = 0.0
+    for ref in sorted(split, key=order):
+        percent = split[ref]
+        if percent > 0:
+            parts.append(Share(ref, _role(ref, stable, candidate), percent, start))
+            start += percent
+    return tuple(parts)
+
+
+def _role(ref: str, stable: str | None, candidate: str | None) -> Role:
+    if ref == candidate:
+        return "candidate"
+    return "stable" if ref == stable else "baseline"
+
+
+def same_split(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    """Whether two splits send the same traffic to the same versions (versions at 0 % do not count)."""
+
+    def carried(split: Mapping[str, float]) -> dict[str, float]:
+        return {ref: percent for ref, percent in split.items() if percent}
+
+    return carried(one) == carried(other)
+
+
+def short_digest(digest: str) -> str:
+    """`sha256:` and the first twelve hex digits: enough for people to compare."""
+    scheme, _, value = digest.partition(":")
+    return f"{scheme}:{value[:12]}" if value else digest[:12]
+
+

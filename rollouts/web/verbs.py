@@ -1,0 +1,125 @@
+"""The buttons of a rollout and of an endpoint: which apply now, and exactly what each will do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from registry.domain.roles import Permission
+from rollouts.domain.commands import VERBS
+from rollouts.domain.phases import TERMINAL, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """A button: its words, the permission it needs and how it is styled."""
+
+    name: str
+    label: str
+    permission: Permission
+    danger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """A verb in the present phase for the present user; `why_not` is empty when it may be pressed."""
+
+    verb: Verb
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What a confirmed verb will do, in the order it happens; `consequences` are plain sentences."""
+
+    title: str
+    summary: str
+    consequences: tuple[str, ...]
+
+
+PAUSE = Verb("pause", "Pause", Permission.CONTROL_ROLLOUT)
+RESUME = Verb("resume", "Resume", Permission.CONTROL_ROLLOUT)
+PROMOTE = Verb("promote", "Promote now", Permission.PROMOTE)
+ABORT = Verb("abort", "Roll back", Permission.CONTROL_ROLLOUT, danger=True)
+ROLLBACK = Verb("rollback", "Roll back to previous", Permission.CONTROL_ROLLOUT, danger=True)
+ROLLOUT_VERBS = {verb.name: verb for verb in (PAUSE, RESUME, PROMOTE, ABORT)}
+
+
+def buttons(phase: Phase, permissions: Collection[Permission]) -> tuple[Button, ...]:
+    """The verbs that apply in this phase; those the user may not use say why."""
+    return tuple(
+        Button(verb, _missing(verb, permissions))
+        for verb in ROLLOUT_VERBS.values()
+        if phase in VERBS[verb.name] and phase not in TERMINAL
+    )
+
+
+def _missing(verb: Verb, permissions: Collection[Permission]) -> str:
+    if verb.permission in permissions:
+        return ""
+    return f"Your role lacks the permission “{verb.permission.value.replace('_', ' ')}”."
+
+
+def deed(name: str, *, stable: str, candidate: str, weight: int) -> Deed:
+    """What the verb `name` does to a rollout from v`stable` to v`candidate` that has `weight` % now."""
+    return {"pause": _pause, "resume": _resume, "promote": _promote, "abort": _abort}[name](
+        stable, candidate, weight
+    )
+
+
+def rollback_deed(*, stable: str, previous: str) -> Deed:
+    """What the instant rollback of an endpoint does."""
+    return Deed(
+        title=f"Roll back to v{previous}",
+        summary=f"Sends 100 % of traffic from v{stable} back to v{previous}, the version that served before.",
+        consequences=(
+            f"Servers of v{previous} that are still warm take over with one write; removed ones are started first.",
+            f"v{previous} becomes the stable version, v{stable} stays warm as the previous one.",
+            "Needs no metrics and no approval.",
+        ),
+    )
+
+
+def _pause(stable: str, candidate: str, weight: int) -> Deed:
+    return Deed(
+        title="Pause the rollout",
+        summary=f"Keeps v{candidate} at {weight} % and v{stable} at {100 - weight} % until someone resumes it.",
+        consequences=(
+            "No further step is taken, and the clock of the present step starts anew on resume.",
+            "The gates are still watched: a violated gate rolls back even while paused.",
+        ),
+    )
+
+
+def _resume(stable: str, candidate: str, weight: int) -> Deed:
+    return Deed(
+        title="Resume the rollout",
+        summary=f"Goes on with the present step of v{candidate} at {weight} %.",
+        consequences=(
+            "The step's hold or analysis starts anew.",
+            f"A violated gate sends all traffic back to v{stable}.",
+        ),
+    )
+
+
+def _promote(stable: str, candidate: str, weight: int) -> Deed:
+    return Deed(
+        title=f"Promote v{candidate} now",
+        summary=f"Skips the remaining steps and sends 100 % of traffic to v{candidate} (now {weight} %).",
+        consequences=(
+            f"v{candidate} becomes the stable version without the evidence of the skipped steps.",
+            f"v{stable} stays warm for a while, so rolling back is one click on the endpoint's page.",
+        ),
+    )
+
+
+def _abort(stable: str, candidate: str, weight: int) -> Deed:
+    return Deed(
+        title=f"Roll back to v{stable}",
+        summary=f"Sends 100 % of traffic back to v{stable} at once and removes v{candidate}’s servers.",
+        consequences=(
+            f"v{candidate} goes from {weight} % to 0 % with one write; the page shows when that was seen in effect.",
+            "The rollout ends. To try again, start a new one.",
+            "Needs no metrics and no approval.",
+        ),
+    )
