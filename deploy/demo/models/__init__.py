@@ -1,0 +1,1 @@
+"""The demo's models: scikit-learn pipelines on bundled data, exported to ONNX, good and bad."""
