@@ -21,25 +21,25 @@ def clean_text(value: Any, *, field: str, maximum: int, required: bool = False) 
         value = ""
     if not isinstance(value, str):
         raise Invalid(f"It must be text, not {_kind(value)}.", field=field)
-    value = value.replace("\r\n", "\n").strip()
-    found = _CONTROL.search(value)
+    text = value.replace("\r\n", "\n").strip()
+    found = _CONTROL.search(text)
     if found:
         raise Invalid(
             f"It holds the control character {ascii(found.group())}.", field=field, hint="Remove it."
         )
-    if len(value) > maximum:
-        raise Invalid(f"It has {len(value)} characters; at most {maximum} are kept.", field=field)
-    if required and not value:
+    if len(text) > maximum:
+        raise Invalid(f"It has {len(text)} characters; at most {maximum} are kept.", field=field)
+    if required and not text:
         raise Invalid("It must not be empty.", field=field)
-    return value
+    return text
 
 
 def clean_line(value: Any, *, field: str, maximum: int, required: bool = False) -> str:
     """Like `clean_text`, on one line."""
-    value = clean_text(value, field=field, maximum=maximum, required=required)
-    if _BREAKS.search(value):
+    text = clean_text(value, field=field, maximum=maximum, required=required)
+    if _BREAKS.search(text):
         raise Invalid("It must be one line without tabs.", field=field)
-    return value
+    return text
 
 
 def clean_lines(values: Any, *, field: str, maximum: int, count: int) -> list[str]:

@@ -1,0 +1,91 @@
+"""The whole examination of one file, in order of cost: content, document, runtime, reference set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from registry.domain.signature import Signature
+from registry.errors import Invalid
+from registry.inspect.baseline import Finding, finding, findings_of, measured, profile_of
+from registry.inspect.graph import check_model, describe, load_model
+from registry.inspect.reference import load_reference
+from registry.inspect.runtime import answer, load_session, signature_of
+from registry.inspect.sniff import ONNX, UNKNOWN, sniff
+
+
+def examine(path: str, reference: str | None = None, feature_names: Sequence[str] = ()) -> dict[str, Any]:
+    """The result document of one ONNX file; `Invalid` for anything that cannot be served.
+
+    Keys: `format`, `signature`, `profile` (or None), `findings`, `inspection` (facts for people).
+    """
+    file = Path(path)
+    kind = sniff(file)
+    if kind not in {ONNX, UNKNOWN}:
+        raise Invalid(f"The file is {kind.title}, not an ONNX model.", field="artifact", hint=kind.hint)
+    model = load_model(file, kind)
+    check_model(model)
+    facts = describe(model)
+    del model
+    session, seconds = load_session(file)
+    signature = signature_of(session)
+    _check_feature_names(signature, feature_names)
+    result: dict[str, Any] = {
+        "format": "onnx",
+        "signature": signature.to_dict(),
+        "profile": None,
+        "findings": _signature_findings(signature),
+        "inspection": facts | {"load_seconds": round(seconds, 4)},
+    }
+    if reference is None:
+        told = "No reference set was given, so there is no baseline to compare live traffic with."
+        result["findings"].append(finding("no_baseline", told, "info"))
+        return result
+    return result | _run_reference(session, signature, Path(reference), feature_names, result)
+
+
+def _run_reference(
+    session: Any, signature: Signature, path: Path, feature_names: Sequence[str], result: dict[str, Any]
+) -> dict[str, Any]:
+    reference = load_reference(path, signature)
+    answers = answer(session, signature, reference.feeds, reference.rows)
+    facts = {
+        "rows": reference.rows,
+        "failed": answers.failures,
+        "seconds": round(answers.seconds, 4),
+        "metrics": measured(signature, reference, answers),
+    }
+    return {
+        "profile": profile_of(signature, feature_names, reference, answers),
+        "findings": result["findings"] + findings_of(signature, reference, answers),
+        "inspection": result["inspection"] | {"reference": facts},
+    }
+
+
+def _signature_findings(signature: Signature) -> list[Finding]:
+    found = [
+        finding(
+            "output_not_tensor", f"Output {t.name!r} is {t.dtype}, which the server leaves out of answers."
+        )
+        for t in signature.outputs
+        if not t.is_tensor
+    ]
+    found += [
+        finding("fixed_batch", f"Input {t.name!r} takes exactly {t.shape[0]} rows per request.", "info")
+        for t in signature.inputs
+        if t.shape and not t.takes_batches
+    ]
+    return found
+
+
+def _check_feature_names(signature: Signature, feature_names: Sequence[str]) -> None:
+    if not feature_names or signature.column_names(feature_names) is not None:
+        return
+    columns = signature.column_names()
+    if columns is not None:
+        raise Invalid(
+            f"{len(feature_names)} feature names were given, but the model takes {len(columns)} columns.",
+            field="feature_names",
+            hint="Give one name per input column, in the order of the signature.",
+        )

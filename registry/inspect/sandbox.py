@@ -1,0 +1,115 @@
+"""The caller's side of an inspection: start the child, wait no longer than agreed, read its report."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from registry.errors import Invalid, Unavailable
+from registry.inspect.limits import Limits
+
+_ROOT = Path(__file__).resolve().parents[2]
+# The child sees no secrets, and numeric libraries start no threads whose stacks would eat the address space.
+_ENVIRONMENT = {
+    "PATH": os.defpath,
+    "LANG": "C.UTF-8",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
+}
+_GONE_WRONG = "Check that the model loads in ONNX Runtime on your machine."
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What an inspection found; the fields are stored with the version as they are."""
+
+    format: str
+    signature: dict[str, Any]
+    profile: dict[str, Any] | None
+    findings: list[dict[str, str]]
+    inspection: dict[str, Any]
+
+
+def inspect_file(
+    path: Path,
+    *,
+    reference: Path | None = None,
+    feature_names: Sequence[str] = (),
+    limits: Limits | None = None,
+) -> Inspection:
+    """Inspect the file at `path` in a child process, running `reference` (.npz) through it when given.
+
+    Raises `Invalid` when the file cannot be served, takes too much, or crashes the runtime; `Unavailable`
+    when no child could be started.
+    """
+    size = path.stat().st_size
+    if size == 0:
+        raise Invalid("The file is empty.", field="artifact", hint="Upload it again.")
+    bounds = (limits or Limits()).for_size(size)
+    request = {
+        "path": str(path.absolute()),
+        "reference": None if reference is None else str(reference.absolute()),
+        "feature_names": list(feature_names),
+        "limits": asdict(bounds),
+    }
+    return _read(_run(json.dumps(request), bounds), bounds)
+
+
+def _run(request: str, limits: Limits) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "registry.inspect", request]
+    try:
+        return subprocess.run(
+            command,
+            cwd=_ROOT,
+            env=_ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=limits.wall_seconds,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise Invalid(
+            f"The inspection did not finish within {limits.wall_seconds:g} seconds.",
+            field="artifact",
+            hint="Is the model much larger or slower than it should be?",
+        ) from None
+    except OSError as error:
+        raise Unavailable(f"No inspection process could be started: {error.strerror}.") from error
+
+
+def _read(done: subprocess.CompletedProcess[bytes], limits: Limits) -> Inspection:
+    if done.returncode != 0:
+        raise _crash(done, limits)
+    try:
+        report = json.loads(done.stdout)
+    except ValueError as error:
+        raise Unavailable("The inspection process gave no readable report.") from error
+    if "refused" in report:
+        raise Invalid(**({"field": "artifact"} | report["refused"]))
+    return Inspection(**report["ok"])
+
+
+def _crash(done: subprocess.CompletedProcess[bytes], limits: Limits) -> Invalid:
+    if done.returncode == -signal.SIGXCPU:
+        return Invalid(
+            f"The inspection used more than {limits.cpu_seconds} seconds of processor time.", field="artifact"
+        )
+    lines = done.stderr.decode(errors="replace").strip().splitlines()
+    if any(word in line for line in lines[-5:] for word in ("MemoryError", "bad_alloc", "std::length_error")):
+        return Invalid(
+            f"The inspection needed more than {limits.memory_mb} MiB of memory.",
+            field="artifact",
+            hint=_GONE_WRONG,
+        )
+    if done.returncode < 0:
+        name = signal.Signals(-done.returncode).name
+        return Invalid(f"The model crashed the inspection ({name}).", field="artifact", hint=_GONE_WRONG)
+    told = lines[-1][:300] if lines else f"exit status {done.returncode}"
+    return Invalid(f"The inspection failed: {told}", field="artifact", hint=_GONE_WRONG)
