@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -16,10 +15,9 @@ from deploy.files import write_atomically, write_json
 
 from . import breast_cancer, diabetes
 from .candidate import Candidate, Family
+from .manifest import FILE, SCHEMA, read_manifest
 from .measure import Served, psi, quality, serve
 
-SCHEMA = 1
-MANIFEST = "manifest.json"
 DEPENDENCIES = ("numpy", "scikit-learn", "skl2onnx", "onnx")
 
 
@@ -30,17 +28,16 @@ def train(folder: Path) -> dict[str, Any]:
     """
     families = [_write_family(folder, module.family()) for module in (diabetes, breast_cancer)]
     manifest = {"schema": SCHEMA, "models": families}
-    write_json(folder / MANIFEST, manifest)
+    write_json(folder / FILE, manifest)
     return manifest
 
 
 def load_or_train(folder: Path) -> dict[str, Any]:
     """The manifest of `folder`, trained first if it is not there or was written by another release."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_bytes())
+        return read_manifest(folder)
     except (FileNotFoundError, ValueError):
         return train(folder)
-    return manifest if manifest.get("schema") == SCHEMA else train(folder)
 
 
 def _write_family(folder: Path, family: Family) -> dict[str, Any]:

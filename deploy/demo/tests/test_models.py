@@ -1,22 +1,19 @@
 """The trained models are what the demo says they are, checked on the exported files."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 
-from deploy.demo.models import build, datasets
+from deploy.demo.models import build, datasets, manifest
 from deploy.demo.models.measure import psi, quality, serve
 
 
 @pytest.fixture(scope="session")
 def versions(models: Path) -> dict[tuple[str, int], dict]:
-    manifest = json.loads((models / "manifest.json").read_bytes())
-    return {
-        (model["name"], item["number"]): item for model in manifest["models"] for item in model["versions"]
-    }
+    found = manifest.read_manifest(models)["models"]
+    return {(model["name"], item["number"]): item for model in found for item in model["versions"]}
 
 
 def outputs(models: Path, item: dict, rows: np.ndarray) -> np.ndarray:
@@ -109,9 +106,9 @@ def test_every_file_is_small_enough_to_upload_quickly(models) -> None:
 
 def test_a_folder_that_is_complete_is_not_trained_again(models) -> None:
     before = (models / "manifest.json").stat().st_mtime_ns
-    manifest = build.load_or_train(models)
+    found = build.load_or_train(models)
     assert (models / "manifest.json").stat().st_mtime_ns == before
-    assert [model["name"] for model in manifest["models"]] == ["diabetes", "breast-cancer"]
+    assert [model["name"] for model in found["models"]] == ["diabetes", "breast-cancer"]
 
 
 def test_a_half_written_folder_is_trained_again_to_the_same_bytes(models, tmp_path) -> None:
