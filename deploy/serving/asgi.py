@@ -1,0 +1,78 @@
+"""The service as an ASGI application: reads bodies within limits, sends responses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter
+from typing import Any
+
+from .errors import DeadlineExceeded, Malformed, ServingError, TooLarge
+from .messages import Request, Response
+from .service import Service
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+class Application:
+    """ASGI 3, HTTP only."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._limit = service.options.max_body_bytes
+        self._patience = service.options.deadline_ms / 1000
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        request = Request(scope["method"], scope["path"], dict(scope["headers"]), b"", perf_counter())
+        try:
+            if self._service.takes_body(request.method, request.path):
+                request.body = await self._body(request, receive)
+            response = await self._service.handle(request)
+        except ServingError as error:
+            response = self._service.refuse(request, error)
+            # What is left of the body would be taken for the next request.
+            response.headers.append((b"connection", b"close"))
+        await _send(response, send)
+
+    async def _body(self, request: Request, receive: Receive) -> bytes:
+        length = request.headers.get(b"content-length", b"0")
+        if int(length) > self._limit:
+            raise TooLarge(f"the body has {int(length)} bytes, the limit is {self._limit}")
+        message = await receive()
+        if not message.get("more_body"):
+            if message["type"] == "http.disconnect":
+                raise Malformed("the client went away")
+            body: bytes = message["body"]
+            return body
+        return await self._long_body(message, receive)
+
+    async def _long_body(self, message: Message, receive: Receive) -> bytes:
+        """A body that comes in pieces, within the limits of size and time."""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._patience):
+                while True:
+                    if message["type"] == "http.disconnect":
+                        raise Malformed("the client went away before the body was complete")
+                    parts.append(message["body"])
+                    size += len(message["body"])
+                    if size > self._limit:
+                        raise TooLarge(f"the body is larger than the limit of {self._limit} bytes")
+                    if not message.get("more_body"):
+                        return b"".join(parts)
+                    message = await receive()
+        except TimeoutError:
+            raise DeadlineExceeded("the body was not complete before the deadline") from None
+
+
+async def _send(response: Response, send: Send) -> None:
+    headers = [
+        (b"content-type", response.content_type),
+        (b"content-length", str(len(response.body)).encode()),
+        *response.headers,
+    ]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})

@@ -1,0 +1,291 @@
+"""Puts waiting requests into shared model runs, without making anyone wait for company.
+
+A run starts as soon as the model is free; whatever came in meanwhile shares the next one, so batches
+grow with load and an idle server adds no delay. Small models run inside the event loop (a thread hop
+costs more than they do); others run in one worker thread, and the loop goes on parsing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter
+
+import numpy as np
+
+from .datatypes import Array
+from .errors import DeadlineExceeded, ModelFailed, Overloaded, ServingError
+from .metrics import Metrics
+from .model import Model
+
+RowShapes = tuple[tuple[int, ...], ...]
+
+
+class Job:
+    """One request's tensors and the future its caller waits on; times are perf_counter seconds."""
+
+    __slots__ = ("inputs", "rows", "shapes", "future", "enqueued", "deadline", "queued", "computed")
+
+    def __init__(
+        self,
+        inputs: Sequence[Array],
+        rows: int,
+        shapes: RowShapes | None,
+        future: asyncio.Future[list[Array]],
+        deadline: float,
+    ) -> None:
+        self.inputs = inputs
+        self.rows = rows
+        self.shapes = shapes
+        self.future = future
+        self.enqueued = perf_counter()
+        self.deadline = deadline
+        self.queued = 0.0
+        self.computed = 0.0
+
+
+class Batch:
+    """Jobs of one run and what came of them: an outputs list or an error each."""
+
+    __slots__ = ("jobs", "inputs", "outputs", "results", "started", "seconds")
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self.jobs = jobs
+        self.inputs: Sequence[Array] = ()
+        self.outputs: list[Array] | None = None
+        self.results: list[list[Array] | ServingError] = []
+        self.started = 0.0
+        self.seconds = 0.0
+
+    @property
+    def rows(self) -> int:
+        return sum(job.rows for job in self.jobs)
+
+    def run(self, model: Model) -> Batch:
+        """Compute, in any thread. If the shared run fails, every job runs alone: none pays for another."""
+        self.started = perf_counter()
+        if not self._run_together(model):
+            self.outputs = None
+            self.results = [_run_alone(model, job) for job in self.jobs]
+        self.seconds = perf_counter() - self.started
+        return self
+
+    def _run_together(self, model: Model) -> bool:
+        jobs = self.jobs
+        if len(jobs) == 1:
+            self.inputs = jobs[0].inputs
+        else:
+            self.inputs = [np.concatenate(parts) for parts in zip(*(job.inputs for job in jobs), strict=True)]
+        try:
+            outputs = model.run(self.inputs)
+        except ModelFailed as error:
+            self.results = [error]
+            # A job that was alone has its answer; several get another run each.
+            return len(jobs) == 1
+        self.outputs = outputs
+        if len(jobs) == 1:
+            self.results = [outputs]
+            return True
+        return self._split(outputs)
+
+    def _split(self, outputs: list[Array]) -> bool:
+        rows = self.rows
+        if any(array.ndim == 0 or len(array) != rows for array in outputs):
+            return False
+        start = 0
+        for job in self.jobs:
+            stop = start + job.rows
+            self.results.append([array[start:stop] for array in outputs])
+            start = stop
+        return True
+
+
+def _run_alone(model: Model, job: Job) -> list[Array] | ServingError:
+    try:
+        return model.run(job.inputs)
+    except ModelFailed as error:
+        return error
+
+
+class Batcher:
+    """The queue in front of one model. Everything but `Batch.run` happens on the event loop."""
+
+    def __init__(
+        self,
+        model: Model,
+        metrics: Metrics,
+        *,
+        max_batch: int,
+        delay: float = 0.0,
+        limit: int = 256,
+        mergeable: bool = True,
+        inline: bool = False,
+    ) -> None:
+        self._model = model
+        self._metrics = metrics
+        self._max_batch = max_batch if mergeable else 1
+        self._mergeable = mergeable
+        self._ragged = any(spec.dynamic_row for spec in model.signature.inputs)
+        self._delay = delay
+        self._limit = limit
+        self._waiting: deque[Job] = deque()
+        self._waiting_rows = 0
+        self._running: Batch | None = None
+        self._company = False
+        self._start: asyncio.Handle | None = None
+        self._sweep: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+        self._pool = None if inline else ThreadPoolExecutor(1, "model")
+
+    @property
+    def inline(self) -> bool:
+        return self._pool is None
+
+    @property
+    def depth(self) -> int:
+        """Requests waiting for a run."""
+        return len(self._waiting)
+
+    @property
+    def idle(self) -> bool:
+        return not self._waiting and self._running is None
+
+    def submit(self, inputs: Sequence[Array], rows: int, deadline: float) -> Job:
+        """Queue one request; `job.future` brings its outputs or a ServingError.
+
+        Raises:
+            Overloaded: as many requests as allowed are waiting already.
+        """
+        if len(self._waiting) >= self._limit:
+            raise Overloaded(f"the queue is full ({self._limit} requests are waiting)")
+        shapes = tuple(array.shape[1:] for array in inputs) if self._ragged else None
+        job = Job(inputs, rows, shapes, self._loop.create_future(), deadline)
+        self._waiting.append(job)
+        self._waiting_rows += rows
+        if self._running is None:
+            self._schedule()
+        if self._sweep is None and self._pool is not None:
+            self._sweep = self._loop.call_later(_sweep_after(deadline - job.enqueued), self._sweep_deadlines)
+        return job
+
+    def close(self) -> None:
+        """Give up the thread; call when idle."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _schedule(self) -> None:
+        """Start a run now, or within the delay if the last run showed that company is likely."""
+        full = self._waiting_rows >= self._max_batch
+        if self._start is None:
+            if self._delay and self._company and not full:
+                self._start = self._loop.call_later(self._delay, self._begin)
+            else:
+                self._start = self._loop.call_soon(self._begin)
+        elif full and isinstance(self._start, asyncio.TimerHandle):
+            self._start.cancel()
+            self._start = self._loop.call_soon(self._begin)
+
+    def _begin(self) -> None:
+        self._start = None
+        jobs = self._take()
+        if not jobs:
+            return
+        batch = Batch(jobs)
+        if self._pool is None:
+            self._settle(batch.run(self._model))
+            return
+        self._running = batch
+        self._loop.run_in_executor(self._pool, batch.run, self._model).add_done_callback(self._done)
+
+    def _done(self, run: asyncio.Future[Batch]) -> None:
+        batch, self._running = self._running, None
+        error = None if run.cancelled() else run.exception()
+        if batch is not None and error is not None:
+            batch.results = [ModelFailed(f"the server failed: {type(error).__name__}")] * len(batch.jobs)
+        if batch is not None:
+            self._settle(batch)
+
+    def _take(self) -> list[Job]:
+        """The oldest job and, up to the batch's size, those behind it that fit beside it."""
+        now = perf_counter()
+        jobs: list[Job] = []
+        passed_over: list[Job] = []
+        rows = 0
+        while self._waiting:
+            job = self._waiting.popleft()
+            if job.future.done() or _expire(job, now):
+                self._waiting_rows -= job.rows
+            elif not jobs:
+                jobs, rows = [job], job.rows
+            elif rows + job.rows > self._max_batch:
+                self._waiting.appendleft(job)
+                break
+            elif job.shapes != jobs[0].shapes:
+                passed_over.append(job)
+                continue
+            else:
+                jobs.append(job)
+                rows += job.rows
+            if jobs and (rows >= self._max_batch or not self._mergeable):
+                break
+        self._waiting.extendleft(reversed(passed_over))
+        self._waiting_rows -= rows
+        return jobs
+
+    def _settle(self, batch: Batch) -> None:
+        """Hand out the results, count them, and go on with what waits."""
+        live = [not job.future.done() for job in batch.jobs]
+        for job, result in zip(batch.jobs, batch.results, strict=True):
+            job.queued = batch.started - job.enqueued
+            job.computed = batch.seconds
+            if job.future.done():
+                continue
+            if isinstance(result, ServingError):
+                job.future.set_exception(result)
+            else:
+                job.future.set_result(result)
+        self._company = len(batch.jobs) > 1
+        if self._waiting:
+            self._schedule()
+        self._count(batch, live)
+
+    def _count(self, batch: Batch, live: list[bool]) -> None:
+        metrics = self._metrics
+        metrics.batch_size.observe(batch.rows)
+        for job in batch.jobs:
+            metrics.queue_seconds.observe(job.queued)
+            metrics.compute_seconds.observe(job.computed)
+        if metrics.histograms is None:
+            return
+        if batch.outputs is not None and all(live):
+            metrics.histograms.observe(batch.inputs, batch.outputs)
+            return
+        for job, result, counts in zip(batch.jobs, batch.results, live, strict=True):
+            if counts and not isinstance(result, ServingError):
+                metrics.histograms.observe(job.inputs, result)
+
+    def _sweep_deadlines(self) -> None:
+        """Answer requests whose deadline passed while they waited, or while their run goes on."""
+        self._sweep = None
+        now = perf_counter()
+        running = self._running.jobs if self._running is not None else []
+        jobs = [job for job in (*running, *self._waiting) if not job.future.done() and not _expire(job, now)]
+        if jobs:
+            remaining = min(job.deadline for job in jobs) - now
+            self._sweep = self._loop.call_later(_sweep_after(remaining), self._sweep_deadlines)
+
+
+def _expire(job: Job, now: float) -> bool:
+    if now < job.deadline:
+        return False
+    job.future.set_exception(DeadlineExceeded("the deadline passed before the model answered"))
+    return True
+
+
+def _sweep_after(remaining: float) -> float:
+    """Seconds to the next look: at the deadline, but within 20 ms for requests that bring a shorter one."""
+    return min(max(remaining, 0.001), 0.02)

@@ -1,0 +1,116 @@
+"""The server's options: flags, or SLIPWAY_SERVING_<FLAG> in the environment; flags win."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+PREFIX = "SLIPWAY_SERVING_"
+TRUE = frozenset({"1", "true", "yes", "on"})
+FALSE = frozenset({"0", "false", "no", "off", ""})
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Everything that can be set from outside; field names are the flags' names."""
+
+    artifact: str
+    model: str = "model"
+    model_version: str = "1"
+    endpoint: str = ""
+    digest: str = ""
+    histograms: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8080
+    threads: int = 0
+    warmup: int = 32
+    max_batch: int = 32
+    batch_delay_ms: float = 0.0
+    queue: int = 256
+    deadline_ms: float = 10_000.0
+    drain_seconds: float = 10.0
+    max_body_bytes: int = 16 * 1024 * 1024
+    max_rows: int = 1024
+    allow_nan: bool = False
+    access_log: bool = False
+    execution: str = "auto"
+
+
+def _at_least(kind: Callable[[str], Any], minimum: float) -> Callable[[str], Any]:
+    def parse(text: str) -> Any:
+        value = kind(text)
+        # `not >=` rather than `<`: it also refuses nan.
+        if not value >= minimum:
+            raise argparse.ArgumentTypeError(f"{text} is not at least {minimum:g}")
+        return value
+
+    parse.__name__ = kind.__name__
+    return parse
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port (0 to 65535)")
+    return value
+
+
+def _switch(text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered not in TRUE | FALSE:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither on nor off")
+    return lowered in TRUE
+
+
+_FLAGS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
+    ("artifact", str, "the ONNX file"),
+    ("model", str, "name of the model, as clients and metrics know it"),
+    ("model-version", str, "version of the model, as clients and metrics know it"),
+    ("endpoint", str, "name of the endpoint, for metrics (default: the model's name)"),
+    ("digest", str, "sha256:<hex> the artifact must have; anything else exits with code 3"),
+    ("histograms", Path, "JSON file with the edges of the input and output histograms"),
+    ("host", str, "address to listen on"),
+    ("port", _port, "port to listen on; 0 takes a free one and prints it"),
+    ("threads", _at_least(int, 0), "threads of one model run; 0 = as many as the CPU limit allows"),
+    ("warmup", _at_least(int, 0), "runs before the server says it is ready"),
+    ("max-batch", _at_least(int, 1), "rows of different requests that share a run"),
+    ("batch-delay-ms", _at_least(float, 0), "how long a busy server waits to fill a batch"),
+    ("queue", _at_least(int, 1), "requests that may wait; one more is answered with 503"),
+    ("deadline-ms", _at_least(float, 1), "a request older than this is answered with 504"),
+    ("drain-seconds", _at_least(float, 0), "longest time to finish requests after SIGTERM"),
+    ("max-body-bytes", _at_least(int, 1), "largest request body, after decompression"),
+    ("max-rows", _at_least(int, 1), "most rows in one request"),
+    ("allow-nan", _switch, "let NaN, infinity and null through to the model (on, off)"),
+    ("access-log", _switch, "one JSON line per prediction on stdout (on, off)"),
+    ("execution", str, "inline, thread, or auto: by the time the model takes at warm-up"),
+)
+
+
+def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.serving", description="Serve one ONNX model.", allow_abbrev=False
+    )
+    defaults = {item.name: item.default for item in fields(Options)}
+    for flag, kind, text in _FLAGS:
+        name = flag.replace("-", "_")
+        variable = PREFIX + name.upper()
+        # argparse runs `type` on string defaults, so the environment is checked like a flag.
+        default = environ.get(variable, defaults[name] if name != "artifact" else None)
+        parser.add_argument(f"--{flag}", type=kind, default=default, metavar=name.upper(), help=text)
+    return parser
+
+
+def parse_options(argv: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> Options:
+    """Read the options; a bad one ends the process with code 2 and a line that names it."""
+    parser = _parser(environ)
+    values = vars(parser.parse_args(argv))
+    if not values["artifact"]:
+        parser.error(f"--artifact (or {PREFIX}ARTIFACT) is required: the path of the ONNX file")
+    if values["execution"] not in ("auto", "inline", "thread"):
+        parser.error(f"--execution: {values['execution']!r} is not one of auto, inline, thread")
+    values["endpoint"] = values["endpoint"] or values["model"]
+    return Options(**values)

@@ -1,0 +1,206 @@
+"""Distributions of what a model was asked and what it answered, on the baseline's edges.
+
+Rows are copied into a buffer and counted column by column when it is full or read: counting costs one
+vectorised pass per column and buffer, not one Python call per value, and the counts are exact.
+
+Values are compared at their tensor's precision, edges rounded to it. Edges are often taken from values
+of the training data in double precision; a float32 tensor holds such a value rounded, which may lie
+just above its own edge. Rounding is monotone, so with both sides rounded it falls into its own bin.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from .datatypes import Array
+from .errors import LoadError
+from .exposition import HistogramSeries, Sample, header
+from .histogram_spec import HistogramSpec, Item
+from .signature import Signature, TensorSpec
+
+BUFFERED_ROWS = 256
+OTHER = "other"
+
+
+class Column(Protocol):
+    """Counts one column."""
+
+    def count(self, values: Array) -> None: ...
+
+    def text(self) -> str: ...
+
+
+class NumericColumn:
+    """A histogram; NaN belongs to no bin and is left out, infinities are counted but not summed."""
+
+    __slots__ = ("_edges", "_series", "counts", "total")
+
+    def __init__(self, series: HistogramSeries, edges: Sequence[float], dtype: np.dtype[Any]) -> None:
+        self._series = series
+        self._edges: Array = np.asarray(edges, dtype=dtype if dtype.kind == "f" else np.float64)
+        self.counts: Array = np.zeros(len(edges) + 1, dtype=np.int64)
+        self.total = 0.0
+
+    def count(self, values: Array) -> None:
+        if values.dtype.kind == "f":
+            values = values[~np.isnan(values)]
+        bins = np.searchsorted(self._edges, values, side="left")
+        self.counts += np.bincount(bins, minlength=len(self.counts))
+        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
+        self.total += float(finite.sum(dtype=np.float64))
+
+    def text(self) -> str:
+        return self._series.text(self.counts.tolist(), self.total)
+
+
+class CategoricalColumn:
+    """A counter per known category; anything else counts as `other`."""
+
+    __slots__ = ("counts",)
+
+    def __init__(self, samples: Mapping[str, Sample]) -> None:
+        self.counts = dict(samples)
+
+    def count(self, values: Array) -> None:
+        other = self.counts[OTHER]
+        for value, times in Counter(values.tolist()).items():
+            self.counts.get(category(value), other).value += times
+
+    def text(self) -> str:
+        return "".join(sample.text() for sample in self.counts.values())
+
+
+def category(value: object) -> str:
+    """A class label as text: whole floats as integers, since the profile's categories are written so."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+class TensorColumns:
+    """The counted columns of one tensor, with the buffer of rows that are not counted yet."""
+
+    def __init__(self, tensor: int, dtype: np.dtype[Any], columns: Mapping[int, list[Column]]) -> None:
+        self.tensor = tensor
+        self._columns = list(columns.items())
+        self._take = np.fromiter(columns, dtype=np.intp)
+        self._width = int(self._take.max()) + 1
+        self._in_order = list(columns) == list(range(len(columns)))
+        self._buffer: Array = np.empty((BUFFERED_ROWS, len(columns)), dtype=dtype)
+        self._filled = 0
+
+    def observe(self, array: Array) -> None:
+        """Take the rows of `array`, of shape [rows, …]; a row is flattened before columns are picked."""
+        rows = len(array)
+        table = array.reshape(rows, -1) if array.ndim != 2 else array
+        if table.shape[1] < self._width:
+            return
+        if table.shape[1] != len(self._columns) or not self._in_order:
+            table = table[:, self._take]
+        if rows > BUFFERED_ROWS - self._filled:
+            self.flush()
+        if rows > BUFFERED_ROWS:
+            self._count(table)
+            return
+        self._buffer[self._filled : self._filled + rows] = table
+        self._filled += rows
+
+    def flush(self) -> None:
+        """Count what is buffered."""
+        if self._filled:
+            self._count(self._buffer[: self._filled])
+            self._filled = 0
+
+    def _count(self, table: Array) -> None:
+        for position, (_, columns) in enumerate(self._columns):
+            for column in columns:
+                column.count(table[:, position])
+
+
+class ProfileHistograms:
+    """All distributions of one version. Not thread-safe: it belongs to the event loop."""
+
+    def __init__(self, spec: HistogramSpec, signature: Signature, labels: Mapping[str, str]) -> None:
+        """Raise LoadError when the document does not fit the signature."""
+        self._families: dict[str, list[Column]] = {}
+        self._inputs = self._bind(spec.inputs, signature.inputs, labels, "feature", "model_input")
+        self._outputs = self._bind(spec.outputs, signature.outputs, labels, "output", "model_output")
+
+    def observe(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
+        """Count the rows of answered requests; the tensors come in signature order."""
+        for columns in self._inputs:
+            columns.observe(inputs[columns.tensor])
+        for columns in self._outputs:
+            columns.observe(outputs[columns.tensor])
+
+    def text(self) -> str:
+        """The families in text format, everything observed so far included."""
+        for columns in (*self._inputs, *self._outputs):
+            columns.flush()
+        parts = []
+        for name, members in self._families.items():
+            parts.append(header(name, *_FAMILIES[name]))
+            parts.extend(column.text() for column in members)
+        return "".join(parts)
+
+    def _bind(
+        self,
+        items: Sequence[Item],
+        specs: Sequence[TensorSpec],
+        labels: Mapping[str, str],
+        label: str,
+        family: str,
+    ) -> list[TensorColumns]:
+        index = {spec.name: position for position, spec in enumerate(specs)}
+        tensors: dict[int, dict[int, list[Column]]] = {}
+        for item in items:
+            if item.tensor not in index:
+                known = ", ".join(index) or "none"
+                raise LoadError(f"histograms: the model has no tensor {item.tensor!r} (it has: {known})")
+            position = index[item.tensor]
+            _check(item, specs[position])
+            column = self._column(item, specs[position], {**labels, label: item.name}, family)
+            tensors.setdefault(position, {}).setdefault(item.column, []).append(column)
+        return [
+            TensorColumns(position, specs[position].datatype.dtype, columns)
+            for position, columns in tensors.items()
+        ]
+
+    def _column(self, item: Item, spec: TensorSpec, labels: Mapping[str, str], family: str) -> Column:
+        column: Column
+        if item.categories is None:
+            name = f"{family}_value"
+            column = NumericColumn(
+                HistogramSeries(name, labels, item.edges), item.edges, spec.datatype.dtype
+            )
+        else:
+            name = f"{family}_class_total"
+            names = dict.fromkeys((*item.categories, OTHER))
+            column = CategoricalColumn({key: Sample(name, {**labels, "class": key}) for key in names})
+        self._families.setdefault(name, []).append(column)
+        return column
+
+
+def _check(item: Item, spec: TensorSpec) -> None:
+    """Refuse a column the tensor cannot have, and edges for what is not a number."""
+    width = 1
+    for size in spec.row_shape:
+        width *= size
+    if all(size >= 0 for size in spec.row_shape) and item.column >= width:
+        raise LoadError(f"histograms: {item.name!r} is column {item.column} of {spec.name!r}, "
+                        f"which has {width}")  # fmt: skip
+    if item.categories is None and spec.datatype.oip in ("BYTES", "BF16", "BOOL"):
+        raise LoadError(f"histograms: {item.name!r} is numeric, but {spec.name!r} holds "
+                        f"{spec.datatype.oip}")  # fmt: skip
+
+
+_FAMILIES = {
+    "model_input_value": ("histogram", "Values of the inputs, on the edges of the baseline."),
+    "model_input_class_total": ("counter", "Classes seen in the inputs."),
+    "model_output_value": ("histogram", "Values of the outputs, on the edges of the baseline."),
+    "model_output_class_total": ("counter", "Classes among the outputs."),
+}

@@ -1,0 +1,58 @@
+"""From options to a model that may answer: verify, load, warm up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+from .artifact import read_artifact
+from .config import Options
+from .cpu import cpu_limit
+from .histogram_spec import HistogramSpec, parse_histograms, read_histograms
+from .model import Model, load_model
+from .warmup import Profile, warm_up
+
+# A full batch of a small model takes less than this; it may run inside the event loop.
+INLINE_SECONDS = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model ready for traffic. `seconds` is what verifying, loading and warm-up took."""
+
+    model: Model
+    digest: str
+    histograms: HistogramSpec
+    profile: Profile
+    inline: bool
+    seconds: float
+
+
+def load(options: Options) -> Loaded:
+    """Do everything that must happen before the first request; blocking, for a worker thread.
+
+    Raises:
+        LoadError: the artifact, its digest or the histograms can never be served.
+    """
+    started = perf_counter()
+    document = read_histograms(options.histograms) if options.histograms else {}
+    spec = parse_histograms(document)
+    artifact = read_artifact(Path(options.artifact), options.digest)
+    model = load_model(artifact, options.threads or cpu_limit(), document)
+    profile = warm_up(model, options.warmup, options.max_batch)
+    return Loaded(
+        model=model,
+        digest=artifact.digest,
+        histograms=spec,
+        profile=profile,
+        inline=runs_inline(options.execution, profile),
+        seconds=perf_counter() - started,
+    )
+
+
+def runs_inline(execution: str, profile: Profile) -> bool:
+    """Whether runs belong in the event loop; without measurements they do not."""
+    if execution != "auto":
+        return execution == "inline"
+    return max(profile.seconds_alone, profile.seconds_full) < INLINE_SECONDS

@@ -1,0 +1,52 @@
+"""Requests and responses, apart from how HTTP brings them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from .errors import Overloaded, RateLimited, ServingError
+
+Headers = list[tuple[bytes, bytes]]
+
+JSON = b"application/json"
+BINARY = b"application/octet-stream"
+
+
+@dataclass(slots=True)
+class Request:
+    """One request; header names are lower case, `started` is a perf_counter reading in seconds."""
+
+    method: str
+    path: str
+    headers: Mapping[bytes, bytes]
+    body: bytes
+    started: float
+
+
+@dataclass(slots=True)
+class Response:
+    """One response; content-length is added where it is sent."""
+
+    status: int
+    body: bytes
+    content_type: bytes = JSON
+    headers: Headers = field(default_factory=list)
+
+
+def json_response(document: Any, status: int = 200) -> Response:
+    return Response(status, orjson.dumps(document))
+
+
+def error_response(error: ServingError) -> Response:
+    """`{"error": text}`, and `field` where one value is to blame."""
+    document = {"error": str(error)}
+    if error.field is not None:
+        document["field"] = error.field
+    response = json_response(document, error.status)
+    if isinstance(error, Overloaded | RateLimited):
+        response.headers.append((b"retry-after", str(error.retry_after).encode()))
+    return response

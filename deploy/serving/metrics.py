@@ -1,0 +1,93 @@
+"""What the server measures about itself and its model."""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Callable, Mapping
+
+from .exposition import Histogram, Sample, header
+from .histograms import ProfileHistograms
+
+OUTCOMES = ("ok", "rejected", "error", "overloaded", "timeout")
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+class Metrics:
+    """Counters of one served version, labelled with its endpoint, model and version."""
+
+    def __init__(self, endpoint: str, model: str, version: str) -> None:
+        self.labels = {"endpoint": endpoint, "model": model, "model_version": version}
+        self.predictions = {
+            outcome: Sample("model_predictions_total", {**self.labels, "status": outcome})
+            for outcome in OUTCOMES
+        }
+        self.prediction_seconds = Histogram("model_prediction_seconds", self.labels)
+        self.queue_seconds = Histogram("model_queue_seconds", self.labels)
+        self.compute_seconds = Histogram("model_compute_seconds", self.labels)
+        self.batch_size = Histogram("model_batch_size", self.labels, BATCH_SIZES)
+        self.load_seconds = Sample("model_load_seconds", self.labels)
+        self.queue_depth: Callable[[], int] = lambda: 0
+        self.histograms: ProfileHistograms | None = None
+        self._queue_depth = Sample("model_queue_depth", self.labels)
+        self._info: Sample | None = None
+
+    def loaded(self, digest: str, seconds: float, histograms: ProfileHistograms) -> None:
+        """The model is there: its digest, how long loading and warm-up took, its distributions."""
+        self._info = Sample("model_info", {**self.labels, "digest": digest}, 1)
+        self.load_seconds.value = round(seconds, 6)
+        self.histograms = histograms
+
+    def finished(self, outcome: str, seconds: float) -> None:
+        """Count one answered request; `seconds` is its whole time in the server."""
+        self.predictions[outcome].value += 1
+        self.prediction_seconds.observe(seconds)
+
+    def text(self) -> str:
+        """Everything in Prometheus text format."""
+        self._queue_depth.value = self.queue_depth()
+        predictions = "".join(sample.text() for sample in self.predictions.values())
+        parts = [
+            header("model_predictions_total", "counter", "Requests, by how they ended."),
+            predictions,
+            header("model_prediction_seconds", "histogram", "Whole time of a request in the server."),
+            self.prediction_seconds.text(),
+            header("model_queue_seconds", "histogram", "Time a request waited for its run."),
+            self.queue_seconds.text(),
+            header("model_compute_seconds", "histogram", "Time of the model run a request was part of."),
+            self.compute_seconds.text(),
+            header("model_batch_size", "histogram", "Rows per model run."),
+            self.batch_size.text(),
+            header("model_queue_depth", "gauge", "Requests waiting for a run."),
+            self._queue_depth.text(),
+            header("model_load_seconds", "gauge", "Time to verify, load and warm up the model."),
+            self.load_seconds.text(),
+        ]
+        if self._info is not None:
+            parts += [header("model_info", "gauge", "The served artifact."), self._info.text()]
+        if self.histograms is not None:
+            parts.append(self.histograms.text())
+        return "".join(parts) + process_text()
+
+
+def process_text(labels: Mapping[str, str] | None = None) -> str:
+    """CPU time and memory of this process, under the names every Prometheus client uses."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = Sample("process_cpu_seconds_total", labels or {}, round(usage.ru_utime + usage.ru_stime, 6))
+    memory = Sample("process_resident_memory_bytes", labels or {}, _resident_bytes(usage.ru_maxrss))
+    return (
+        header("process_cpu_seconds_total", "counter", "User and system CPU time.")
+        + cpu.text()
+        + header("process_resident_memory_bytes", "gauge", "Resident memory.")
+        + memory.text()
+    )
+
+
+def _resident_bytes(peak_kibibytes: int) -> int:
+    try:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * _PAGE
+    except OSError:  # no procfs outside Linux: the peak is the closest there is
+        return peak_kibibytes * 1024

@@ -1,0 +1,96 @@
+"""One loaded model: an ONNX Runtime session and its signature."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from .artifact import Artifact
+from .datatypes import Array
+from .errors import LoadError, ModelFailed
+from .signature import Signature, read_signature
+
+_STATUS = re.compile(r"^\[ONNXRuntimeError\] : \d+ : (\w+) : ")
+_SHOWN = 300
+
+
+class Model:
+    """Runs batches. Thread-safe: a session may be run from several threads."""
+
+    def __init__(self, session: ort.InferenceSession, signature: Signature) -> None:
+        self.signature = signature
+        self._session = session
+        self._inputs = [spec.name for spec in signature.inputs]
+        self._outputs = [spec.name for spec in signature.outputs]
+        self._has_bfloat16 = any(
+            spec.datatype.oip == "BF16" for spec in (*signature.inputs, *signature.outputs)
+        )
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Compute all outputs; tensors are in signature order.
+
+        Raises:
+            ModelFailed: the runtime refused or failed, with its reason in one line.
+        """
+        try:
+            if self._has_bfloat16:
+                return self._run_values(inputs)
+            feed = dict(zip(self._inputs, inputs, strict=True))
+            outputs: list[Array] = self._session.run(self._outputs, feed)
+        except Exception as error:
+            raise ModelFailed(f"the model failed on this input: {_reason(error)}") from error
+        return outputs
+
+    def _run_values(self, inputs: Sequence[Array]) -> list[Array]:
+        """As `run`, for bfloat16 tensors: numpy only carries their bits."""
+        feed = {}
+        for spec, array in zip(self.signature.inputs, inputs, strict=True):
+            if spec.datatype.oip == "BF16":
+                feed[spec.name] = ort.OrtValue.ortvalue_from_numpy_with_onnx_type(array, _BFLOAT16)
+            else:
+                feed[spec.name] = ort.OrtValue.ortvalue_from_numpy(array)
+        values = self._session.run_with_ort_values(self._outputs, feed)
+        return [_to_numpy(value) for value in values]
+
+
+_BFLOAT16 = 16  # onnx.TensorProto.BFLOAT16
+
+
+def _to_numpy(value: Any) -> Array:
+    if value.data_type() == "tensor(bfloat16)":
+        return np.ascontiguousarray(value.numpy()).view(np.uint16)
+    array: Array = value.numpy()
+    return array
+
+
+def _reason(error: Exception) -> str:
+    """The runtime's message without its prefix, in one line of bounded length."""
+    text = _STATUS.sub("", str(error)).replace("\n", " ").strip()
+    return text[:_SHOWN] or type(error).__name__
+
+
+def load_model(artifact: Artifact, threads: int, histograms: dict[str, Any] | None) -> Model:
+    """Open the artifact on the CPU provider with `threads` threads.
+
+    Raises:
+        LoadError: the runtime cannot load it, or its inputs or outputs cannot be served.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # Threads that spin between runs burn the CPU that parsing and other models need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = ort.InferenceSession(artifact.content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise LoadError(f"ONNX Runtime cannot load the artifact: {_reason(error)}") from error
+    metadata = session.get_modelmeta().custom_metadata_map
+    signature = read_signature(session.get_inputs(), session.get_outputs(), metadata, histograms)
+    if not signature.inputs:
+        raise LoadError("the model has no inputs")
+    return Model(session, signature)

@@ -1,0 +1,126 @@
+"""The process around the service: socket, signals, loading, draining, exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Coroutine, Iterator
+from time import perf_counter
+
+import uvicorn
+
+from .asgi import Application
+from .config import Options
+from .errors import LoadError
+from .loading import load
+from .service import Service, State
+
+EXIT_CANNOT_LOAD = 3
+# After SIGTERM, requests may still be on their way until those who send them have noticed; only a
+# time without any says that they have.
+QUIET_SECONDS = 0.5
+POLL_SECONDS = 0.02
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with loading beside serving, and a SIGTERM that drains first and exits with 0."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.service = Service(options)
+        self.exit_code = 0
+        self._background: set[asyncio.Task[None]] = set()
+        super().__init__(
+            uvicorn.Config(
+                Application(self.service),
+                loop="uvloop",
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                backlog=2048,
+                timeout_keep_alive=75,
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(number)
+            self.service.close()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._spawn(self._load())
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _load(self) -> None:
+        name = f"{self.options.model} {self.options.model_version}"
+        try:
+            loaded = await asyncio.to_thread(load, self.options)
+            self.service.accept(loaded)
+        except LoadError as error:
+            self._fail(str(error))
+            return
+        except Exception as error:
+            self._fail(f"{type(error).__name__}: {error}")
+            return
+        # What is alive now stays alive: the collector need not walk it again.
+        gc.collect()
+        gc.freeze()
+        note = f"; {loaded.profile.note}" if loaded.profile.note else ""
+        how = "inline" if loaded.inline else "in a thread"
+        batches = "in batches" if loaded.profile.mergeable else "one request at a time"
+        _say(f"{name} is ready after {loaded.seconds:.3f} s, runs {how}, {batches}{note}")
+
+    def _fail(self, reason: str) -> None:
+        _say(f"cannot serve {self.options.model} {self.options.model_version}: {reason}")
+        self.exit_code = EXIT_CANNOT_LOAD
+        self.should_exit = True
+
+    def _asked_to_stop(self) -> None:
+        if self.service.state is State.DRAINING:
+            self.force_exit = self.should_exit = True
+            return
+        self.service.drain()
+        self._spawn(self._drain())
+
+    async def _drain(self) -> None:
+        asked = perf_counter()
+        limit = asked + self.options.drain_seconds
+        while (now := perf_counter()) < limit:
+            quiet = now - max(asked, self.service.last_prediction)
+            if not self.service.in_flight and quiet >= QUIET_SECONDS:
+                break
+            await asyncio.sleep(POLL_SECONDS)
+        self.config.timeout_graceful_shutdown = max(1, round(limit - perf_counter()))
+        self.should_exit = True
+
+
+def serve(options: Options, listener: socket.socket) -> int:
+    """Serve until told to stop; returns the exit code."""
+    server = Server(options)
+    server.run(sockets=[listener])
+    return server.exit_code
+
+
+def _say(text: str) -> None:
+    line = " ".join(text.split())
+    print(f"slipway-serving: {line}", file=sys.stderr, flush=True)
