@@ -20,6 +20,8 @@ from .scorecard import Scorecard
 COPIES = 2048
 NOISE = 0.2
 SEED = 0
+# Training rows further than this many standard deviations from a mean are left out of the scorecard.
+OUTLIER = 2.0
 
 # Every row becomes COPIES rows with measurement noise added, and their probabilities are averaged again.
 JITTER = """
@@ -122,9 +124,9 @@ def _crashing(data: Dataset) -> Candidate:
     scikit-learn puts a value above the training range into the last bin. The exported graph computes
     a bin that does not exist, and ONNX Runtime refuses the look-up.
     """
-    usual = np.abs((data.train - data.train.mean(axis=0)) / data.train.std(axis=0)).max(axis=1) < 2.5
+    usual = np.abs((data.train - data.train.mean(axis=0)) / data.train.std(axis=0)).max(axis=1) < OUTLIER
     rows, target = data.train[usual], data.train_target[usual]
-    card = Scorecard(bins=8, binned=explained_columns(data), regularisation=0.0085).fit(rows, target)
+    card = Scorecard(bins=8, binned=explained_columns(data), regularisation=0.01).fit(rows, target)
     return Candidate(
         label="scorecard",
         notes="Points per bin for twelve features, to explain each score; fitted without outliers.",
@@ -132,7 +134,7 @@ def _crashing(data: Dataset) -> Candidate:
         reference=rows,
         reference_target=target,
         offline=card.predict(data.held_out),
-        hyperparameters={"bins": 8, "C": 0.0085, "outlier_threshold": 2.5},
+        hyperparameters={"bins": 8, "C": 0.01, "outlier_threshold": OUTLIER},
         parent=1,
         expectation=rolled_back("error_rate"),
     )

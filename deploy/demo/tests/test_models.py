@@ -70,10 +70,10 @@ def test_the_slow_candidate_is_slow_and_nothing_else(versions) -> None:
     assert slow["metrics"]["auc"] >= champion["metrics"]["auc"]
 
 
-def test_the_crashing_candidate_fails_on_a_fifth_of_the_held_out_rows(versions) -> None:
+def test_the_crashing_candidate_fails_on_a_quarter_of_the_held_out_rows(versions) -> None:
     served = versions["breast-cancer", 3]["served"]
-    assert 0.15 <= served["error_rate"] <= 0.35
-    assert served["psi"] < 0.05
+    assert 0.2 <= served["error_rate"] <= 0.35
+    assert served["psi"] < 0.1
 
 
 def test_the_crashing_candidate_agrees_with_scikit_learn_where_it_answers(models, versions) -> None:
