@@ -1,0 +1,111 @@
+"""From gates and a metrics source to a judgement. Nothing here decides: the judge does, on numbers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from monitoring import outputs
+from monitoring.cached import CachedSource
+from monitoring.domain.judge import distribution, error_rate, latency
+from monitoring.domain.judge.distribution import BinnedPair, DistributionGate
+from monitoring.domain.judge.error_rate import ErrorRateGate, Outcomes
+from monitoring.domain.judge.evidence import Judgement, Subject
+from monitoring.domain.judge.gates import GateSpec
+from monitoring.domain.judge.latency import LatencyGate
+from monitoring.domain.judge.spending import alpha_of_look
+from monitoring.domain.judge.verdict import GateResult, Verdict, combine
+from monitoring.domain.window import Window
+from monitoring.errors import MetricsUnavailable
+from monitoring.ports import MetricsSource
+
+__all__ = ["Judgement", "Subject", "Window", "judge"]
+
+logger = logging.getLogger(__name__)
+
+
+def judge(gates: Sequence[GateSpec], subject: Subject, source: MetricsSource, now: datetime) -> Judgement:
+    """Judge every gate over the subject's window at this look; never raises.
+
+    The rollout's budget for false alarms is split over the gates and spent over the looks, so the verdict
+    stays valid however often one looks. A provider that does not answer, and a bug inside a gate, are the
+    verdict `error`: never a pass, never a reason to roll back.
+    """
+    cached = CachedSource(source)
+    results = tuple(_guarded(gate, len(gates), subject, cached) for gate in gates)
+    verdict, reason = combine(results)
+    return Judgement(verdict, reason, results, now, subject.window)
+
+
+def _guarded(gate: GateSpec, gates: int, subject: Subject, source: MetricsSource) -> GateResult:
+    try:
+        return _judge_gate(gate, subject, source, alpha_of_look(subject.look, gates))
+    except MetricsUnavailable as error:
+        reason = f"the metrics provider did not answer: {error.message}"
+    except outputs.NotComparable as error:
+        reason = f"cannot be judged: {error}"
+    except Exception as error:
+        logger.exception("Gate %s of endpoint %s could not be judged", gate.name, subject.endpoint)
+        reason = f"could not be judged because of an error of Slipway's own ({type(error).__name__}: {error})"
+    return GateResult(gate.name, gate.kind, Verdict.ERROR, reason)
+
+
+def _judge_gate(gate: GateSpec, subject: Subject, source: MetricsSource, alpha: float) -> GateResult:
+    if isinstance(gate, ErrorRateGate):
+        by_version = _outcomes(gate, subject, source)
+        candidate = by_version.get(subject.candidate, Outcomes(0, 0))
+        return error_rate.judge(gate, candidate, by_version.get(subject.stable or ""), alpha)
+    if isinstance(gate, LatencyGate):
+        found = source.histogram(
+            gate.metric, by=("model_version",), where=_where(subject), window=subject.window
+        )
+        return latency.judge(gate, found.get((subject.candidate,)), found.get((subject.stable or "",)), alpha)
+    return distribution.judge(gate, _pair(gate, subject, source), alpha)
+
+
+def _where(subject: Subject) -> Mapping[str, str | list[str]]:
+    versions = [subject.candidate, *([subject.stable] if subject.stable else [])]
+    return {"endpoint": subject.endpoint, "model_version": versions}
+
+
+def _outcomes(gate: ErrorRateGate, subject: Subject, source: MetricsSource) -> dict[str, Outcomes]:
+    counts = source.increase(
+        "model_predictions_total",
+        by=("model_version", "status"),
+        where=_where(subject),
+        window=subject.window,
+    )
+    by_version: dict[str, dict[str, float]] = {}
+    for (version, status), count in counts.items():
+        by_version.setdefault(version, {})[status] = count
+    return {version: Outcomes.of(statuses, gate.statuses) for version, statuses in by_version.items()}
+
+
+def _pair(gate: DistributionGate, subject: Subject, source: MetricsSource) -> BinnedPair:
+    endpoint, window = subject.endpoint, subject.window
+    output = outputs.describe(subject.profile, gate.output)
+    output = output or outputs.find(source, endpoint, subject.candidate, window, gate.output)
+    if output is None:
+        return BinnedPair.partial(gate.output or "the output")
+    versions = [version for version in (subject.candidate, subject.stable) if version]
+    found = outputs.live(source, endpoint, versions, window, output)
+    candidate = found.get(subject.candidate)
+    if gate.against == "baseline":
+        reference = outputs.baseline(subject.profile, output)
+        if reference is None:
+            raise outputs.NotComparable(f"the candidate has no baseline of {output.name}")
+    else:
+        if subject.stable is None:
+            raise outputs.NotComparable("there is no stable version to compare with")
+        reference = found.get(subject.stable)
+    if candidate is None or reference is None:
+        return BinnedPair.partial(output.name, _total(candidate), _total(reference))
+    _, (left, right) = outputs.aligned([candidate, reference])
+    return BinnedPair(output.name, left, right)
+
+
+def _total(side: outputs.Side | None) -> float:
+    if side is None:
+        return 0.0
+    return sum(side.values()) if isinstance(side, Mapping) else side.total

@@ -1,0 +1,22 @@
+"""The judge: gate specifications, one module of pure statistics per kind of gate, and the verdict."""
+
+from monitoring.domain.judge.distribution import DistributionGate
+from monitoring.domain.judge.error_rate import ErrorRateGate
+from monitoring.domain.judge.evidence import Judgement, Subject
+from monitoring.domain.judge.gates import DEFAULT_GATES, GateSpec, parse_gates
+from monitoring.domain.judge.latency import LatencyGate
+from monitoring.domain.judge.verdict import GateResult, Verdict, combine
+
+__all__ = [
+    "DEFAULT_GATES",
+    "DistributionGate",
+    "ErrorRateGate",
+    "GateResult",
+    "GateSpec",
+    "Judgement",
+    "LatencyGate",
+    "Subject",
+    "Verdict",
+    "combine",
+    "parse_gates",
+]

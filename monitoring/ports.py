@@ -1,0 +1,44 @@
+"""Where measurements come from, whatever stores them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from monitoring.domain.histogram import Histogram
+from monitoring.domain.series import HistogramSeries, Series
+from monitoring.domain.window import Window
+
+# Values of the `by` labels, in their order; "" for a label that a series lacks.
+Group = tuple[str, ...]
+# Label → the value, or the values of which one must match.
+Where = Mapping[str, str | Collection[str]]
+
+
+class MetricsSource(Protocol):
+    """Aggregated answers over a window, one entry per group of `by` label values.
+
+    A group without a sample in the window is missing. Counters may restart at any time. Every method
+    raises MetricsUnavailable when the provider does not answer or has stopped collecting.
+    """
+
+    def increase(self, metric: str, *, by: Sequence[str], where: Where, window: Window) -> dict[Group, float]:
+        """How much the counters of a group grew over the window; Prometheus extrapolates, others do not."""
+
+    def histogram(
+        self, metric: str, *, by: Sequence[str], where: Where, window: Window
+    ) -> dict[Group, Histogram]:
+        """The observations that histogram `metric` (without `_bucket`) took in over the window."""
+
+    def rates(
+        self, metric: str, *, by: Sequence[str], where: Where, window: Window, step: float
+    ) -> dict[Group, Series]:
+        """Increase per second in each step (t − step, t] for t in `window.grid(step)`; NaN = no sample."""
+
+    def histogram_series(
+        self, metric: str, *, by: Sequence[str], where: Where, window: Window, step: float
+    ) -> dict[Group, HistogramSeries]:
+        """The observations of each step for t in `window.grid(step)`; zeros where there is no sample."""
+
+    def latest(self, metric: str, *, by: Sequence[str], where: Where, window: Window) -> dict[Group, float]:
+        """The sum over a group of each series' last value in the window, without those of down targets."""

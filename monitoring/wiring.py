@@ -1,0 +1,21 @@
+"""Which adapters are in force, by the dotted paths in the settings."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import cast
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from monitoring.ports import MetricsSource
+
+
+def metrics_source() -> MetricsSource:
+    """The MetricsSource that SLIPWAY_METRICS_SOURCE names, made once per process."""
+    return _metrics_source(settings.SLIPWAY_METRICS_SOURCE)
+
+
+@cache
+def _metrics_source(path: str) -> MetricsSource:
+    return cast(MetricsSource, import_string(path).from_settings())
