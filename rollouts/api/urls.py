@@ -1,8 +1,25 @@
-"""Routes of the app's api door."""
+"""Routes of the rollouts' REST door."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from rollouts.api import views
 
 app_name = "rollouts-api"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("environments", views.Environments.as_view(), name="environments"),
+    path("endpoints", views.Endpoints.as_view(), name="endpoints"),
+    path("endpoints/<str:name>", views.EndpointDetail.as_view(), name="endpoint"),
+    path("endpoints/<str:name>/rollback", views.EndpointRollback.as_view(), name="endpoint-rollback"),
+    path("rollouts", views.Rollouts.as_view(), name="rollouts"),
+    path("rollouts/preview", views.PlanPreview.as_view(), name="rollout-preview"),
+    path("rollouts/<int:rollout_id>", views.RolloutDetail.as_view(), name="rollout"),
+    path("rollouts/<int:rollout_id>/transitions", views.RolloutTransitions.as_view(), name="transitions"),
+    *(
+        path(
+            f"rollouts/<int:rollout_id>/{verb}", views.RolloutVerb.as_view(verb=verb), name=f"rollout-{verb}"
+        )
+        for verb in views.VERBS
+    ),
+]

@@ -18,6 +18,7 @@ from rollouts.models import Endpoint
 _ROWS = forms.Textarea(attrs={"rows": 3})
 NUMBERS = ("hold_seconds", "analyse_seconds", "interval_seconds", "deadline_seconds", "retire_after_seconds")
 COUNTS = ("mirror_percent", "max_restarts", "replicas")
+PARAMETERS = ("steps", *NUMBERS, *COUNTS, "gates")
 
 
 class ReasonForm(forms.Form):
@@ -104,12 +105,25 @@ class StartForm(forms.Form):
                 f"Line {error.lineno}, column {error.colno}: {error.msg}. Expected a JSON list of gates."
             ) from error
 
+    @property
+    def readable(self) -> bool:
+        """Whether every parameter could be read; what the strategy says of them is another matter."""
+        return not self.is_bound or not any(name in self.errors for name in PARAMETERS)
+
+    @property
+    def errs_in_more(self) -> bool:
+        """Whether a field of the folded part of the form has an error."""
+        return any(name in self.errors for name in ("deadline_seconds", "retire_after_seconds", *COUNTS, "gates"))
+
+    @property
+    def strategy(self) -> str:
+        """The chosen strategy; of a fresh form the first."""
+        return self.cleaned_data.get("strategy", STARTABLE[0]) if self.is_bound else STARTABLE[0]
+
     def parameters(self) -> dict[str, Any]:
-        """The strategy's parameters as they were typed; the strategy validates them."""
-        data = self.cleaned_data
-        given = {name: data[name] for name in (*NUMBERS, *COUNTS) if data.get(name) is not None}
-        if data.get("gates") is not None:
-            given["gates"] = data["gates"]
+        """The strategy's parameters as typed (of a fresh form: its defaults); the strategy validates them."""
+        data = self.cleaned_data if self.is_bound else {name: self[name].initial for name in PARAMETERS[:-1]}
+        given = {name: data[name] for name in (*NUMBERS, *COUNTS, "gates") if data.get(name) is not None}
         return {"steps": _percentages(data["steps"]), **given}
 
     def blame(self, error: DomainError) -> None:

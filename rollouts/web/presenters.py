@@ -9,12 +9,12 @@ from typing import Any
 
 from monitoring.domain.judge import GateResult
 from rollouts.domain.phases import TERMINAL, Phase
-from rollouts.domain.plan import Plan, duration
+from rollouts.domain.plan import duration
 from rollouts.models import Endpoint, Release, Rollout, Transition
 from rollouts.store import snapshot_of
 from rollouts.web.gates import GateRow, gate_row
 from rollouts.web.ladder import Stage, ladder, progress
-from rollouts.web.look import Badge, Share, phase_badge, same_split, shares
+from rollouts.web.look import Badge, Share, phase_badge, same_split, shares, short_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class Traffic:
     observed: tuple[Share, ...]
     in_effect: bool
     mirror: int
+    ready: int
+    desired: int
     servers: tuple[Servers, ...]
     problem: str
     at: datetime | None
@@ -54,16 +56,25 @@ class RolloutView:
     weight: int
     stable: str
     candidate: str
+    stable_digest: str
+    candidate_digest: str
+    reason: str
     over: bool
     took: str
+    interval: str
 
 
 @dataclass(frozen=True, slots=True)
 class EndpointView:
-    """An endpoint with its traffic and, while there is one, its active rollout."""
+    """An endpoint with its traffic and, while there is one, its active rollout.
+
+    `warm_until` is when the previous version's servers are removed; None when they are gone.
+    """
 
     endpoint: Endpoint
     stable: str | None
+    digest: str
+    warm_until: datetime | None
     traffic: Traffic
     active: RolloutView | None
 
@@ -98,16 +109,27 @@ def rollout_view(rollout: Rollout, now: datetime) -> RolloutView:
         weight=snapshot.weight,
         stable=snapshot.stable,
         candidate=snapshot.candidate,
+        stable_digest=short_digest(rollout.stable.digest),
+        candidate_digest=short_digest(rollout.candidate.digest),
+        reason=sentence(rollout.reason),
         over=over,
         took=duration(round((end - rollout.created_at).total_seconds())),
+        interval=duration(snapshot.plan.interval),
     )
 
 
-def endpoint_view(endpoint: Endpoint, active: Rollout | None, now: datetime) -> EndpointView:
+def endpoint_view(endpoint: Endpoint, now: datetime) -> EndpointView:
     """The endpoint as of its last observation."""
-    stable = release_ref(endpoint.stable)
-    view = rollout_view(active, now) if active else None
-    return EndpointView(endpoint, stable, traffic(endpoint, active), view)
+    active = endpoint.active
+    warm = endpoint.previous and endpoint.previous_until and endpoint.previous_until > now
+    return EndpointView(
+        endpoint=endpoint,
+        stable=release_ref(endpoint.stable),
+        digest=short_digest(endpoint.stable.digest) if endpoint.stable else "",
+        warm_until=endpoint.previous_until if warm else None,
+        traffic=traffic(endpoint, active),
+        active=rollout_view(active, now) if active else None,
+    )
 
 
 def traffic(endpoint: Endpoint, active: Rollout | None) -> Traffic:
@@ -120,12 +142,15 @@ def traffic(endpoint: Endpoint, active: Rollout | None) -> Traffic:
         intended[snapshot.candidate] = snapshot.weight
     seen: Mapping[str, Any] = endpoint.observed or {}
     observed: Mapping[str, float] = seen.get("weights") or {}
+    servers = tuple(_servers(seen.get("workloads") or {}, stable, candidate))
     return Traffic(
         intended=shares(intended, stable=stable, candidate=candidate),
         observed=shares(observed, stable=stable, candidate=candidate),
         in_effect=same_split(intended, observed),
         mirror=snapshot.mirror if snapshot else 0,
-        servers=tuple(_servers(seen.get("workloads") or {}, stable, candidate)),
+        ready=sum(version.ready for version in servers),
+        desired=sum(version.desired for version in servers),
+        servers=servers,
         problem=str(seen.get("problem") or ""),
         at=endpoint.observed_at,
     )
@@ -181,11 +206,6 @@ def gate_rows(judgement: Mapping[str, Any] | None) -> tuple[GateRow, ...]:
 def release_ref(release: Release | None) -> str | None:
     """The version reference of a release."""
     return release.version.ref if release else None
-
-
-def plan_of(rollout: Rollout) -> Plan:
-    """The frozen plan."""
-    return Plan.from_dict(rollout.plan)
 
 
 def is_over(rollout: Rollout) -> bool:

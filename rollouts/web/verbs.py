@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from registry.domain.roles import Permission
 from rollouts.domain.commands import VERBS
-from rollouts.domain.phases import TERMINAL, Phase
+from rollouts.domain.phases import Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,14 @@ ROLLOUT_VERBS = {verb.name: verb for verb in (PAUSE, RESUME, PROMOTE, ABORT)}
 
 def buttons(phase: Phase, permissions: Collection[Permission]) -> tuple[Button, ...]:
     """The verbs that apply in this phase; those the user may not use say why."""
-    return tuple(
-        Button(verb, _missing(verb, permissions))
-        for verb in ROLLOUT_VERBS.values()
-        if phase in VERBS[verb.name] and phase not in TERMINAL
-    )
+    return tuple(button(verb, permissions) for verb in ROLLOUT_VERBS.values() if phase in VERBS[verb.name])
 
 
-def _missing(verb: Verb, permissions: Collection[Permission]) -> str:
+def button(verb: Verb, permissions: Collection[Permission]) -> Button:
+    """The verb as a button for a user with these permissions."""
     if verb.permission in permissions:
-        return ""
-    return f"Your role lacks the permission “{verb.permission.value.replace('_', ' ')}”."
+        return Button(verb)
+    return Button(verb, f"Your role lacks the permission “{verb.permission.value.replace('_', ' ')}”.")
 
 
 def deed(name: str, *, stable: str, candidate: str, weight: int) -> Deed:

@@ -1,0 +1,24 @@
+"""Strategies by name. Each is one pure function from parameters to a plan; the machine knows none of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rollouts.domain.plan import Plan
+from rollouts.domain.strategies.canary import compile_canary
+from rollouts.domain.strategies.instant import compile_instant
+from rollouts.errors import InvalidPlan
+
+STRATEGIES: dict[str, Callable[..., Plan]] = {"canary": compile_canary, "instant": compile_instant}
+# What a user may start; `instant` is how a rollback after success is carried out.
+STARTABLE = ("canary",)
+
+
+def compile_plan(strategy: str, parameters: Mapping[str, Any], *, replicas: int) -> Plan:
+    """The plan of a strategy; InvalidPlan when the name or a parameter is wrong."""
+    if strategy not in STRATEGIES:
+        raise InvalidPlan(
+            f"{strategy!r} is not a strategy.", field="strategy", hint=f"Known: {', '.join(STARTABLE)}."
+        )
+    return STRATEGIES[strategy](parameters, replicas=replicas)

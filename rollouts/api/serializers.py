@@ -1,0 +1,145 @@
+"""What rollouts look like over REST: input shapes that DRF checks, and output documents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from rollouts.domain.plan import Plan
+from rollouts.models import Endpoint, Release, Rollout, Transition
+from rollouts.queries import allowed_verbs
+
+
+class EnvironmentIn(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=63)
+
+
+class EndpointIn(serializers.Serializer[Any]):
+    name = serializers.CharField(max_length=53)
+    model = serializers.CharField(max_length=256)
+    environment = serializers.CharField(max_length=63)
+    version = serializers.IntegerField(min_value=1)
+    replicas = serializers.IntegerField(min_value=1, max_value=1000, default=1)
+    reason = serializers.CharField(max_length=2000, required=False, default="")
+
+
+class RolloutIn(serializers.Serializer[Any]):
+    endpoint = serializers.CharField(max_length=53)
+    version = serializers.IntegerField(min_value=1)
+    strategy = serializers.CharField(max_length=32, default="canary")
+    parameters = serializers.DictField(required=False, default=dict)
+    reason = serializers.CharField(max_length=2000)
+
+
+class PreviewIn(serializers.Serializer[Any]):
+    endpoint = serializers.CharField(max_length=53)
+    strategy = serializers.CharField(max_length=32, default="canary")
+    parameters = serializers.DictField(required=False, default=dict)
+
+
+class ReasonIn(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=2000)
+
+
+class StepOut(serializers.Serializer[Any]):
+    kind = serializers.CharField()
+    description = serializers.CharField()
+
+
+class RolloutOut(serializers.Serializer[Any]):
+    """Schema of `rollout_document`."""
+
+    id = serializers.IntegerField()
+    endpoint = serializers.CharField()
+    model = serializers.CharField()
+    strategy = serializers.CharField()
+    stable = serializers.IntegerField()
+    candidate = serializers.IntegerField()
+    digest = serializers.CharField()
+    phase = serializers.CharField()
+    active = serializers.BooleanField()
+    step = serializers.IntegerField()
+    steps = StepOut(many=True)
+    weight = serializers.DictField(help_text="Candidate's share in percent: `intended` and `observed`.")
+    verdict = serializers.CharField(allow_null=True)
+    reason = serializers.CharField()
+    actions = serializers.ListField(child=serializers.CharField())
+    start_reason = serializers.CharField()
+    created_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    finished_at = serializers.DateTimeField(allow_null=True)
+
+
+class TransitionOut(serializers.ModelSerializer[Transition]):
+    class Meta:
+        model = Transition
+        fields = ("number", "at", "from_phase", "to_phase", "step", "weight", "actor", "reason", "evidence")
+
+
+class EndpointOut(serializers.Serializer[Any]):
+    """Schema of `endpoint_document`."""
+
+    name = serializers.CharField()
+    model = serializers.CharField()
+    environment = serializers.CharField()
+    replicas = serializers.IntegerField()
+    stable = serializers.DictField(allow_null=True)
+    previous = serializers.DictField(allow_null=True)
+    previous_until = serializers.DateTimeField(allow_null=True)
+    rollout = serializers.IntegerField(allow_null=True, help_text="The active rollout.")
+    observed = serializers.DictField()
+    observed_at = serializers.DateTimeField(allow_null=True)
+    created_at = serializers.DateTimeField()
+
+
+def rollout_document(rollout: Rollout, *, weight: int, verdict: str | None) -> dict[str, Any]:
+    """A rollout as JSON; `weight` is the intended share, the observed one comes from the endpoint's row."""
+    candidate = rollout.candidate.version
+    observed = (rollout.endpoint.observed or {}).get("weights")
+    plan = Plan.from_dict(rollout.plan)
+    return {
+        "id": rollout.pk,
+        "endpoint": rollout.endpoint.name,
+        "model": rollout.endpoint.model.name,
+        "strategy": rollout.strategy,
+        "stable": rollout.stable.version.number,
+        "candidate": candidate.number,
+        "digest": rollout.candidate.digest,
+        "phase": rollout.phase,
+        "active": rollout.finished_at is None,
+        "step": rollout.step,
+        "steps": [{"kind": step.kind, "description": step.describe()} for step in plan.steps],
+        "weight": {
+            "intended": weight,
+            "observed": None if observed is None else observed.get(candidate.ref, 0),
+        },
+        "verdict": verdict,
+        "reason": rollout.reason,
+        "actions": [verb for verb, allowed in allowed_verbs(rollout).items() if allowed],
+        "start_reason": rollout.start_reason,
+        "created_by": rollout.created_by,
+        "created_at": rollout.created_at,
+        "finished_at": rollout.finished_at,
+    }
+
+
+def endpoint_document(endpoint: Endpoint) -> dict[str, Any]:
+    """An endpoint as JSON."""
+    return {
+        "name": endpoint.name,
+        "model": endpoint.model.name,
+        "environment": endpoint.environment.name,
+        "replicas": endpoint.replicas,
+        "stable": _release(endpoint.stable),
+        "previous": _release(endpoint.previous),
+        "previous_until": endpoint.previous_until,
+        "rollout": endpoint.active_id,
+        "observed": endpoint.observed,
+        "observed_at": endpoint.observed_at,
+        "created_at": endpoint.created_at,
+    }
+
+
+def _release(release: Release | None) -> dict[str, Any] | None:
+    return release and {"version": release.version.number, "digest": release.digest}

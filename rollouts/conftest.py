@@ -1,0 +1,77 @@
+"""Fixtures of the rollouts' tests: a fixed cast of people, two versions of a model, a world in memory."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+
+from monitoring.adapters.memory import MemorySource
+from registry.adapters.memory import MemoryStore
+from registry.domain.actor import Actor
+from registry.domain.roles import Role
+from registry.identity import grant
+from registry.models import Model, Version
+from rollouts import services
+from rollouts.adapters.memory import MemoryCluster, MemoryRouter
+from rollouts.reconcile import Ports
+
+PROFILE = {
+    "schema": 1,
+    "rows": 4,
+    "inputs": [],
+    "outputs": [
+        {"name": "y", "tensor": "y", "column": 0, "kind": "numeric", "edges": [1.0, 2.0], "counts": [1, 2, 1]}
+    ],
+}
+
+
+@pytest.fixture
+def author() -> Actor:
+    """The engineer who starts rollouts."""
+    return Actor(kind="user", name="ada", id=None)
+
+
+@pytest.fixture
+def people(db) -> dict[str, User]:
+    """One user per role, and an outsider without any."""
+    users = {}
+    for name in [*(role.value for role in Role), "outsider"]:
+        users[name] = User.objects.create_user(name, password="a long password")
+        grant(users[name], Role(name) if name != "outsider" else None)
+    return users
+
+
+@pytest.fixture
+def versions(db) -> list[Version]:
+    """Versions 1 to 3 of the model `churn`."""
+    model = Model.objects.create(name="churn", last_number=3)
+    return [
+        Version.objects.create(
+            model=model, number=n, digest=f"sha256:{n:064x}", size=10, format="onnx", profile=PROFILE
+        )
+        for n in (1, 2, 3)
+    ]
+
+
+@pytest.fixture
+def endpoint(versions, author):
+    """`churn-production`, serving version 1."""
+    production = services.create_environment(name="production", actor=author)
+    return services.create_endpoint(
+        name="churn-production", environment=production, version=versions[0], actor=author
+    )
+
+
+@pytest.fixture
+def ports() -> Ports:
+    """A world in memory that obeys at once."""
+    return Ports(
+        cluster=MemoryCluster(), router=MemoryRouter(), metrics=MemorySource(), artifacts=_Anywhere()
+    )
+
+
+class _Anywhere(MemoryStore):
+    """Every digest can be fetched, so that no test needs real artifacts."""
+
+    def path_or_uri(self, digest: str) -> str:
+        return f"memory:{digest}"

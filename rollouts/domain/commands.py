@@ -1,0 +1,67 @@
+"""What people may ask of a rollout, as pure functions from its row to the next row."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from rollouts.domain.machine import move, roll_back
+from rollouts.domain.phases import TERMINAL, Phase
+from rollouts.domain.plan import Provision
+from rollouts.domain.snapshot import Decision, Snapshot
+from rollouts.errors import WrongPhase
+
+PAUSABLE = frozenset({Phase.PROVISIONING, Phase.PROGRESSING, Phase.HOLDING})
+PROMOTABLE = frozenset({Phase.PROGRESSING, Phase.HOLDING, Phase.PAUSED})
+ABORTABLE = frozenset(Phase) - TERMINAL - {Phase.ROLLING_BACK}
+# Which verbs apply in which phase: doors show a button for exactly these.
+VERBS: dict[str, frozenset[Phase]] = {
+    "pause": PAUSABLE,
+    "resume": frozenset({Phase.PAUSED}),
+    "promote": PROMOTABLE,
+    "abort": ABORTABLE,
+}
+
+
+def pause(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
+    """Stay at the present share until resumed; a failed gate still rolls back."""
+    _require(snapshot, "pause")
+    return move(snapshot, Phase.PAUSED, reason, now)
+
+
+def resume(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
+    """Go on with the step that was paused; its clock starts anew."""
+    _require(snapshot, "resume")
+    phase = Phase.PROVISIONING if isinstance(snapshot.current, Provision) else Phase.PROGRESSING
+    return move(replace(snapshot, step_started_at=now), phase, reason, now)
+
+
+def promote(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
+    """Skip the remaining steps: all traffic to the candidate as soon as its servers are ready."""
+    _require(snapshot, "promote")
+    if snapshot.unready_since or isinstance(snapshot.current, Provision):
+        raise WrongPhase(
+            f"v{snapshot.candidate} has no ready server yet, so it cannot take all traffic.",
+            hint="Wait until it is ready, or roll back.",
+        )
+    going = replace(snapshot, exposed_at=None)
+    return move(going, Phase.PROMOTING, reason, now, step=snapshot.plan.promote_index)
+
+
+def abort(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
+    """Roll back now, from any phase that has not ended."""
+    _require(snapshot, "abort")
+    return roll_back(snapshot, reason, now)
+
+
+def _require(snapshot: Snapshot, verb: str) -> None:
+    allowed = VERBS[verb]
+    if snapshot.phase in allowed:
+        return
+    over = "it is over" if snapshot.phase in TERMINAL else "it is being rolled back"
+    if snapshot.phase in TERMINAL | {Phase.ROLLING_BACK}:
+        raise WrongPhase(f"This rollout is {snapshot.phase.replace('_', ' ')}: {over}.")
+    phases = ", ".join(phase.replace("_", " ") for phase in Phase if phase in allowed)
+    raise WrongPhase(
+        f"A rollout that is {snapshot.phase.replace('_', ' ')} cannot {verb}.", hint=f"It can while {phases}."
+    )

@@ -1,0 +1,55 @@
+"""The phases of a rollout and the moves between them, as data.
+
+The machine, the tests, the pages and the diagram in the docs all read this one table.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where a rollout is; the terminal ones never change again."""
+
+    PENDING = "pending"
+    PROVISIONING = "provisioning"
+    PROGRESSING = "progressing"
+    HOLDING = "holding"
+    PAUSED = "paused"
+    PROMOTING = "promoting"
+    SUCCEEDED = "succeeded"
+    ROLLING_BACK = "rolling_back"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+
+
+MOVES: dict[Phase, frozenset[Phase]] = {
+    Phase.PENDING: frozenset({Phase.PROVISIONING, Phase.ROLLING_BACK}),
+    Phase.PROVISIONING: frozenset({Phase.PROGRESSING, Phase.PROMOTING, Phase.PAUSED, Phase.ROLLING_BACK}),
+    Phase.PROGRESSING: frozenset({Phase.HOLDING, Phase.PAUSED, Phase.PROMOTING, Phase.ROLLING_BACK}),
+    Phase.HOLDING: frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.PROMOTING, Phase.ROLLING_BACK}),
+    Phase.PAUSED: frozenset({Phase.PROVISIONING, Phase.PROGRESSING, Phase.PROMOTING, Phase.ROLLING_BACK}),
+    Phase.PROMOTING: frozenset({Phase.SUCCEEDED, Phase.ROLLING_BACK}),
+    Phase.ROLLING_BACK: frozenset({Phase.ROLLED_BACK, Phase.FAILED}),
+    Phase.SUCCEEDED: frozenset(),
+    Phase.ROLLED_BACK: frozenset(),
+    Phase.FAILED: frozenset(),
+}
+
+TERMINAL = frozenset(phase for phase, moves in MOVES.items() if not moves)
+ACTIVE = frozenset(Phase) - TERMINAL
+# Phases in which time passes at a step of the plan and the candidate may carry traffic.
+WALKING = frozenset({Phase.PROVISIONING, Phase.PROGRESSING, Phase.HOLDING})
+
+
+def may_move(source: Phase, target: Phase) -> bool:
+    """Whether the table has the move; staying in a phase is always allowed."""
+    return source == target or target in MOVES[source]
+
+
+def mermaid() -> str:
+    """The table as a Mermaid state diagram (docs/rollouts.md holds its output)."""
+    lines = ["stateDiagram-v2", f"    [*] --> {Phase.PENDING}"]
+    lines += [f"    {source} --> {target}" for source in Phase for target in Phase if target in MOVES[source]]
+    lines += [f"    {phase} --> [*]" for phase in Phase if phase in TERMINAL]
+    return "\n".join(lines)

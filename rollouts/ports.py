@@ -1,0 +1,46 @@
+"""What rollouts need of the world. Adapters name the vendors; this page names none.
+
+Both ports are level-triggered: they are given the whole desired state of one endpoint, again and
+again, and must change nothing when it already holds. Both raise `WorldUnavailable` when the other
+side does not answer, and `StaleWrite` when the world already obeys a newer `generation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from rollouts.domain.desired import DesiredWorld
+from rollouts.domain.snapshot import WorkloadStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedRoute:
+    """The split a router applies right now, in percent by version; None while it has no route."""
+
+    weights: Mapping[str, int] | None
+    mirror: Mapping[str, int]
+
+
+class Cluster(Protocol):
+    """Runs a version's servers."""
+
+    def apply(self, world: DesiredWorld, artifacts: Mapping[str, str]) -> None:
+        """Make exactly `world.releases` run for the endpoint.
+
+        artifacts: where each digest can be fetched from (a path or a URI that servers understand).
+        """
+
+    def observe(self, endpoint: str) -> Mapping[str, WorkloadStatus]:
+        """The endpoint's servers by version, as they are now."""
+
+
+class TrafficRouter(Protocol):
+    """Splits an endpoint's traffic. Writing and reading are apart: a write is not yet an effect."""
+
+    def set_route(self, world: DesiredWorld) -> None:
+        """Ask for `world.route`; returns before it is in effect."""
+
+    def observed_route(self, endpoint: str) -> ObservedRoute:
+        """What is in effect."""

@@ -1,0 +1,137 @@
+"""What the doors show of rollouts. The number of queries never depends on the number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from rollouts import store
+from rollouts.domain.commands import VERBS
+from rollouts.domain.phases import ACTIVE, Phase
+from rollouts.errors import NotFound
+from rollouts.models import Endpoint, Environment, Look, Rollout, Transition
+
+PAGE = 50
+
+
+def environment_by_name(name: str) -> Environment:
+    """NotFound names the environments that exist."""
+    environment = Environment.objects.filter(name=name).first()
+    if environment is None:
+        known = ", ".join(Environment.objects.values_list("name", flat=True)[:20]) or "none yet"
+        raise NotFound(f"There is no environment {name!r}.", field="environment", hint=f"There is: {known}.")
+    return environment
+
+
+def environment_names() -> Sequence[str]:
+    """Every environment, by name."""
+    return list(Environment.objects.values_list("name", flat=True))
+
+
+def endpoints_page(limit: int, *, after: str = "") -> Sequence[Endpoint]:
+    """A page of endpoints by name; `after` is the last name of the page before."""
+    return list(endpoints_overview().filter(name__gt=after)[:limit])
+
+
+def endpoints_overview() -> QuerySet[Endpoint]:
+    """Every endpoint with its releases and its active rollout."""
+    return Endpoint.objects.select_related(
+        "model",
+        "environment",
+        "stable__version",
+        "previous__version",
+        "active__candidate__version",
+        "active__stable__version",
+    )
+
+
+def endpoint_by_name(name: str) -> Endpoint:
+    """NotFound when there is none of that name."""
+    endpoint = endpoints_overview().filter(name=name).first()
+    if endpoint is None:
+        raise NotFound(f"There is no endpoint {name!r}.", field="endpoint")
+    return endpoint
+
+
+def rollouts() -> QuerySet[Rollout]:
+    """All rollouts with what a list shows, newest first."""
+    return Rollout.objects.select_related(
+        "endpoint__model", "endpoint__environment", "stable__version", "candidate__version"
+    ).order_by("-id")
+
+
+def recent_rollouts(
+    limit: int = PAGE,
+    *,
+    before: int | None = None,
+    endpoint: str | None = None,
+    phase: str | None = None,
+    model: str | None = None,
+) -> Sequence[Rollout]:
+    """A page of rollouts, newest first; `before` is the last id of the page before (key-set pagination).
+
+    phase: one phase, or "active" for all that have not ended.
+    """
+    rows = rollouts()
+    if before is not None:
+        rows = rows.filter(id__lt=before)
+    if endpoint:
+        rows = rows.filter(endpoint__name=endpoint)
+    if model:
+        rows = rows.filter(endpoint__model__name=model)
+    if phase:
+        rows = rows.filter(phase__in=sorted(ACTIVE) if phase == "active" else [phase])
+    return list(rows[:limit])
+
+
+def active_rollout(endpoint: Endpoint) -> Rollout | None:
+    """The endpoint's rollout that has not ended."""
+    return rollouts().filter(endpoint=endpoint, phase__in=sorted(ACTIVE)).first()
+
+
+def rollout_by_id(rollout_id: int) -> Rollout:
+    """NotFound when there is none of that number."""
+    rollout = rollouts().filter(pk=rollout_id).first()
+    if rollout is None:
+        raise NotFound(f"There is no rollout {rollout_id}.")
+    return rollout
+
+
+def timeline(rollout: Rollout) -> QuerySet[Transition]:
+    """Everything that happened to it, oldest first."""
+    return rollout.transitions.order_by("number")
+
+
+def latest_look(rollout: Rollout) -> Look | None:
+    """The newest look at its gates."""
+    return rollout.look_log.order_by("-number").first()
+
+
+def deciding_look(rollout: Rollout) -> Look | None:
+    """The failed look that rolled it back, or else the newest one."""
+    failed = rollout.look_log.filter(verdict="fail").order_by("-number").first()
+    return failed or latest_look(rollout)
+
+
+def verdicts(page: Iterable[Rollout]) -> Mapping[int, str]:
+    """The newest verdict of each rollout, in one query."""
+    newest = Look.objects.filter(rollout=OuterRef("rollout")).order_by("-number").values("number")[:1]
+    rows = Look.objects.filter(rollout__in=[rollout.pk for rollout in page], number=Subquery(newest))
+    return dict(rows.values_list("rollout_id", "verdict"))
+
+
+def intended_weight(rollout: Rollout) -> int:
+    """The candidate's share in percent as the row intends it; 100 once it has succeeded."""
+    return store.snapshot_of(rollout).weight
+
+
+def allowed_verbs(rollout: Rollout) -> Mapping[str, bool]:
+    """Which verbs apply in its present phase."""
+    return {verb: Phase(rollout.phase) in phases for verb, phases in VERBS.items()}
+
+
+def observation_age(endpoint: Endpoint, now: datetime) -> float | None:
+    """Seconds since the world was last seen; None before the first tick."""
+    return None if endpoint.observed_at is None else (now - endpoint.observed_at).total_seconds()

@@ -1,0 +1,159 @@
+"""The tick: observe, decide, record, apply. Any worker may run it at any time; a crash anywhere is harmless.
+
+Nothing is applied before it is recorded, and what is applied carries the generation that was
+recorded with it, so a slow worker cannot undo what a faster one decided later.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import F
+from django.utils import timezone
+
+from monitoring.analysis import Subject, judge
+from monitoring.domain.judge import Judgement, parse_gates
+from monitoring.ports import MetricsSource
+from registry.domain.actor import SYSTEM
+from registry.ports import ArtifactStore
+from rollouts import store
+from rollouts.domain.desired import DesiredWorld, desired_world
+from rollouts.domain.looks import window_due
+from rollouts.domain.machine import decide
+from rollouts.domain.snapshot import Observation, World
+from rollouts.errors import LostRace, StaleWrite, WorldUnavailable
+from rollouts.models import Endpoint
+from rollouts.ports import Cluster, TrafficRouter
+
+log = logging.getLogger(__name__)
+# An unchanged observation is written again after this long, so that its age tells a dead tick.
+OBSERVATION_AGE = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything of the outside that a tick touches."""
+
+    cluster: Cluster
+    router: TrafficRouter
+    metrics: MetricsSource
+    artifacts: ArtifactStore
+
+
+def tick(endpoint_id: int, ports: Ports, now: datetime | None = None) -> None:
+    """Brings one endpoint one step nearer to what is recorded of it."""
+    now = now or timezone.now()
+    loaded = store.load(endpoint_id)
+    if loaded.endpoint.stable is None:
+        return
+    world = observe(loaded.endpoint.name, ports)
+    judgement = _look(loaded, ports.metrics, now)
+    if loaded.snapshot is not None:
+        decision = decide(loaded.snapshot, Observation(world, judgement), now)
+        try:
+            store.record(loaded, decision, actor=SYSTEM, now=now, judgement=judgement)
+        except LostRace:
+            log.info("endpoint %s: another worker decided first", loaded.endpoint.name)
+            return
+        loaded = store.load(endpoint_id)
+    _remember(loaded.endpoint, world, now)
+    apply(loaded, world, ports)
+
+
+def observe(endpoint: str, ports: Ports) -> World:
+    """What the cluster and the router say; a side that does not answer is marked unknown."""
+    world = World()
+    try:
+        world = replace(world, workloads=ports.cluster.observe(endpoint))
+    except WorldUnavailable as error:
+        world = replace(world, cluster_known=False, problem=str(error))
+    try:
+        route = ports.router.observed_route(endpoint)
+        return replace(world, weights=route.weights, mirror=route.mirror)
+    except WorldUnavailable as error:
+        return replace(world, router_known=False, problem=f"{world.problem} {error}".strip())
+
+
+def _look(loaded: store.Loaded, source: MetricsSource, now: datetime) -> Judgement | None:
+    """The gates' judgement when a look is due."""
+    snapshot, rollout = loaded.snapshot, loaded.rollout
+    window = window_due(snapshot, now) if snapshot else None
+    if snapshot is None or rollout is None or window is None:
+        return None
+    subject = Subject(
+        endpoint=loaded.endpoint.name,
+        stable=snapshot.stable,
+        candidate=snapshot.candidate,
+        window=window,
+        look=snapshot.looks + 1,
+        profile=rollout.candidate.version.profile,
+    )
+    return judge(parse_gates(snapshot.plan.gates), subject, source, now)
+
+
+def apply(loaded: store.Loaded, world: World, ports: Ports) -> None:
+    """Asserts the desired world: servers first, since a route needs somebody who answers."""
+    ready = world.weights is not None or world.workload(_stable_ref(loaded)).ready > 0
+    desired = desired_world(store.endpoint_state(loaded, stable_ready=ready), loaded.snapshot)
+    _attempt(desired, lambda: ports.cluster.apply(desired, artifact_places(desired, ports.artifacts)))
+    if desired.route is not None:
+        _attempt(desired, lambda: ports.router.set_route(desired))
+
+
+def _attempt(desired: DesiredWorld, write: Callable[[], None]) -> None:
+    """One write to the world; what fails now is asserted again by the next tick."""
+    try:
+        write()
+    except StaleWrite:
+        log.info("endpoint %s: generation %s is superseded", desired.endpoint, desired.generation)
+    except WorldUnavailable as error:
+        log.warning("endpoint %s: %s", desired.endpoint, error)
+
+
+def artifact_places(desired: DesiredWorld, artifacts: ArtifactStore) -> dict[str, str]:
+    """Where servers fetch each digest."""
+    return {release.digest: artifacts.path_or_uri(release.digest) for release in desired.releases}
+
+
+def _stable_ref(loaded: store.Loaded) -> str:
+    assert loaded.endpoint.stable is not None
+    return loaded.endpoint.stable.version.ref
+
+
+def _remember(endpoint: Endpoint, world: World, now: datetime) -> None:
+    """Keeps the observation for the pages; written only when it changed or grew old."""
+    seen = observation_document(world)
+    fresh = endpoint.observed_at is not None and now - endpoint.observed_at < OBSERVATION_AGE
+    if seen == endpoint.observed and fresh:
+        return
+    Endpoint.objects.filter(pk=endpoint.pk).update(observed=seen, observed_at=now)
+
+
+def observation_document(world: World) -> Mapping[str, Any]:
+    """The world as JSON."""
+    return {
+        "workloads": {
+            version: {
+                "ready": status.ready,
+                "desired": status.desired,
+                "restarts": status.restarts,
+                "failed": status.failed,
+                "message": status.message,
+            }
+            for version, status in world.workloads.items()
+        },
+        "weights": dict(world.weights) if world.weights is not None else None,
+        "mirror": dict(world.mirror),
+        "problem": world.problem,
+    }
+
+
+def retire_previous(now: datetime) -> int:
+    """Forgets previous releases whose warm time is over; their servers go with the next tick."""
+    return Endpoint.objects.filter(previous_until__lte=now).update(
+        previous=None, previous_until=None, generation=F("generation") + 1, look_at=now
+    )

@@ -1,0 +1,305 @@
+"""What people and pipelines can do to rollouts: one verb, one function.
+
+Services write intent; ticks do the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from registry import audit
+from registry.domain.actor import Actor
+from registry.domain.profile import histogram_spec
+from registry.models import Version
+from rollouts import store
+from rollouts.domain import commands
+from rollouts.domain.plan import Plan
+from rollouts.domain.snapshot import Decision, Snapshot
+from rollouts.domain.strategies import compile_plan
+from rollouts.errors import AlreadyRolling, Conflict, Invalid, LostRace
+from rollouts.models import Endpoint, Environment, Release, Rollout, Transition
+
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
+REASON_LIMIT = 2000
+# An abort races against ticks and other people; it must win, so it tries again on the newer row.
+ABORT_ATTEMPTS = 20
+
+
+def create_environment(*, name: str, actor: Actor) -> Environment:
+    """A new environment; Conflict when the name is taken."""
+    _check_name(name)
+    with transaction.atomic():
+        environment, created = Environment.objects.get_or_create(name=name)
+        if not created:
+            raise Conflict(f"There is an environment {name!r} already.", field="name")
+        audit.record(actor=actor, action="environment.create", target=f"environments/{name}")
+    return environment
+
+
+def create_endpoint(
+    *,
+    name: str,
+    environment: Environment,
+    version: Version,
+    replicas: int = 1,
+    actor: Actor,
+    reason: str = "",
+) -> Endpoint:
+    """A new endpoint whose first version takes all traffic as soon as it is ready."""
+    _check_name(name)
+    if not 1 <= replicas <= 1000:
+        raise Invalid(f"{replicas} is outside 1 to 1000.", field="replicas")
+    _check_servable(version)
+    try:
+        with transaction.atomic():
+            endpoint = Endpoint.objects.create(
+                name=name, model=version.model, environment=environment, replicas=replicas, stable=None
+            )
+            endpoint.stable = _release(endpoint, version, rival=None)
+            endpoint.save(update_fields=["stable"])
+            audit.record(
+                actor=actor,
+                action="endpoint.create",
+                target=f"endpoints/{name}",
+                after={"version": version.ref, "digest": version.digest, "environment": environment.name},
+                reason=reason,
+            )
+    except IntegrityError as error:
+        raise Conflict(
+            f"There is an endpoint {name!r} already, or {version.model.name} has one in {environment.name}.",
+            field="name",
+        ) from error
+    return endpoint
+
+
+def preview(*, endpoint: Endpoint, strategy: str, parameters: Mapping[str, Any]) -> Plan:
+    """The plan that `start_rollout` would freeze; nothing is written. InvalidPlan names the bad parameter."""
+    return compile_plan(strategy, parameters, replicas=endpoint.replicas)
+
+
+def start_rollout(
+    *,
+    endpoint: Endpoint,
+    version: Version,
+    strategy: str,
+    parameters: Mapping[str, Any],
+    actor: Actor,
+    reason: str,
+) -> Rollout:
+    """Starts moving the endpoint to `version`; its digest and the compiled plan are pinned now.
+
+    Raises Invalid for a version of another model or the one that is stable already, InvalidPlan for a bad
+    parameter, AlreadyRolling while another rollout of the endpoint is active.
+    """
+    reason = _check_reason(reason)
+    plan = preview(endpoint=endpoint, strategy=strategy, parameters=parameters)
+    with transaction.atomic():
+        endpoint = _locked(endpoint)
+        _check_candidate(endpoint, version)
+        return _begin(endpoint, version, strategy, parameters, plan, actor, reason)
+
+
+def rollback_endpoint(*, endpoint: Endpoint, actor: Actor, reason: str) -> Rollout:
+    """Back at once: aborts the active rollout, or else moves all traffic to the previous release."""
+    reason = _check_reason(reason)
+    with transaction.atomic():
+        endpoint = _locked(endpoint)
+        if endpoint.active is None:
+            return _back_to_previous(endpoint, actor, reason)
+    return abort(rollout=endpoint.active, actor=actor, reason=reason)
+
+
+def _back_to_previous(endpoint: Endpoint, actor: Actor, reason: str) -> Rollout:
+    if endpoint.previous is None:
+        raise Conflict(
+            f"{endpoint.name} keeps no previous version to go back to.",
+            hint="Start a rollout of the version you want instead.",
+        )
+    plan = compile_plan("instant", {}, replicas=endpoint.replicas)
+    return _begin(endpoint, endpoint.previous.version, "instant", {}, plan, actor, reason)
+
+
+def pause(*, rollout: Rollout, actor: Actor, reason: str) -> Rollout:
+    """Holds the rollout at its present share."""
+    return _command(rollout, commands.pause, actor, reason)
+
+
+def resume(*, rollout: Rollout, actor: Actor, reason: str) -> Rollout:
+    """Lets a paused rollout go on."""
+    return _command(rollout, commands.resume, actor, reason)
+
+
+def promote(*, rollout: Rollout, actor: Actor, reason: str) -> Rollout:
+    """Skips what is left of the plan and promotes the candidate."""
+    return _command(rollout, commands.promote, actor, reason)
+
+
+def abort(*, rollout: Rollout, actor: Actor, reason: str) -> Rollout:
+    """Rolls back. Against any concurrent verb or tick the abort wins."""
+    for _ in range(ABORT_ATTEMPTS - 1):
+        try:
+            return _command(rollout, commands.abort, actor, reason)
+        except LostRace:
+            continue
+    return _command(rollout, commands.abort, actor, reason)
+
+
+def _command(
+    rollout: Rollout, verb: Callable[[Snapshot, str, datetime], Decision], actor: Actor, reason: str
+) -> Rollout:
+    reason = _check_reason(reason)
+    now = timezone.now()
+    row = Rollout.objects.select_related("endpoint", "stable__version", "candidate__version").get(
+        pk=rollout.pk
+    )
+    loaded = store.Loaded(row.endpoint, row, store.snapshot_of(row))
+    assert loaded.snapshot is not None
+    decision = verb(loaded.snapshot, reason, now)
+    with transaction.atomic():
+        store.record(loaded, decision, actor=actor, now=now)
+        audit.record(
+            actor=actor,
+            action=f"rollout.{verb.__name__}",
+            target=f"rollouts/{row.pk}",
+            before={"phase": loaded.snapshot.phase.value, "step": loaded.snapshot.step},
+            after={"phase": decision.snapshot.phase.value, "step": decision.snapshot.step},
+            reason=reason,
+        )
+    return Rollout.objects.get(pk=rollout.pk)
+
+
+def _begin(
+    endpoint: Endpoint,
+    version: Version,
+    strategy: str,
+    parameters: Mapping[str, Any],
+    plan: Plan,
+    actor: Actor,
+    reason: str,
+) -> Rollout:
+    now = timezone.now()
+    assert endpoint.stable is not None
+    try:
+        with transaction.atomic():
+            rollout = Rollout.objects.create(
+                endpoint=endpoint,
+                stable=endpoint.stable,
+                candidate=_release(endpoint, version, rival=endpoint.stable),
+                strategy=strategy,
+                parameters=dict(parameters),
+                plan=plan.to_dict(),
+                start_reason=reason,
+                created_by=str(actor)[:150],
+                step_started_at=now,
+                reason=reason,
+            )
+            _announce(rollout, actor, reason, now)
+            Endpoint.objects.filter(pk=endpoint.pk).update(
+                active=rollout, generation=F("generation") + 1, look_at=now
+            )
+            audit.record(
+                actor=actor,
+                action="rollout.start",
+                target=f"rollouts/{rollout.pk}",
+                after={
+                    "endpoint": endpoint.name,
+                    "version": version.ref,
+                    "digest": version.digest,
+                    "plan": rollout.plan,
+                },
+                reason=reason,
+            )
+    except IntegrityError as error:
+        raise AlreadyRolling(
+            f"{endpoint.name} has a rollout under way.",
+            hint="Roll it back or let it end, then start this one.",
+        ) from error
+    return rollout
+
+
+def _locked(endpoint: Endpoint) -> Endpoint:
+    """The endpoint as it is now, with its row held until the transaction ends."""
+    rows = Endpoint.objects.select_for_update(of=("self",)).select_related(
+        "model", "stable__version", "active"
+    )
+    return rows.get(pk=endpoint.pk)
+
+
+def _announce(rollout: Rollout, actor: Actor, reason: str, now: datetime) -> None:
+    """The timeline's first entry: who asked for it and why."""
+    Transition.objects.create(
+        rollout=rollout,
+        number=1,
+        at=now,
+        from_phase="",
+        to_phase=rollout.phase,
+        step=0,
+        weight=0,
+        actor=str(actor)[:200],
+        reason=reason,
+    )
+
+
+def _release(endpoint: Endpoint, version: Version, *, rival: Release | None) -> Release:
+    """The release that is warm on the endpoint when it is this very artifact, else a new one.
+
+    A new one exposes the rival's bins beside its own, so that both can be compared bin by bin.
+    """
+    previous = endpoint.previous
+    if previous is not None and previous.version_id == version.pk and previous.digest == version.digest:
+        return previous
+    rivals = [rival.version.profile] if rival is not None and rival.version.profile else []
+    spec = histogram_spec(version.profile, *rivals) if version.profile else {}
+    return Release.objects.create(endpoint=endpoint, version=version, digest=version.digest, histograms=spec)
+
+
+def _check_candidate(endpoint: Endpoint, version: Version) -> None:
+    if version.model_id != endpoint.model_id:
+        raise Invalid(
+            f"{version} is not a version of the model that {endpoint.name} serves ({endpoint.model.name}).",
+            field="version",
+        )
+    if endpoint.stable is None:
+        raise Conflict(f"{endpoint.name} has no stable version yet.")
+    if endpoint.stable.version_id == version.pk:
+        raise Invalid(
+            f"{endpoint.name} serves version {version.ref} already; a rollout needs another one.",
+            field="version",
+        )
+    _check_servable(version)
+
+
+def _check_servable(version: Version) -> None:
+    if version.deleted_at is not None:
+        raise Invalid(f"{version} was deleted.", field="version")
+    if version.format != "onnx":
+        raise Invalid(
+            f"{version} is {version.format}; the model server runs ONNX.",
+            field="version",
+            hint="Export it to ONNX.",
+        )
+
+
+def _check_name(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise Invalid(
+            f"{name!r} cannot be used as a name.",
+            field="name",
+            hint="Use up to 53 lower-case letters, digits and dashes, with a letter or digit at both ends.",
+        )
+
+
+def _check_reason(reason: str) -> str:
+    reason = reason.strip().replace("\x00", "")
+    if not reason:
+        raise Invalid("a reason is required.", field="reason", hint="Say why in a sentence; it is kept.")
+    if len(reason) > REASON_LIMIT:
+        raise Invalid(f"a reason has at most {REASON_LIMIT} characters.", field="reason")
+    return reason

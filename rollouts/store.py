@@ -1,0 +1,178 @@
+"""Between rows and values: reads snapshots, and records a decision with one compare-and-set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F
+
+from monitoring.domain.judge import Judgement
+from registry.domain.actor import Actor
+from rollouts.domain.desired import EndpointState, ReleaseSpec
+from rollouts.domain.phases import TERMINAL, Phase
+from rollouts.domain.plan import Plan
+from rollouts.domain.snapshot import Decision, Snapshot
+from rollouts.errors import LostRace, NotFound
+from rollouts.models import Endpoint, Look, Release, Rollout, Transition
+
+_STATE = (
+    "phase", "step", "step_started_at", "exposed_at", "last_look_at", "looks",
+    "unready_since", "rolling_back_since", "reason",
+)  # fmt: skip
+
+
+_ENDPOINTS = Endpoint.objects.select_related(
+    "model", "stable__version", "previous__version", "active__stable__version", "active__candidate__version"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An endpoint with its active rollout, read in one moment."""
+
+    endpoint: Endpoint
+    rollout: Rollout | None
+    snapshot: Snapshot | None
+
+
+def load(endpoint_id: int) -> Loaded:
+    """Reads an endpoint with its active rollout in one query, so both are of one moment."""
+    endpoint = _ENDPOINTS.filter(pk=endpoint_id).first()
+    if endpoint is None:
+        raise NotFound(f"There is no endpoint {endpoint_id}.")
+    rollout = endpoint.active
+    return Loaded(endpoint, rollout, snapshot_of(rollout) if rollout else None)
+
+
+def snapshot_of(rollout: Rollout) -> Snapshot:
+    """The row as the value that decisions are made of."""
+    return Snapshot(
+        id=rollout.pk,
+        phase=Phase(rollout.phase),
+        plan=Plan.from_dict(rollout.plan),
+        stable=rollout.stable.version.ref,
+        candidate=rollout.candidate.version.ref,
+        revision=rollout.revision,
+        started_at=rollout.created_at,
+        **{name: getattr(rollout, name) for name in _STATE if name != "phase"},
+    )
+
+
+def endpoint_state(loaded: Loaded, *, stable_ready: bool) -> EndpointState:
+    """The endpoint as the value that the desired world is computed from."""
+    endpoint, rollout = loaded.endpoint, loaded.rollout
+    assert endpoint.stable is not None
+    return EndpointState(
+        name=endpoint.name,
+        model=endpoint.model.name,
+        generation=endpoint.generation,
+        stable=_spec(endpoint.stable, endpoint.replicas),
+        previous=_spec(endpoint.previous, endpoint.replicas) if endpoint.previous else None,
+        candidate=_spec(rollout.candidate, Plan.from_dict(rollout.plan).replicas) if rollout else None,
+        stable_ready=stable_ready,
+    )
+
+
+def record(
+    loaded: Loaded, decision: Decision, *, actor: Actor, now: datetime, judgement: Judgement | None = None
+) -> None:
+    """Writes a decision: the rollout, its events, the endpoint, all or nothing.
+
+    Raises LostRace when another worker or request moved the rollout since it was loaded; nothing
+    is written then.
+    """
+    rollout, before, after = loaded.rollout, loaded.snapshot, decision.snapshot
+    assert rollout is not None and before is not None
+    if after == before and judgement is None:
+        return
+    state = {name: getattr(after, name) for name in _STATE}
+    if after.phase in TERMINAL:
+        state["finished_at"] = now
+    with transaction.atomic():
+        won = Rollout.objects.filter(pk=before.id, revision=before.revision).update(
+            **state, revision=F("revision") + 1
+        )
+        if not won:
+            raise LostRace(
+                "Somebody else changed this rollout a moment ago.", hint="Look at it again, then decide."
+            )
+        _append(rollout, decision, actor, now)
+        if judgement is not None:
+            _append_look(rollout, after, judgement, now)
+        _move_endpoint(loaded, decision, now)
+
+
+def _append(rollout: Rollout, decision: Decision, actor: Actor, now: datetime) -> None:
+    """Events get the numbers that follow the last; the compare-and-set before made us the only writer."""
+    if not decision.events:
+        return
+    last = (
+        Transition.objects.filter(rollout=rollout)
+        .order_by("-number")
+        .values_list("number", flat=True)
+        .first()
+        or 0
+    )
+    Transition.objects.bulk_create(
+        Transition(
+            rollout=rollout,
+            number=last + offset,
+            at=now,
+            from_phase=event.from_phase,
+            to_phase=event.to_phase,
+            step=event.step,
+            weight=event.weight,
+            actor=str(actor)[:200],
+            reason=event.reason,
+            evidence=event.evidence,
+        )
+        for offset, event in enumerate(decision.events, start=1)
+    )
+
+
+def _append_look(rollout: Rollout, after: Snapshot, judgement: Judgement, now: datetime) -> None:
+    Look.objects.create(
+        rollout=rollout,
+        number=after.looks,
+        at=now,
+        step=after.step,
+        verdict=judgement.verdict.value,
+        judgement=judgement.to_dict(),
+    )
+
+
+def _move_endpoint(loaded: Loaded, decision: Decision, now: datetime) -> None:
+    """A new generation for every decision with an event; the releases change places on promotion."""
+    if not decision.events:
+        return
+    changes: dict[str, object] = {"generation": F("generation") + 1, "look_at": now}
+    if decision.snapshot.phase in TERMINAL:
+        changes["active"] = None
+    if decision.promoted and loaded.rollout is not None:
+        warm = timedelta(seconds=decision.snapshot.plan.retire_after)
+        changes |= {
+            "stable": loaded.rollout.candidate,
+            "previous": loaded.rollout.stable,
+            "previous_until": now + warm,
+        }
+    Endpoint.objects.filter(pk=loaded.endpoint.pk).update(**changes)
+
+
+def claim_due(now: datetime, interval: timedelta, *, limit: int = 100) -> list[int]:
+    """Endpoints whose tick is due, claimed: whoever moves `look_at` first has the tick, others skip it."""
+    due = list(
+        Endpoint.objects.filter(look_at__lte=now).order_by("look_at").values_list("pk", "look_at")[:limit]
+    )
+    return [
+        pk
+        for pk, look_at in due
+        if Endpoint.objects.filter(pk=pk, look_at=look_at).update(look_at=now + interval)
+    ]
+
+
+def _spec(release: Release, replicas: int) -> ReleaseSpec:
+    return ReleaseSpec(
+        version=release.version.ref, digest=release.digest, replicas=replicas, histograms=release.histograms
+    )

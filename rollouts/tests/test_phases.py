@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from rollouts.domain.phases import ACTIVE, MOVES, TERMINAL, Phase, may_move, mermaid
+
+
+def test_every_phase_has_its_row_in_the_table():
+    assert set(MOVES) == set(Phase)
+
+
+def test_a_rollout_that_has_not_ended_can_always_be_rolled_back():
+    for phase in ACTIVE - {Phase.ROLLING_BACK}:
+        assert may_move(phase, Phase.ROLLING_BACK), phase
+
+
+def test_nothing_follows_a_terminal_phase():
+    assert {Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.FAILED} == TERMINAL
+    assert not any(may_move(phase, other) for phase in TERMINAL for other in Phase if other != phase)
+
+
+def test_every_phase_can_be_reached_from_pending():
+    reached, frontier = {Phase.PENDING}, [Phase.PENDING]
+    while frontier:
+        new = MOVES[frontier.pop()] - reached
+        reached |= new
+        frontier += new
+    assert reached == set(Phase)
+
+
+def test_the_diagram_has_an_arrow_for_each_move():
+    diagram = mermaid()
+    assert all(f"{a} --> {b}" in diagram for a, moves in MOVES.items() for b in moves)

@@ -1,0 +1,163 @@
+"""Random histories: clicks, verdicts, clock steps and a world that obeys late, fails, and comes back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from monitoring.domain.judge import Verdict
+from rollouts.domain import commands
+from rollouts.domain.desired import EndpointState, ReleaseSpec, desired_world
+from rollouts.domain.looks import window_due
+from rollouts.domain.machine import decide
+from rollouts.domain.phases import TERMINAL, Phase, may_move
+from rollouts.domain.snapshot import Decision, Observation, Snapshot, WorkloadStatus, World
+from rollouts.errors import WrongPhase
+from rollouts.tests.cast import CANDIDATE, NOON, STABLE, judgement, plan, ready, snapshot
+
+DOWN = WorkloadStatus(ready=0, desired=1, message="gone")
+
+
+class Histories(RuleBasedStateMachine):
+    """One rollout, the world it lives in, and everybody who can touch it."""
+
+    @initialize(mirror=st.sampled_from([0, 20]), restarts=st.integers(0, 2))
+    def begin(self, mirror: int, restarts: int) -> None:
+        walked = plan(mirror_percent=mirror, max_restarts=restarts)
+        self.now = NOON
+        self.row: Snapshot = snapshot(0, Phase.PENDING, plan=walked, exposed_at=None)
+        self.candidate, self.weights, self.mirror = DOWN, {STABLE: 100}, {}
+        self.cluster_up = self.router_up = True
+        self.router_obeys = True
+        self.aborted = self.promoted = False
+        self.verdict = Verdict.NO_DATA
+
+    # --- time and the world ---------------------------------------------------------------------
+    @rule(seconds=st.sampled_from([0.2, 1, 5, 20, 90, -3]))
+    def time_passes(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    @rule(up=st.booleans())
+    def the_candidate_dies_or_returns(self, up: bool) -> None:
+        self.candidate = (
+            ready(restarts=self.candidate.restarts)
+            if up
+            else replace(DOWN, restarts=self.candidate.restarts + 1)
+        )
+
+    @rule(cluster=st.booleans(), router=st.booleans(), obeys=st.booleans())
+    def the_world_fails_or_recovers(self, cluster: bool, router: bool, obeys: bool) -> None:
+        self.cluster_up, self.router_up, self.router_obeys = cluster, router, obeys
+
+    @rule(verdict=st.sampled_from(Verdict))
+    def the_gates_change_their_mind(self, verdict: Verdict) -> None:
+        self.verdict = verdict
+
+    # --- the tick -------------------------------------------------------------------------------
+    @rule()
+    def tick(self) -> None:
+        window = window_due(self.row, self.now)
+        look = judgement(self.verdict) if window else None
+        world = World(
+            workloads={STABLE: ready(), CANDIDATE: self.candidate} if self.cluster_up else {},
+            weights=self.weights if self.router_up else None,
+            mirror=self.mirror if self.router_up else {},
+            cluster_known=self.cluster_up,
+            router_known=self.router_up,
+        )
+        self._take(decide(self.row, Observation(world, look), self.now))
+        if look and look.verdict is Verdict.FAIL:
+            assert self.row.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.FAILED}
+        self._apply()
+
+    def _apply(self) -> None:
+        if self.router_up and self.router_obeys:
+            route = self.desired.route
+            self.weights, self.mirror = dict(route.split), dict(route.mirror)
+
+    @property
+    def desired(self):
+        first, second = (ReleaseSpec(version=v, digest=v, replicas=1) for v in (STABLE, CANDIDATE))
+        if self.promoted:
+            return desired_world(EndpointState("e", "m", 1, stable=second, previous=first), None)
+        if self.row.phase in TERMINAL:
+            return desired_world(EndpointState("e", "m", 1, stable=first), None)
+        return desired_world(EndpointState("e", "m", 1, stable=first, candidate=second), self.row)
+
+    # --- people ---------------------------------------------------------------------------------
+    @rule(verb=st.sampled_from([commands.pause, commands.resume, commands.promote]))
+    def somebody_clicks(self, verb) -> None:
+        try:
+            self._take(verb(self.row, "a click", self.now))
+        except WrongPhase:
+            return
+
+    @precondition(lambda self: self.row.phase in commands.ABORTABLE)
+    @rule()
+    def somebody_aborts(self) -> None:
+        self._take(commands.abort(self.row, "stop", self.now))
+        self.aborted = True
+
+    def _take(self, decision: Decision) -> None:
+        before, after = self.row, decision.snapshot
+        assert may_move(before.phase, after.phase)
+        for event in decision.events:
+            assert event.reason
+            assert (event.from_phase, event.to_phase) == (before.phase, after.phase)
+        if (before.phase, before.step, before.weight) != (after.phase, after.step, after.weight):
+            assert decision.events, "a visible change without an entry in the timeline"
+        if after.phase is Phase.PROMOTING and before.phase is not Phase.PROMOTING:
+            assert before.phase in {Phase.PROGRESSING, Phase.HOLDING, Phase.PAUSED}
+        self.promoted = self.promoted or decision.promoted
+        self.row = after
+
+    # --- what must always hold ------------------------------------------------------------------
+    @invariant()
+    def shares_sum_to_100(self) -> None:
+        if hasattr(self, "row"):
+            assert sum(weight for _, weight in self.desired.route.split) == 100
+
+    @invariant()
+    def abort_always_wins(self) -> None:
+        if hasattr(self, "row") and self.aborted:
+            assert not self.promoted
+            assert self.row.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.FAILED}
+            assert self.desired.route.split == ((STABLE, 100),)
+
+    @invariant()
+    def only_a_promotion_makes_the_candidate_stable(self) -> None:
+        if hasattr(self, "row"):
+            assert self.promoted == (self.row.phase is Phase.SUCCEEDED)
+
+    @invariant()
+    def the_stable_servers_are_never_taken_away_during_a_rollout(self) -> None:
+        if hasattr(self, "row"):
+            assert STABLE in {release.version for release in self.desired.releases}
+
+    @invariant()
+    def every_wait_has_a_reason(self) -> None:
+        if hasattr(self, "row") and self.row.phase in {Phase.HOLDING, Phase.PAUSED}:
+            assert self.row.reason
+
+
+Histories.TestCase.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
+TestHistories = Histories.TestCase
+
+
+def test_a_healthy_rollout_always_ends_promoted():
+    row, now, weights = snapshot(0, Phase.PENDING, exposed_at=None), NOON, {STABLE: 100}
+    for _ in range(400):
+        now += timedelta(seconds=1)
+        look = judgement(Verdict.PASS) if window_due(row, now) else None
+        world = World({STABLE: ready(), CANDIDATE: ready()}, weights)
+        decision = decide(row, Observation(world, look), now)
+        row = decision.snapshot
+        weights = {CANDIDATE: row.weight, STABLE: 100 - row.weight}
+        if row.phase in TERMINAL:
+            break
+    assert row.phase is Phase.SUCCEEDED
+    assert now - NOON < timedelta(seconds=row.plan.least_seconds + 30)

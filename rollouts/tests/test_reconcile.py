@@ -1,0 +1,229 @@
+"""The tick over a real database and a world in memory, with failures at every boundary."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from monitoring.domain.judge import Verdict
+from rollouts import reconcile, services, store
+from rollouts.domain.snapshot import WorkloadStatus
+from rollouts.errors import LostRace
+from rollouts.models import Endpoint, Look, Rollout, Transition
+from rollouts.tests.cast import FAST
+from rollouts.tests.driving import Driver
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def driver(endpoint, ports, monkeypatch) -> Driver:
+    driver = Driver(endpoint, ports)
+    monkeypatch.setattr(reconcile, "judge", driver.judge)
+    driver.tick(2)
+    return driver
+
+
+@pytest.fixture
+def rollout(driver, versions, author) -> Rollout:
+    return services.start_rollout(
+        endpoint=driver.endpoint,
+        version=versions[1],
+        strategy="canary",
+        parameters=FAST,
+        actor=author,
+        reason="better recall",
+    )
+
+
+def shares(driver: Driver) -> dict[str, int]:
+    return dict(driver.ports.router.observed_route(driver.endpoint.name).weights)
+
+
+def test_an_endpoint_without_a_rollout_serves_its_stable_version(driver):
+    assert shares(driver) == {"1": 100}
+    assert list(driver.ports.cluster.observe(driver.endpoint.name)) == ["1"]
+
+
+def test_there_is_no_route_until_the_first_server_is_ready(endpoint, ports):
+    ports.cluster.override[endpoint.name, "1"] = WorkloadStatus(ready=0, desired=1)
+    driver = Driver(endpoint, ports)
+    driver.tick(3)
+    assert ports.router.history == []
+    ports.cluster.override.clear()
+    driver.tick()
+    assert shares(driver) == {"1": 100}
+
+
+def test_a_good_version_is_promoted_step_by_step(driver, rollout):
+    done = driver.until("succeeded")
+    weights = [dict(world.route.split).get("2", 0) for world in driver.ports.router.history]
+    assert weights == [0, 5, 50, 100, 100] or weights == [0, 5, 50, 100]
+    driver.endpoint.refresh_from_db()
+    assert (driver.endpoint.stable, driver.endpoint.previous) == (done.candidate, done.stable)
+    assert driver.endpoint.active is None
+    assert done.finished_at is not None
+
+
+def test_the_previous_version_stays_warm_for_its_window_and_then_goes(driver, rollout):
+    driver.until("succeeded")
+    driver.tick()
+    assert set(driver.ports.cluster.observe(driver.endpoint.name)) == {"1", "2"}
+    assert reconcile.retire_previous(driver.now) == 0
+    driver.now += timedelta(hours=2)
+    assert reconcile.retire_previous(driver.now) == 1
+    driver.tick()
+    assert set(driver.ports.cluster.observe(driver.endpoint.name)) == {"2"}
+
+
+def test_a_bad_version_is_rolled_back_with_its_evidence(driver, rollout):
+    driver.tick(6)
+    driver.verdict = Verdict.FAIL
+    done = driver.until("rolled_back")
+    assert shares(driver) == {"1": 100}
+    driver.tick()
+    assert set(driver.ports.cluster.observe(driver.endpoint.name)) == {"1"}
+    entry = done.transitions.get(to_phase="rolling_back")
+    assert entry.evidence["verdict"] == "fail"
+    assert entry.evidence["gates"][0]["name"] == "errors"
+    assert entry.actor == "slipway"
+
+
+def test_every_look_is_kept(driver, rollout):
+    done = driver.until("succeeded")
+    assert list(
+        Look.objects.filter(rollout=done).order_by("number").values_list("number", flat=True)
+    ) == list(range(1, done.looks + 1))
+
+
+def test_transitions_are_numbered_without_gaps(driver, rollout):
+    done = driver.until("succeeded")
+    numbers = list(done.transitions.values_list("number", flat=True))
+    assert numbers == list(range(1, len(numbers) + 1))
+    moves = list(done.transitions.values_list("from_phase", "to_phase"))
+    assert all(before[1] == after[0] for before, after in zip(moves, moves[1:], strict=False))
+
+
+def test_a_weight_that_was_accepted_but_is_not_in_effect_does_not_count(driver, rollout):
+    driver.tick(2)
+    driver.ports.router.frozen = True
+    driver.tick(30)
+    rollout.refresh_from_db()
+    assert rollout.plan["steps"][rollout.step]["kind"] == "set_weight"
+    driver.ports.router.frozen = False
+    driver.until("succeeded")
+
+
+def test_a_route_edited_by_hand_is_asserted_again(driver, rollout):
+    driver.until("succeeded")
+    driver.ports.router.effective.pop(driver.endpoint.name)
+    driver.tick()
+    assert shares(driver) == {"2": 100}
+
+
+@pytest.mark.parametrize("side", ["cluster", "router"])
+def test_an_outage_of_the_world_costs_only_time(driver, rollout, side):
+    driver.tick(5)
+    rollout.refresh_from_db()
+    before = (rollout.phase, rollout.step)
+    getattr(driver.ports, side).down = True
+    driver.tick(40)
+    rollout.refresh_from_db()
+    assert (rollout.phase, rollout.step) == before
+    driver.endpoint.refresh_from_db()
+    assert "down" in driver.endpoint.observed["problem"]
+    getattr(driver.ports, side).down = False
+    driver.until("succeeded")
+
+
+def test_a_rollback_happens_while_the_cluster_is_down(driver, rollout, author):
+    driver.tick(5)
+    driver.ports.cluster.down = True
+    services.abort(rollout=rollout, actor=author, reason="looks wrong")
+    driver.until("rolled_back", most=3)
+    assert shares(driver) == {"1": 100}
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing catches it."""
+
+
+@pytest.mark.parametrize("boundary", ["observe", "_look", "decide", "record", "apply"])
+def test_a_worker_killed_at_any_boundary_is_continued_by_the_next(driver, rollout, monkeypatch, boundary):
+    owner = store if boundary == "record" else reconcile
+    real = getattr(owner, boundary)
+
+    def dies(*args: object, **kwargs: object) -> object:
+        monkeypatch.setattr(owner, boundary, real)
+        raise Killed
+
+    for _ in range(60):
+        monkeypatch.setattr(owner, boundary, dies)
+        try:
+            driver.tick()
+        except Killed:
+            continue
+        finally:
+            monkeypatch.setattr(owner, boundary, real)
+        driver.tick()
+    done = driver.until("succeeded")
+    moves = list(done.transitions.values_list("step", "to_phase"))
+    assert len(moves) == len(set(moves)), "a transition was doubled"
+
+
+def test_a_slow_worker_cannot_undo_what_was_decided_after_it_looked(driver, rollout, author):
+    driver.tick(5)
+    slow = store.load(driver.endpoint.pk)
+    assert slow.snapshot.weight == 5
+    services.abort(rollout=rollout, actor=author, reason="stop")
+    driver.tick()
+    assert shares(driver) == {"1": 100}
+    reconcile.apply(slow, reconcile.observe(driver.endpoint.name, driver.ports), driver.ports)
+    assert shares(driver) == {"1": 100}
+
+
+def test_of_two_workers_that_decide_on_one_row_one_wins(driver, rollout):
+    from registry.domain.actor import SYSTEM
+    from rollouts.domain.machine import roll_back
+
+    driver.tick(5)
+    first, second = store.load(driver.endpoint.pk), store.load(driver.endpoint.pk)
+    store.record(first, roll_back(first.snapshot, "one", driver.now), actor=SYSTEM, now=driver.now)
+    with pytest.raises(LostRace):
+        store.record(second, roll_back(second.snapshot, "two", driver.now), actor=SYSTEM, now=driver.now)
+    assert Transition.objects.filter(rollout=rollout, to_phase="rolling_back").count() == 1
+
+
+def test_a_tick_at_rest_costs_the_same_few_queries_whatever_happened_before(
+    driver, rollout, django_assert_max_num_queries
+):
+    driver.until("succeeded")
+    driver.tick()
+    with django_assert_max_num_queries(2):
+        driver.tick()
+
+
+def test_a_due_endpoint_is_claimed_by_one_worker_only(driver):
+    now = driver.now + timedelta(days=1)
+    assert store.claim_due(now, timedelta(seconds=1)) == [driver.endpoint.pk]
+    assert store.claim_due(now, timedelta(seconds=1)) == []
+    assert store.claim_due(now + timedelta(seconds=1), timedelta(seconds=1)) == [driver.endpoint.pk]
+
+
+def test_the_candidate_exposes_the_bins_of_the_stable_version_too(driver, versions, author):
+    from registry.models import Version
+
+    other = {**versions[0].profile, "outputs": [{**versions[0].profile["outputs"][0], "edges": [1.5, 9.0]}]}
+    newcomer = Version.objects.create(
+        model=versions[0].model, number=9, digest="sha256:" + "9" * 64, size=1, format="onnx", profile=other
+    )
+    rollout = services.start_rollout(
+        endpoint=Endpoint.objects.get(),
+        version=newcomer,
+        strategy="canary",
+        parameters=FAST,
+        actor=author,
+        reason="x",
+    )
+    assert rollout.candidate.histograms["outputs"][0]["edges"] == [1.0, 1.5, 2.0, 9.0]

@@ -1,0 +1,108 @@
+"""Views that change something: each reads a form, asks one service, and says what became of it."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django_htmx.http import HttpResponseClientRedirect
+
+from registry.errors import Conflict, DomainError
+from registry.identity import actor_for, require
+from rollouts import queries, services
+from rollouts.models import Endpoint, Rollout
+from rollouts.store import snapshot_of
+from rollouts.web.door import in_dialog, page
+from rollouts.web.forms import ReasonForm
+from rollouts.web.verbs import ABORT, ROLLBACK, ROLLOUT_VERBS, Deed, Verb, deed, rollback_deed
+
+SERVICES = {
+    "pause": services.pause,
+    "resume": services.resume,
+    "promote": services.promote,
+    "abort": services.abort,
+}
+
+
+@page("GET", "HEAD", "POST")
+def control(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+    """Asks for a reason and says what `verb` will do; with the reason, does it."""
+    if verb not in ROLLOUT_VERBS:
+        raise Http404(f"A rollout has no verb {verb!r}.")
+    button = ROLLOUT_VERBS[verb]
+    require(request.user, button.permission)
+    row = queries.rollout_by_id(pk)
+    back = reverse("rollouts:rollout", args=[pk])
+    form = ReasonForm(request.POST or None)
+    error: DomainError | None = None
+    if request.method == "POST" and form.is_valid():
+        try:
+            SERVICES[verb](rollout=row, actor=actor_for(request), reason=form.cleaned_data["reason"])
+            return _go(request, back)
+        except DomainError as refused:
+            error = refused
+    return _confirm(request, _deed(row, verb), button, form, back, f"rollout {pk}", error)
+
+
+@page("GET", "HEAD", "POST")
+def rollback(request: HttpRequest, name: str) -> HttpResponse:
+    """The endpoint's rollback: aborts what is under way, or goes back to the previous release."""
+    endpoint = queries.endpoint_by_name(name)
+    verb = ABORT if endpoint.active else ROLLBACK
+    require(request.user, verb.permission)
+    back = reverse("rollouts:endpoint", args=[name])
+    form = ReasonForm(request.POST or None)
+    error: DomainError | None = None
+    if request.method == "POST" and form.is_valid():
+        try:
+            row = services.rollback_endpoint(
+                endpoint=endpoint, actor=actor_for(request), reason=form.cleaned_data["reason"]
+            )
+            return _go(request, reverse("rollouts:rollout", args=[row.pk]))
+        except DomainError as refused:
+            error = refused
+    return _confirm(request, _rollback_deed(endpoint), verb, form, back, name, error)
+
+
+def _deed(row: Rollout, verb: str) -> Deed:
+    snapshot = snapshot_of(row)
+    return deed(verb, stable=snapshot.stable, candidate=snapshot.candidate, weight=snapshot.weight)
+
+
+def _rollback_deed(endpoint: Endpoint) -> Deed:
+    if endpoint.active:
+        return _deed(endpoint.active, ABORT.name)
+    if endpoint.previous is None or endpoint.stable is None:
+        raise Conflict(
+            f"{endpoint.name} keeps no previous version to go back to.",
+            hint="Start a rollout of the version you want instead.",
+        )
+    return rollback_deed(stable=endpoint.stable.version.ref, previous=endpoint.previous.version.ref)
+
+
+def _confirm(
+    request: HttpRequest,
+    what: Deed,
+    verb: Verb,
+    form: ReasonForm,
+    back: str,
+    back_label: str,
+    error: DomainError | None,
+) -> HttpResponse:
+    """The question, in the dialog or as a page of its own; a refusal is shown in its place."""
+    context = {
+        "deed": what,
+        "verb": verb,
+        "form": form,
+        "error": error,
+        "action": request.path,
+        "back": back,
+        "back_label": back_label,
+    }
+    status = error.status if error else 422 if form.errors else 200
+    template = "rollouts/_confirm.html" if in_dialog(request) else "rollouts/confirm.html"
+    return render(request, template, context, status=status)
+
+
+def _go(request: HttpRequest, to: str) -> HttpResponse:
+    return HttpResponseClientRedirect(to) if getattr(request, "htmx", False) else redirect(to)

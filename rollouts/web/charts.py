@@ -1,0 +1,72 @@
+"""Charts of an endpoint: asks monitoring, and says so when the metrics did not answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from monitoring import queries
+from monitoring.domain.charts import Chart
+from monitoring.domain.window import Window
+from monitoring.errors import MetricsUnavailable
+from monitoring.queries import Mark, VersionLine
+from monitoring.wiring import metrics_source
+from rollouts.domain.phases import Phase
+from rollouts.models import Transition
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """Charts, or why there are none."""
+
+    charts: tuple[Chart, ...] = ()
+    problem: str = ""
+
+
+def endpoint_charts(
+    endpoint: str,
+    *,
+    stable: str | None,
+    candidate: str | None,
+    window: Window,
+    marks: Sequence[Mark],
+    profile: Mapping[str, Any] | None = None,
+) -> Drawn:
+    """Requests, errors, latency and output distribution of both versions over the window."""
+    roles = (("stable", stable), ("candidate", candidate))
+    lines = [VersionLine(ref=ref, role=role) for role, ref in roles if ref]
+    source = metrics_source()
+    try:
+        charts = [*queries.endpoint_charts(source, endpoint, lines, window, marks)]
+        distribution = queries.distribution_chart(source, endpoint, lines, window, profile=profile)
+    except MetricsUnavailable as error:
+        return Drawn(problem=str(error))
+    return Drawn(charts=(*charts, *([distribution] if distribution else [])))
+
+
+def step_marks(transitions: Iterable[Transition]) -> tuple[Mark, ...]:
+    """The moments that a reader looks for on the time axis: new weights, the rollback, the promotion."""
+    marks: list[Mark] = []
+    weight = 0
+    for transition in transitions:
+        moved = transition.from_phase != transition.to_phase
+        if moved and transition.to_phase == Phase.ROLLING_BACK:
+            marks.append(Mark(at=transition.at, label="rollback", kind="rollback"))
+        elif transition.weight != weight and transition.to_phase not in {Phase.ROLLED_BACK, Phase.FAILED}:
+            kind = "promote" if transition.weight == 100 else "step"
+            marks.append(Mark(at=transition.at, label=f"{transition.weight} %", kind=kind))
+        weight = transition.weight
+    return tuple(marks)
+
+
+def show(request: HttpRequest, drawn: Drawn, *, still: bool = False) -> HttpResponse:
+    """The charts as a fragment, or as a page of their own for browsers without JavaScript.
+
+    still: nothing will change any more, so the fragment need not be polled.
+    """
+    template = "rollouts/_charts.html" if getattr(request, "htmx", False) else "rollouts/charts.html"
+    return render(request, template, {"drawn": drawn, "still": still})

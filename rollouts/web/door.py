@@ -1,0 +1,40 @@
+"""What every view of this app starts with: signed in, allowed, the right method, never cached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from registry.domain.roles import Permission
+from registry.identity import require
+
+P = ParamSpec("P")
+View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+
+
+def page(*methods: str, permission: Permission = Permission.VIEW) -> Callable[[View[P]], View[P]]:
+    """A view for signed-in users who hold `permission`; answers GET and HEAD unless `methods` says more."""
+
+    def decorate(view: View[P]) -> View[P]:
+        @wraps(view)
+        def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+            require(request.user, permission)
+            return view(request, *args, **kwargs)
+
+        allowed = require_http_methods(list(methods or ("GET", "HEAD")))
+        wrapped: Any = never_cache(login_required(allowed(guarded)))
+        return wrapped
+
+    return decorate
+
+
+def in_dialog(request: HttpRequest) -> bool:
+    """Whether htmx asks for a fragment to show in the page's dialog."""
+    htmx: Any = getattr(request, "htmx", None)
+    return bool(htmx) and htmx.target == "dialog"

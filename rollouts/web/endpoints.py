@@ -1,0 +1,84 @@
+"""Pages of endpoints."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+
+from monitoring.domain.window import Window
+from registry.domain.roles import Permission
+from registry.identity import may, permissions_of
+from rollouts import queries
+from rollouts.models import Endpoint
+from rollouts.web.charts import endpoint_charts as draw
+from rollouts.web.charts import show
+from rollouts.web.door import page
+from rollouts.web.presenters import EndpointView, endpoint_view, release_ref, rollout_view
+from rollouts.web.verbs import ABORT, ROLLBACK, Button, button
+
+HISTORY = 20
+CHART_WINDOW = timedelta(minutes=15)
+
+
+@page()
+def endpoints(request: HttpRequest) -> HttpResponse:
+    """Every endpoint with what serves there."""
+    now = timezone.now()
+    context = {
+        "endpoints": [endpoint_view(endpoint, now) for endpoint in queries.endpoints_overview()],
+        "may_start": may(request.user, Permission.START_ROLLOUT),
+    }
+    return render(request, "rollouts/endpoints.html", context)
+
+
+@page()
+def endpoint(request: HttpRequest, name: str) -> HttpResponse:
+    """One endpoint: releases, traffic, servers, charts, history."""
+    view = _view(name)
+    now = timezone.now()
+    recent = queries.recent_rollouts(HISTORY, endpoint=view.endpoint.name)
+    context = {
+        **_context(view),
+        "history": [rollout_view(rollout, now) for rollout in recent],
+        "rollback": _rollback(request, view.endpoint),
+        "rollback_url": reverse("rollouts:endpoint-rollback", args=[name]),
+        "may_start": may(request.user, Permission.START_ROLLOUT),
+    }
+    return render(request, "rollouts/endpoint.html", context)
+
+
+@page()
+def endpoint_traffic(request: HttpRequest, name: str) -> HttpResponse:
+    """Fragment: releases, split and servers as of the last observation."""
+    return render(request, "rollouts/_endpoint_traffic.html", _context(_view(name)))
+
+
+@page()
+def endpoint_charts(request: HttpRequest, name: str) -> HttpResponse:
+    """Fragment: the endpoint's charts of the last minutes."""
+    row = queries.endpoint_by_name(name)
+    now = timezone.now()
+    window = Window(start=now - CHART_WINDOW, end=now)
+    candidate = release_ref(row.active.candidate) if row.active else None
+    drawn = draw(row.name, stable=release_ref(row.stable), candidate=candidate, window=window, marks=())
+    return show(request, drawn)
+
+
+def _view(name: str) -> EndpointView:
+    return endpoint_view(queries.endpoint_by_name(name), timezone.now())
+
+
+def _context(view: EndpointView) -> dict[str, Any]:
+    return {"view": view, "endpoint": view.endpoint}
+
+
+def _rollback(request: HttpRequest, row: Endpoint) -> Button | None:
+    """The rollback button, when there is something to go back from."""
+    if row.active is None and row.previous is None:
+        return None
+    return button(ABORT if row.active else ROLLBACK, permissions_of(request.user))

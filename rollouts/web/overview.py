@@ -1,0 +1,38 @@
+"""The start page: what serves, what is moving, what happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from registry.domain.roles import Permission
+from registry.identity import may
+from rollouts import queries
+from rollouts.web.door import page
+from rollouts.web.presenters import endpoint_view, rollout_view
+
+RECENT = 12
+
+
+@page()
+def overview(request: HttpRequest) -> HttpResponse:
+    """Endpoints with their traffic, active rollouts and the latest outcomes."""
+    return render(request, "rollouts/overview.html", _context(request))
+
+
+@page()
+def overview_live(request: HttpRequest) -> HttpResponse:
+    """The same, as the fragment that the page polls."""
+    return render(request, "rollouts/_overview.html", _context(request))
+
+
+def _context(request: HttpRequest) -> dict[str, Any]:
+    now = timezone.now()
+    return {
+        "endpoints": [endpoint_view(endpoint, now) for endpoint in queries.endpoints_overview()],
+        "recent": [rollout_view(rollout, now) for rollout in queries.recent_rollouts(RECENT)],
+        "may_start": may(request.user, Permission.START_ROLLOUT),
+    }

@@ -1,0 +1,132 @@
+"""Pages of rollouts: the list, one rollout, and the fragments that keep it live."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from monitoring.domain.window import Window
+from registry.domain.roles import Permission
+from registry.identity import may, permissions_of
+from rollouts import queries
+from rollouts.domain.phases import Phase
+from rollouts.models import Rollout
+from rollouts.web.charts import endpoint_charts, show, step_marks
+from rollouts.web.door import page
+from rollouts.web.look import PHASES, verdict_badge
+from rollouts.web.presenters import gate_rows, is_over, rollout_view, traffic
+from rollouts.web.presenters import timeline as timeline_entries
+from rollouts.web.verbs import buttons
+
+PAGE = 50
+ACTIVE = "active"
+# Charts begin a little before the rollout and go on a little after it, so that the change is seen.
+LEAD, TAIL = timedelta(seconds=60), timedelta(seconds=90)
+
+
+@page()
+def rollout_list(request: HttpRequest) -> HttpResponse:
+    """Rollouts, newest first, by phase and endpoint; pages are keyed by the last id shown."""
+    phase = request.GET.get("phase", "")
+    name = request.GET.get("endpoint", "")
+    before = request.GET.get("before", "")
+    rows = queries.recent_rollouts(
+        PAGE + 1,
+        before=int(before) if before.isdecimal() else None,
+        endpoint=name,
+        phase=phase if phase == ACTIVE or phase in list(Phase) else None,
+    )
+    now = timezone.now()
+    context = {
+        "rollouts": [rollout_view(row, now) for row in rows[:PAGE]],
+        "next": rows[PAGE - 1].pk if len(rows) > PAGE else None,
+        "first": not before,
+        "phases": PHASES.items(),
+        "endpoint_names": [endpoint.name for endpoint in queries.endpoints_overview()],
+        "phase": phase,
+        "endpoint_name": name,
+        "may_start": may(request.user, Permission.START_ROLLOUT),
+    }
+    return render(request, "rollouts/rollouts.html", context)
+
+
+@page()
+def live(request: HttpRequest) -> HttpResponse:
+    """Fragment: rollouts under way of the model named in `?model=` (of all without), for the registry's pages."""
+    model = request.GET.get("model", "")
+    now = timezone.now()
+    views = [rollout_view(row, now) for row in queries.recent_rollouts(model=model, phase=ACTIVE)]
+    return render(request, "rollouts/_live.html", {"rollouts": views, "model": model})
+
+
+@page()
+def rollout(request: HttpRequest, pk: int) -> HttpResponse:
+    """One rollout, live."""
+    row = queries.rollout_by_id(pk)
+    context = {**_status(row), **_controls(request, row), **_timeline(row)}
+    return render(request, "rollouts/rollout.html", context)
+
+
+@page()
+def status(request: HttpRequest, pk: int) -> HttpResponse:
+    """Fragment: phase, steps, traffic and gates."""
+    return render(request, "rollouts/_status.html", _status(queries.rollout_by_id(pk)))
+
+
+@page()
+def controls(request: HttpRequest, pk: int) -> HttpResponse:
+    """Fragment: the buttons; apart from the status so that they are replaced only when they change."""
+    return render(request, "rollouts/_controls.html", _controls(request, queries.rollout_by_id(pk)))
+
+
+@page()
+def timeline(request: HttpRequest, pk: int) -> HttpResponse:
+    """Fragment: what happened, newest first."""
+    return render(request, "rollouts/_timeline_card.html", _timeline(queries.rollout_by_id(pk)))
+
+
+@page()
+def charts(request: HttpRequest, pk: int) -> HttpResponse:
+    """Fragment: charts of both versions with the steps marked on the time axis."""
+    row = queries.rollout_by_id(pk)
+    now = timezone.now()
+    end = min(now, row.finished_at + TAIL) if row.finished_at else now
+    drawn = endpoint_charts(
+        row.endpoint.name,
+        stable=row.stable.version.ref,
+        candidate=row.candidate.version.ref,
+        window=Window(start=row.created_at - LEAD, end=end),
+        marks=step_marks(queries.timeline(row)),
+        profile=row.candidate.version.profile,
+    )
+    return show(request, drawn, still=end < now)
+
+
+def _status(row: Rollout) -> dict[str, Any]:
+    view = rollout_view(row, timezone.now())
+    look = queries.deciding_look(row)
+    return {
+        "rollout": row,
+        "view": view,
+        "traffic": None if view.over else traffic(row.endpoint, row),
+        "look": look,
+        "verdict": verdict_badge(look.verdict) if look else None,
+        "gates": gate_rows(look.judgement) if look else (),
+    }
+
+
+def _controls(request: HttpRequest, row: Rollout) -> dict[str, Any]:
+    return {
+        "rollout": row,
+        "over": is_over(row),
+        "buttons": buttons(Phase(row.phase), permissions_of(request.user)),
+    }
+
+
+def _timeline(row: Rollout) -> dict[str, Any]:
+    entries = timeline_entries(queries.timeline(row))
+    return {"rollout": row, "over": is_over(row), "entries": tuple(reversed(entries))}

@@ -1,0 +1,130 @@
+"""Starting a rollout: choose an endpoint, fill in the plan, see it compiled, start it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from registry.domain.roles import Permission
+from registry.errors import DomainError
+from registry.identity import actor_for
+from registry.models import Version
+from rollouts import queries, services
+from rollouts.domain.plan import Plan, duration
+from rollouts.models import Endpoint, Rollout
+from rollouts.web.candidates import candidates
+from rollouts.web.door import page
+from rollouts.web.forms import ChooseEndpointForm, StartForm
+from rollouts.web.ladder import PlanLine, plan_lines
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """The plan a form would start: its steps, its gates, and the shortest time it can take."""
+
+    lines: tuple[PlanLine, ...]
+    gates: tuple[str, ...]
+    least: str
+    interval: str
+    deadline: str
+
+
+@page("GET", "HEAD", "POST", permission=Permission.START_ROLLOUT)
+def new(request: HttpRequest) -> HttpResponse:
+    """The form; `?endpoint=`, `?model=` and `?version=` fill in what is known already."""
+    asked = request.POST.get("endpoint") or request.GET.get("endpoint", "")
+    if not asked:
+        return _choose(request)
+    endpoint = queries.endpoint_by_name(asked)
+    versions = candidates(endpoint)
+    if request.method != "POST":
+        form = StartForm(versions=versions, initial={"version": request.GET.get("version", "")})
+        return _form(request, endpoint, form)
+    form = StartForm(request.POST, versions=versions)
+    if "preview" not in request.POST and form.is_valid():
+        rollout = _start(request, endpoint, versions, form)
+        if rollout is not None:
+            return redirect("rollouts:rollout", rollout.pk)
+    return _form(request, endpoint, form)
+
+
+@page("POST", permission=Permission.START_ROLLOUT)
+def preview(request: HttpRequest) -> HttpResponse:
+    """Fragment: the plan as the form stands now, or what is wrong with it."""
+    endpoint = queries.endpoint_by_name(request.POST.get("endpoint", ""))
+    form = StartForm(request.POST, versions=candidates(endpoint))
+    return render(request, "rollouts/_preview.html", {"preview": _preview(endpoint, form), "form": form})
+
+
+def _start(
+    request: HttpRequest, endpoint: Endpoint, versions: Sequence[Version], form: StartForm
+) -> Rollout | None:
+    """The started rollout, or None with the refusal on the form."""
+    try:
+        return services.start_rollout(
+            endpoint=endpoint,
+            version=next(version for version in versions if version.ref == form.cleaned_data["version"]),
+            strategy=form.cleaned_data["strategy"],
+            parameters=form.parameters(),
+            actor=actor_for(request),
+            reason=form.cleaned_data["reason"],
+        )
+    except DomainError as refused:
+        form.blame(refused)
+        return None
+
+
+def _choose(request: HttpRequest) -> HttpResponse:
+    """Which endpoint? Not asked when the model of `?model=` has just one."""
+    model = request.GET.get("model", "")
+    endpoints = [e for e in queries.endpoints_overview() if not model or e.model.name == model]
+    if model and len(endpoints) == 1:
+        query = urlencode({"endpoint": endpoints[0].name, "version": request.GET.get("version", "")})
+        return redirect(f"{reverse('rollouts:new')}?{query}")
+    context = {
+        "form": ChooseEndpointForm(endpoints=endpoints),
+        "endpoints": endpoints,
+        "model": model,
+        "version": request.GET.get("version", ""),
+    }
+    return render(request, "rollouts/choose.html", context)
+
+
+def _form(request: HttpRequest, endpoint: Endpoint, form: StartForm) -> HttpResponse:
+    plan = _preview(endpoint, form)
+    context = {"endpoint": endpoint, "form": form, "preview": plan, "open_more": form.errs_in_more}
+    return render(request, "rollouts/new.html", context, status=422 if form.errors else 200)
+
+
+def _preview(endpoint: Endpoint, form: StartForm) -> Preview | None:
+    """The compiled plan, or None with the errors on the form."""
+    if not form.readable:
+        return None
+    try:
+        return _shown(services.preview(endpoint=endpoint, strategy=form.strategy, parameters=form.parameters()))
+    except DomainError as refused:
+        if not form.is_bound or not any(name in form.errors for name in form.fields if name != "reason"):
+            form.blame(refused)
+        return None
+
+
+def _shown(plan: Plan) -> Preview:
+    return Preview(
+        lines=plan_lines(plan),
+        gates=tuple(_gate(gate) for gate in plan.gates),
+        least=duration(plan.least_seconds),
+        interval=duration(plan.interval),
+        deadline=duration(plan.deadline),
+    )
+
+
+def _gate(gate: Any) -> str:
+    """A gate specification in a line: its name, then its settings."""
+    settings = ", ".join(f"{key} {value}" for key, value in gate.items() if key not in {"name", "kind"} and value is not None)
+    return f"{gate.get('name', gate['kind'])}: {gate['kind'].replace('_', ' ')}, {settings}".rstrip(", ")
