@@ -68,7 +68,7 @@ def first_line(error: BaseException, limit: int = 300) -> str:
 
 
 def _parameters(model: onnx.ModelProto) -> int:
-    """Numbers the model learned: elements of its tensors, and the lists of floats that trees keep in nodes."""
+    """Numbers the model learned: elements of tensors, and lists of floats in nodes (as trees do)."""
     lists = (
         len(attribute.floats)
         for graph in _graphs(model)

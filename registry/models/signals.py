@@ -1,0 +1,9 @@
+"""Questions the registry asks the apps above it, which it must not import."""
+
+from __future__ import annotations
+
+from django.dispatch import Signal
+
+# Sent with `version=` before a version is deleted, inside the transaction. A receiver raises `Conflict` to
+# refuse, for instance because an endpoint serves the version or could be rolled back to it.
+version_deleting = Signal()

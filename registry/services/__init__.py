@@ -1,0 +1,20 @@
+"""Everything that changes the registry: one verb, one function, each with actor, reason and audit entry."""
+
+from __future__ import annotations
+
+from registry.services.aliases import delete_alias, set_alias
+from registry.services.measuring import add_metrics
+from registry.services.models import create_model, delete_model, update_model
+from registry.services.versions import annotate_version, delete_version, register_version
+
+__all__ = [
+    "add_metrics",
+    "annotate_version",
+    "create_model",
+    "delete_alias",
+    "delete_model",
+    "delete_version",
+    "register_version",
+    "set_alias",
+    "update_model",
+]

@@ -1,0 +1,55 @@
+"""Aliases: movable names for versions."""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from registry import audit
+from registry.domain.actor import Actor
+from registry.domain.names import alias_name
+from registry.errors import Conflict, NotFound
+from registry.models import Alias, Model, Version
+from registry.services.models import locked, target
+
+
+def set_alias(*, model: Model, name: str, version: Version, actor: Actor, reason: str = "") -> Alias:
+    """Point the alias at a version of the model, creating or moving it; nothing happens if it is there."""
+    name = alias_name(name)
+    with transaction.atomic():
+        locked(model)
+        if not Version.objects.filter(pk=version.pk, model=model, deleted_at=None).exists():
+            raise Conflict(f"{version} is no version of {model.name}.", field="version")
+        alias = Alias.objects.select_related("version").filter(model=model, name=name).first()
+        before = None if alias is None else {"version": alias.version.number}
+        if alias is not None and alias.version_id == version.pk:
+            return alias
+        alias = alias or Alias(model=model, name=name)
+        alias.version = version
+        alias.save()
+        audit.record(
+            actor=actor,
+            action="alias.set",
+            target=f"{target(model)}/aliases/{name}",
+            before=before,
+            after={"version": version.number},
+            reason=reason,
+        )
+    return alias
+
+
+def delete_alias(*, model: Model, name: str, actor: Actor, reason: str = "") -> None:
+    """Remove the alias; the version stays. `NotFound` when there is none."""
+    with transaction.atomic():
+        locked(model)
+        alias = Alias.objects.select_related("version").filter(model=model, name=name).first()
+        if alias is None:
+            raise NotFound(f"{model.name} has no alias {name!r}.")
+        before = {"version": alias.version.number}
+        alias.delete()
+        audit.record(
+            actor=actor,
+            action="alias.delete",
+            target=f"{target(model)}/aliases/{name}",
+            before=before,
+            reason=reason,
+        )

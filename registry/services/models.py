@@ -1,0 +1,121 @@
+"""Creating, changing and deleting models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from registry import audit
+from registry.domain.actor import Actor
+from registry.domain.names import model_name
+from registry.domain.text import clean_line, clean_tags, clean_text
+from registry.errors import Conflict, NotFound
+from registry.models import Model, Version
+from registry.models.signals import version_deleting
+
+
+def create_model(
+    *,
+    name: str,
+    actor: Actor,
+    owner_team: str = "",
+    description: str = "",
+    tags: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> Model:
+    """A new model without versions; `Conflict` when a model of that name exists."""
+    model = Model(name=model_name(name), created_by=actor.name, **_details(owner_team, description, tags))
+    try:
+        with transaction.atomic():
+            model.save(force_insert=True)
+            audit.record(
+                actor=actor, action="model.create", target=target(model), after=_summary(model), reason=reason
+            )
+    except IntegrityError:
+        raise Conflict(
+            f"A model named {model.name!r} exists already.",
+            field="name",
+            hint="Register a version of it, or choose another name.",
+        ) from None
+    return model
+
+
+def update_model(
+    *,
+    model: Model,
+    actor: Actor,
+    owner_team: str | None = None,
+    description: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> Model:
+    """Change what is given (None: leave as it is)."""
+    with transaction.atomic():
+        model = locked(model)
+        before = _summary(model)
+        details = _details(
+            model.owner_team if owner_team is None else owner_team,
+            model.description if description is None else description,
+            model.tags if tags is None else tags,
+        )
+        for field, value in details.items():
+            setattr(model, field, value)
+        model.save(update_fields=[*details, "updated_at"])
+        audit.record(
+            actor=actor,
+            action="model.update",
+            target=target(model),
+            before=before,
+            after=_summary(model),
+            reason=reason,
+        )
+    return model
+
+
+def delete_model(*, model: Model, actor: Actor, reason: str = "") -> None:
+    """Hide the model and free its name; its versions stay in the record.
+
+    `Conflict` when an endpoint serves one of its versions or could be rolled back to it.
+    """
+    with transaction.atomic():
+        model = locked(model)
+        for version in Version.objects.filter(model=model, deleted_at=None).iterator():
+            version_deleting.send(sender=Version, version=version)
+        model.deleted_at = timezone.now()
+        model.save(update_fields=["deleted_at", "updated_at"])
+        audit.record(
+            actor=actor, action="model.delete", target=target(model), before=_summary(model), reason=reason
+        )
+
+
+def target(model: Model) -> str:
+    """How the audit trail names a model."""
+    return f"models/{model.name}"
+
+
+def locked(model: Model) -> Model:
+    """The live model, its row locked until the transaction ends; `NotFound` when it was deleted meanwhile."""
+    found = Model.objects.select_for_update().filter(pk=model.pk, deleted_at=None).first()
+    if found is None:
+        raise NotFound(f"The model {model.name!r} was deleted.")
+    return found
+
+
+def _details(owner_team: str, description: str, tags: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "owner_team": clean_line(owner_team, field="owner_team", maximum=128),
+        "description": clean_text(description, field="description", maximum=20_000),
+        "tags": clean_tags(tags),
+    }
+
+
+def _summary(model: Model) -> dict[str, Any]:
+    return {
+        "name": model.name,
+        "owner_team": model.owner_team,
+        "description": model.description,
+        "tags": model.tags,
+    }

@@ -1,0 +1,198 @@
+"""Registering versions, annotating and deleting them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.utils import timezone
+
+from registry import audit
+from registry.domain.actor import Actor
+from registry.domain.draft import Point, VersionDraft
+from registry.domain.text import clean_tags, clean_text
+from registry.errors import Conflict, Invalid, NotFound, TooLarge
+from registry.inspect.limits import Limits
+from registry.inspect.sandbox import Inspection, inspect_file
+from registry.models import Model, Version
+from registry.models.signals import version_deleting
+from registry.ports import ArtifactStore, StoredArtifact
+from registry.services import measuring
+from registry.services.models import locked
+from registry.services.models import target as model_target
+
+
+def register_version(
+    *,
+    model: Model,
+    artifact: Path,
+    store: ArtifactStore,
+    actor: Actor,
+    draft: VersionDraft | None = None,
+    reference: Path | None = None,
+    filename: str = "",
+    reason: str = "",
+    limits: Limits | None = None,
+) -> Version:
+    """Inspect the file, store it, and record it as the model's next version.
+
+    Inspection and hashing happen outside any transaction; a file that is refused (`Invalid`, `TooLarge`)
+    leaves nothing behind. Numbers are 1, 2, 3… per model without gaps, also under concurrent calls.
+    `reference` is a .npz with `X` and optionally `y`; the baseline profile is computed from it.
+    """
+    draft = draft or VersionDraft()
+    check_size(artifact.stat().st_size)
+    parent = _parent(model, draft.parent)
+    found = inspect_file(artifact, reference=reference, feature_names=draft.feature_names, limits=limits)
+    with artifact.open("rb") as stream:
+        stored = store.put(stream)
+    with transaction.atomic():
+        number = _next_number(model)
+        version = _row(model, number, draft, parent, stored, found)
+        version.filename, version.created_by = Path(filename or artifact.name).name[:255], actor.name
+        version.save(force_insert=True)
+        measuring.append(version, [Point(name, value) for name, value in draft.metrics.items()])
+        audit.record(
+            actor=actor,
+            action="version.register",
+            target=target(version),
+            after=_summary(version) | {"metrics": draft.metrics},
+            reason=reason,
+        )
+    return version
+
+
+def annotate_version(
+    *,
+    version: Version,
+    actor: Actor,
+    notes: str | None = None,
+    tags: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> Version:
+    """Change a version's notes or tags, the only things about it that may change (None: leave as it is)."""
+    with transaction.atomic():
+        version = _locked(version)
+        before = {"notes": version.notes, "tags": version.tags}
+        if notes is not None:
+            version.notes = clean_text(notes, field="notes", maximum=20_000)
+        if tags is not None:
+            version.tags = clean_tags(tags)
+        version.save(update_fields=["notes", "tags"])
+        audit.record(
+            actor=actor,
+            action="version.annotate",
+            target=target(version),
+            before=before,
+            after={"notes": version.notes, "tags": version.tags},
+            reason=reason,
+        )
+    return version
+
+
+def delete_version(*, version: Version, actor: Actor, reason: str = "") -> None:
+    """Hide the version; its number is never given again and its artifact stays.
+
+    `Conflict` when an alias points at it, an endpoint serves it, or one could be rolled back to it.
+    """
+    with transaction.atomic():
+        locked(version.model)
+        version = _locked(version)
+        alias = version.aliases.first()
+        if alias is not None:
+            raise Conflict(
+                f"The alias {alias.name!r} points at {version}.", hint="Move or delete the alias first."
+            )
+        version_deleting.send(sender=Version, version=version)
+        version.deleted_at = timezone.now()
+        version.save(update_fields=["deleted_at"])
+        audit.record(
+            actor=actor,
+            action="version.delete",
+            target=target(version),
+            before=_summary(version),
+            reason=reason,
+        )
+
+
+def check_size(size: int) -> None:
+    """`TooLarge` when an artifact of `size` bytes is over the limit in force."""
+    if size > settings.SLIPWAY_MAX_ARTIFACT_MB << 20:
+        raise TooLarge(
+            f"The file has more than {settings.SLIPWAY_MAX_ARTIFACT_MB} MiB.",
+            field="artifact",
+            hint="An administrator can raise SLIPWAY_MAX_ARTIFACT_MB.",
+        )
+
+
+def target(version: Version) -> str:
+    """How the audit trail names a version."""
+    return f"{model_target(version.model)}/versions/{version.number}"
+
+
+def _next_number(model: Model) -> int:
+    """Take the next number: the update locks the model's row until commit, and a rollback gives it back."""
+    if not Model.objects.filter(pk=model.pk, deleted_at=None).update(
+        last_number=F("last_number") + 1, updated_at=timezone.now()
+    ):
+        raise NotFound(f"The model {model.name!r} was deleted.")
+    return Model.objects.values_list("last_number", flat=True).get(pk=model.pk)
+
+
+def _row(
+    model: Model,
+    number: int,
+    draft: VersionDraft,
+    parent: Version | None,
+    stored: StoredArtifact,
+    found: Inspection,
+) -> Version:
+    said = asdict(draft)
+    del said["metrics"], said["parent"]
+    return Version(
+        model=model,
+        number=number,
+        parent=parent,
+        digest=stored.digest,
+        size=stored.size,
+        **said,
+        **asdict(found),
+    )
+
+
+def _parent(model: Model, number: int | None) -> Version | None:
+    if number is None:
+        return None
+    parent = Version.objects.filter(model=model, number=number, deleted_at=None).first()
+    if parent is None:
+        raise Invalid(f"{model.name} has no version {number}.", field="parent")
+    return parent
+
+
+def _locked(version: Version) -> Version:
+    found = (
+        Version.objects.select_for_update(of=("self",))
+        .select_related("model")
+        .filter(pk=version.pk, deleted_at=None)
+        .first()
+    )
+    if found is None:
+        raise NotFound(f"{version} was deleted.")
+    return found
+
+
+def _summary(version: Version) -> dict[str, Any]:
+    return {
+        "number": version.number,
+        "label": version.label,
+        "digest": version.digest,
+        "size": version.size,
+        "parent": version.parent.number if version.parent else None,
+        "git_sha": version.git_sha,
+        "findings": [finding["code"] for finding in version.findings],
+    }
