@@ -25,7 +25,8 @@ def secret_key(home: Path, *, persist: bool) -> str:
         return path.read_text().strip()
     except OSError as error:
         raise ImproperlyConfigured(
-            f"{home} cannot hold Slipway's state: {error.strerror}. Set SLIPWAY_HOME to a folder you can write to."
+            f"{home} cannot hold Slipway's state: {error.strerror}. "
+            "Set SLIPWAY_HOME to a folder you can write to."
         ) from error
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from tempfile import gettempdir
 from urllib.parse import unquote, urlsplit
 
 from csp.constants import NONE, SELF
@@ -89,11 +91,13 @@ def _database(url: str) -> dict[str, object]:
                 "timeout": 20,
                 "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
             },
+            # A file, not memory: tests of concurrent writers then meet the locks of production.
+            "TEST": {"NAME": Path(gettempdir()) / f"slipway-test-{os.getpid()}.sqlite3"},
         }
     parts = urlsplit(url)
     if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
         raise ImproperlyConfigured(
-            "SLIPWAY_DATABASE_URL must look like postgresql://user:password@host:5432/name, or be empty for SQLite."
+            "SLIPWAY_DATABASE_URL must be postgresql://user:password@host:5432/name, or empty for SQLite."
         )
     return {
         "ENGINE": "django.db.backends.postgresql",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import timedelta
+from itertools import groupby
 
 import pytest
 
@@ -59,7 +61,7 @@ def test_there_is_no_route_until_the_first_server_is_ready(endpoint, ports):
 def test_a_good_version_is_promoted_step_by_step(driver, rollout):
     done = driver.until("succeeded")
     weights = [dict(world.route.split).get("2", 0) for world in driver.ports.router.history]
-    assert weights == [0, 5, 50, 100, 100] or weights == [0, 5, 50, 100]
+    assert [share for share, _ in groupby(weights)] == [0, 5, 50, 100]
     driver.endpoint.refresh_from_db()
     assert (driver.endpoint.stable, driver.endpoint.previous) == (done.candidate, done.stable)
     assert driver.endpoint.active is None
@@ -106,7 +108,7 @@ def test_transitions_are_numbered_without_gaps(driver, rollout):
 
 
 def test_a_weight_that_was_accepted_but_is_not_in_effect_does_not_count(driver, rollout):
-    driver.tick(2)
+    driver.tick(1)
     driver.ports.router.frozen = True
     driver.tick(30)
     rollout.refresh_from_db()
@@ -160,12 +162,9 @@ def test_a_worker_killed_at_any_boundary_is_continued_by_the_next(driver, rollou
 
     for _ in range(60):
         monkeypatch.setattr(owner, boundary, dies)
-        try:
+        with contextlib.suppress(Killed):
             driver.tick()
-        except Killed:
-            continue
-        finally:
-            monkeypatch.setattr(owner, boundary, real)
+        monkeypatch.setattr(owner, boundary, real)
         driver.tick()
     done = driver.until("succeeded")
     moves = list(done.transitions.values_list("step", "to_phase"))
