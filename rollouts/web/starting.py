@@ -15,10 +15,10 @@ from registry.domain.roles import Permission
 from registry.errors import DomainError
 from registry.identity import actor_for
 from registry.models import Version
+from registry.queries import MAX_PAGE, versions_page
 from rollouts import queries, services
 from rollouts.domain.plan import Plan, duration
 from rollouts.models import Endpoint, Rollout
-from rollouts.web.candidates import candidates
 from rollouts.web.door import page
 from rollouts.web.forms import ChooseEndpointForm, StartForm
 from rollouts.web.ladder import PlanLine, plan_lines
@@ -60,6 +60,12 @@ def preview(request: HttpRequest) -> HttpResponse:
     endpoint = queries.endpoint_by_name(request.POST.get("endpoint", ""))
     form = StartForm(request.POST, versions=candidates(endpoint))
     return render(request, "rollouts/_preview.html", {"preview": _preview(endpoint, form), "form": form})
+
+
+def candidates(endpoint: Endpoint) -> Sequence[Version]:
+    """The newest versions that a rollout here may name: all but the stable one."""
+    stable = endpoint.stable.version_id if endpoint.stable else None
+    return [version for version in versions_page(endpoint.model, limit=MAX_PAGE).items if version.pk != stable]
 
 
 def _start(

@@ -7,6 +7,8 @@
   const connection = document.getElementById("connection");
   const openDetails = new Set();
   const lastBody = new Map();
+  const lastSeen = new Map();
+  const opened = new Date();
 
   const live = (element) => (element instanceof Element ? element.closest("[data-live]") : null);
   const path = (address) => new URL(address, window.location.href).pathname;
@@ -27,15 +29,25 @@
 
   // --- live regions ------------------------------------------------------------------------------
   const lost = (region) => {
-    const at = region.dataset.at ? `, showing data of ${region.dataset.at}` : "";
-    connection.textContent = `Connection lost${at}. Trying again.`;
+    const at = (lastSeen.get(region.id) ?? opened).toISOString().slice(11, 19);
+    connection.textContent = `Connection lost, showing data of ${at}. Trying again.`;
     connection.hidden = false;
     region.classList.add("is-stale");
   };
 
   const found = (region) => {
-    connection.hidden = true;
+    lastSeen.set(region.id, new Date());
     region.classList.remove("is-stale");
+    if (!document.querySelector(".is-stale")) connection.hidden = true;
+  };
+
+  // Told once to screen readers when it changes; the region itself is replaced too often to be announced.
+  const announce = () => {
+    const source = document.querySelector("[data-announce]");
+    const speaker = document.getElementById("announce");
+    if (source && speaker && speaker.textContent !== source.dataset.announce) {
+      speaker.textContent = source.dataset.announce;
+    }
   };
 
   for (const failure of ["htmx:sendError", "htmx:timeout", "htmx:responseError"]) {
@@ -66,14 +78,14 @@
       return;
     }
     found(region);
-    // An unchanged region is left alone: selection, focus and screen readers stay undisturbed.
-    const same = lastBody.get(region.id) === xhr.responseText;
-    if (same && region.hasAttribute("hx-trigger")) event.detail.shouldSwap = false;
+    // An unchanged region is left alone: a click under way, a selection and the focus stay undisturbed.
+    if (lastBody.get(region.id) === xhr.responseText) event.detail.shouldSwap = false;
     lastBody.set(region.id, xhr.responseText);
   });
 
   document.addEventListener("htmx:afterSwap", (event) => {
     if (event.detail.target === dialog) showDialog();
+    announce();
     for (const id of openDetails) document.getElementById(id)?.setAttribute("open", "");
   });
 
