@@ -13,6 +13,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import psutil
 
@@ -159,23 +160,41 @@ def _after(seconds: float) -> str:
     return f"in {seconds:.1f} s" if seconds > 0.01 else "at once"
 
 
-def main() -> int:
-    """Exit status 0 after a signal; 1 for an unusable file or when another supervisor has its lock."""
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m deploy.fleet.services", description=__doc__)
     parser.add_argument("--file", type=Path, required=True, help="the services.json to run")
-    path = parser.parse_args().file
+    parser.add_argument("--lock-fd", type=int, help="descriptor that holds the lock already")
+    return parser.parse_args(argv)
+
+
+def hold(path: Path, inherited: int | None) -> IO[str] | None:
+    """The lock that makes this supervisor the only one; None when another one has it. Raises OSError."""
+    if inherited is not None:
+        os.set_inheritable(inherited, False)
+        return os.fdopen(inherited, "w")
+    file = path.open("w")
     try:
-        file = parse_services(path.read_bytes())
-        lock = file.lock.open("w")
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
+
+
+def main() -> int:
+    """Exit status 0 after a signal; 1 for an unusable file or when another supervisor has its lock."""
+    options = arguments()
+    try:
+        file = parse_services(options.file.read_bytes())
+        lock = hold(file.lock, options.lock_fd)
     except (OSError, BadFile) as error:
-        print(f"{path}: {error}", file=sys.stderr)
+        print(f"{options.file}: {error}", file=sys.stderr)
+        return 1
+    if lock is None:
+        print(f"the services of {options.file} are already running", file=sys.stderr)
         return 1
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"the services of {path} are already running", file=sys.stderr)
-            return 1
         Supervisor(file).run()
     return 0
 
