@@ -57,6 +57,12 @@ def version_by_alias(model: Model, alias: str) -> Version | None:
     )
 
 
+def aliases_of(model: Model, *, name: str = "") -> list[Alias]:
+    """The model's aliases with their versions, or only the one of that name."""
+    rows = Alias.objects.filter(model=model).select_related("version").order_by("name")
+    return list(rows.filter(name=name) if name else rows)
+
+
 def champion(model: Model) -> Version | None:
     """The version the model's other versions are compared with, if one was named."""
     return version_by_alias(model, CHAMPION)
@@ -74,7 +80,7 @@ def models_page(*, limit: int = PAGE, after: str = "", search: str = "") -> Page
 
 
 def versions_page(model: Model, *, limit: int = PAGE, after: int | None = None) -> Page[Version]:
-    """A model's live versions, newest first, with latest metrics and aliases; `after` is the last number seen.
+    """A model's live versions, newest first, with metrics and aliases; `after` is the last number seen.
 
     The two large documents (profile, inspection) are not read.
     """

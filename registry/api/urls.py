@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from registry.api import models, trail, versions
 
 app_name = "registry-api"
-urlpatterns: list[URLPattern] = []
+_VERSION = "models/<str:name>/versions/<int:number>"
+urlpatterns = [
+    path("me", trail.Me.as_view(), name="me"),
+    path("models", models.Models.as_view(), name="models"),
+    path("models/<str:name>", models.OneModel.as_view(), name="model"),
+    path("models/<str:name>/aliases", models.Aliases.as_view(), name="aliases"),
+    path("models/<str:name>/aliases/<str:alias>", models.OneAlias.as_view(), name="alias"),
+    path("models/<str:name>/versions", versions.Versions.as_view(), name="versions"),
+    path(_VERSION, versions.OneVersion.as_view(), name="version"),
+    path(f"{_VERSION}/artifact", versions.Artifact.as_view(), name="artifact"),
+    path(f"{_VERSION}/metrics", versions.Metrics.as_view(), name="metrics"),
+    path("audit", trail.Audit.as_view(), name="audit"),
+    path("audit/export", trail.AuditExport.as_view(), name="audit-export"),
+    path("audit/verify", trail.AuditCheck.as_view(), name="audit-verify"),
+]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
+from registry.domain.names import CHAMPION
 from registry.errors import Invalid
 
 
@@ -70,3 +71,8 @@ def parse_scopes(names: Iterable[str]) -> tuple[Permission, ...]:
         known = ", ".join(Permission)
         raise Invalid(f"{unknown[0]!r} is not a scope.", field="scopes", hint=f"Known scopes: {known}.")
     return tuple(p for p in Permission if p in wanted)
+
+
+def alias_permission(name: str) -> Permission:
+    """What moving an alias takes: naming the champion is a release decision, other names are bookkeeping."""
+    return Permission.PROMOTE if name == CHAMPION else Permission.REGISTER

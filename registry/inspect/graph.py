@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx import defs, external_data_helper
 
 from registry.errors import Invalid
@@ -75,7 +75,7 @@ def _parameters(model: onnx.ModelProto) -> int:
         for node in graph.node
         for attribute in node.attribute
     )
-    return sum(math.prod(tensor.dims) for tensor in _tensors(model)) + sum(lists)
+    return int(sum(math.prod(tensor.dims) for tensor in _tensors(model)) + sum(lists))
 
 
 def _unreadable(kind: Kind) -> Invalid:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
-from registry.models.fields import Kept, KeptQuerySet
+from registry.models.fields import Kept, KeptManager
 
 
 class Model(models.Model):
@@ -73,7 +73,7 @@ class Version(Kept):
     created_at = models.DateTimeField(auto_now_add=True)
     deleted_at = models.DateTimeField(null=True, blank=True)
 
-    objects: ClassVar[models.Manager[Version]] = KeptQuerySet.as_manager()
+    objects = KeptManager()
 
     class Meta:
         ordering = ("-number",)
@@ -100,7 +100,7 @@ class Metric(Kept):
     step = models.BigIntegerField(default=0)
     at = models.DateTimeField(auto_now_add=True)
 
-    objects: ClassVar[models.Manager[Metric]] = KeptQuerySet.as_manager()
+    objects = KeptManager()
 
     class Meta:
         ordering = ("version", "name", "step", "id")

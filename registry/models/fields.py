@@ -45,6 +45,13 @@ class KeptQuerySet(models.QuerySet[_M]):
         raise Conflict(f"{self.model._meta.verbose_name_plural} are never deleted.".capitalize())
 
 
+class KeptManager(models.Manager[_M]):
+    """Hands out `KeptQuerySet`s."""
+
+    def get_queryset(self) -> KeptQuerySet[_M]:
+        return KeptQuerySet(self.model, using=self._db)
+
+
 class Kept(models.Model):
     """A row written once: afterwards only its `MUTABLE` columns may change, and it is never deleted."""
 

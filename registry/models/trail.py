@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.db import models
 
-from registry.models.fields import CanonicalJSONField, Kept, KeptQuerySet
+from registry.models.fields import CanonicalJSONField, Kept, KeptManager
 
 
 class AuditEntry(Kept):
@@ -27,7 +25,7 @@ class AuditEntry(Kept):
     previous = models.CharField(max_length=64)
     digest = models.CharField(max_length=64, unique=True)
 
-    objects: ClassVar[models.Manager[AuditEntry]] = KeptQuerySet.as_manager()
+    objects = KeptManager()
 
     class Meta:
         verbose_name_plural = "audit entries"

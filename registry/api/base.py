@@ -1,0 +1,66 @@
+"""What every view of the API does before its own work: who may, and how the body and the page are read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from registry.domain.actor import Actor
+from registry.domain.roles import Permission
+from registry.errors import Invalid
+from registry.identity import actor_for, require
+from registry.queries import MAX_PAGE, PAGE, Page
+
+
+class RegistryView(APIView):
+    """Asks for the permission that `permissions` names for the method, VIEW when it names none."""
+
+    permissions: ClassVar[Mapping[str, Permission]] = {}
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        method = request.method or ""
+        if method in {"GET", "HEAD", "OPTIONS"} or method in self.permissions:
+            require(request.user, self.permissions.get(method, Permission.VIEW))
+
+    @property
+    def actor(self) -> Actor:
+        """The author of what this request changes."""
+        return actor_for(self.request)
+
+
+def body_of(request: Request, *known: str) -> dict[str, Any]:
+    """The JSON object of the request; `Invalid` for anything else and for fields that are not known."""
+    data = request.data
+    if not isinstance(data, Mapping):
+        raise Invalid("The body must be a JSON object.")
+    unknown = sorted(set(data) - set(known))
+    if unknown:
+        raise Invalid(
+            "This field is not known.", field=str(unknown[0])[:80], hint=f"Known: {', '.join(known)}."
+        )
+    return dict(data)
+
+
+def limit_of(request: Request, default: int = PAGE, maximum: int = MAX_PAGE) -> int:
+    """`?limit=`, between 1 and `maximum`."""
+    return max(1, min(number_of(request, "limit") or default, maximum))
+
+
+def number_of(request: Request, name: str) -> int | None:
+    """A whole number from the query string, None when absent."""
+    value = request.query_params.get(name)
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdecimal() and len(value) <= 18):
+        raise Invalid(f"{value[:40]!r} is not a whole number.", field=name)
+    return int(value)
+
+
+def paged(page: Page[Any], items: list[dict[str, Any]]) -> Response:
+    """A list as the API answers it: pass `next` as `after` to go on."""
+    return Response({"items": items, "next": page.next})

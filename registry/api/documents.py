@@ -1,0 +1,77 @@
+"""Rows as the JSON documents of the API."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from registry.models import Alias, AuditEntry, Metric, Model, Version
+
+_SAID = (
+    "label", "digest", "size", "filename", "format", "framework", "signature", "feature_names",
+    "feature_schema_version", "hyperparameters", "git_sha", "training_run", "dataset_ref", "dataset_digest",
+    "dependencies", "tags", "notes", "findings", "created_by", "created_at",
+)  # fmt: skip
+
+
+def model_document(model: Model) -> dict[str, Any]:
+    """A model with its aliases; `versions` is the highest number given so far."""
+    return {
+        "name": model.name,
+        "owner_team": model.owner_team,
+        "description": model.description,
+        "tags": model.tags,
+        "versions": model.last_number,
+        "aliases": {alias.name: alias.version.number for alias in model.aliases.all()},
+        "created_by": model.created_by,
+        "created_at": model.created_at,
+        "updated_at": model.updated_at,
+    }
+
+
+def version_summary(version: Version) -> dict[str, Any]:
+    """A version as lists show it: everything but the two large documents."""
+    return {
+        "model": version.model.name,
+        "number": version.number,
+        "parent": version.parent.number if version.parent else None,
+        "metrics": {metric.name: metric.value for metric in version.latest_metrics.all()},
+        "aliases": [alias.name for alias in version.aliases.all()],
+        **{name: getattr(version, name) for name in _SAID},
+    }
+
+
+def version_document(version: Version) -> dict[str, Any]:
+    """The whole version, with its baseline profile and what the inspection found."""
+    return version_summary(version) | {"profile": version.profile, "inspection": version.inspection}
+
+
+def metric_document(metric: Metric) -> dict[str, Any]:
+    """One point of a metric's history."""
+    return {"name": metric.name, "value": metric.value, "step": metric.step, "at": metric.at}
+
+
+def alias_document(alias: Alias) -> dict[str, Any]:
+    """An alias and the version it points at."""
+    return {"name": alias.name, "version": alias.version.number, "updated_at": alias.updated_at}
+
+
+def audit_document(entry: AuditEntry, *, private: bool) -> dict[str, Any]:
+    """An audit entry; network addresses are for administrators (`private`)."""
+    document = {
+        "sequence": entry.sequence,
+        "at": entry.at,
+        "actor": {
+            "kind": entry.actor_kind,
+            "id": entry.actor_id,
+            "name": entry.actor_name,
+            "token": entry.via,
+        },
+        "action": entry.action,
+        "target": entry.target,
+        "before": entry.before,
+        "after": entry.after,
+        "reason": entry.reason,
+        "previous": entry.previous,
+        "digest": entry.digest,
+    }
+    return document | ({"address": entry.address} if private else {})

@@ -1,0 +1,167 @@
+"""The shapes of the API for its schema; requests are checked by the domain, which knows why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+
+class Shape(serializers.Serializer[Any]):
+    """A documented JSON object."""
+
+
+class ModelIn(Shape):
+    name = serializers.CharField(max_length=128)
+    owner_team = serializers.CharField(required=False)
+    description = serializers.CharField(required=False)
+    tags = serializers.DictField(child=serializers.CharField(), required=False)
+    reason = serializers.CharField(required=False)
+
+
+class ModelChange(Shape):
+    owner_team = serializers.CharField(required=False)
+    description = serializers.CharField(required=False)
+    tags = serializers.DictField(child=serializers.CharField(), required=False)
+    reason = serializers.CharField(required=False)
+
+
+class ModelOut(Shape):
+    name = serializers.CharField()
+    owner_team = serializers.CharField()
+    description = serializers.CharField()
+    tags = serializers.DictField(child=serializers.CharField())
+    versions = serializers.IntegerField()
+    aliases = serializers.DictField(child=serializers.IntegerField())
+    created_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class ModelList(Shape):
+    items = ModelOut(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class VersionIn(Shape):
+    artifact = serializers.FileField(help_text="The ONNX file.")
+    reference = serializers.FileField(required=False, help_text="A .npz with X and optionally y.")
+    metadata = serializers.JSONField(
+        required=False,
+        help_text="label, framework, git_sha, training_run, dataset_ref, dataset_digest, "
+        "feature_schema_version, hyperparameters, dependencies, feature_names, metrics, tags, parent, notes.",
+    )
+    reason = serializers.CharField(required=False)
+
+
+class VersionChange(Shape):
+    notes = serializers.CharField(required=False)
+    tags = serializers.DictField(child=serializers.CharField(), required=False)
+    reason = serializers.CharField(required=False)
+
+
+class VersionSummary(Shape):
+    model = serializers.CharField()
+    number = serializers.IntegerField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    parent = serializers.IntegerField(allow_null=True)  # type: ignore[assignment]
+    digest = serializers.CharField()
+    size = serializers.IntegerField(help_text="Bytes.")
+    filename = serializers.CharField()
+    format = serializers.CharField()
+    framework = serializers.CharField()
+    signature = serializers.DictField()
+    feature_names = serializers.ListField(child=serializers.CharField())
+    feature_schema_version = serializers.CharField()
+    hyperparameters = serializers.DictField()
+    git_sha = serializers.CharField()
+    training_run = serializers.CharField()
+    dataset_ref = serializers.CharField()
+    dataset_digest = serializers.CharField()
+    dependencies = serializers.ListField(child=serializers.CharField())
+    tags = serializers.DictField(child=serializers.CharField())
+    notes = serializers.CharField()
+    findings = serializers.ListField(child=serializers.DictField())
+    metrics = serializers.DictField(child=serializers.FloatField())
+    aliases = serializers.ListField(child=serializers.CharField())
+    created_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class VersionOut(VersionSummary):
+    profile = serializers.DictField(allow_null=True)
+    inspection = serializers.DictField()
+
+
+class VersionList(Shape):
+    items = VersionSummary(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class PointIn(Shape):
+    name = serializers.CharField()
+    value = serializers.FloatField()
+    step = serializers.IntegerField(required=False, min_value=0)
+
+
+class PointsIn(Shape):
+    points = PointIn(many=True)
+    reason = serializers.CharField(required=False)
+
+
+class PointOut(PointIn):
+    at = serializers.DateTimeField()
+
+
+class PointList(Shape):
+    items = PointOut(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class AliasIn(Shape):
+    version = serializers.IntegerField(min_value=1)
+    reason = serializers.CharField(required=False)
+
+
+class AliasOut(Shape):
+    name = serializers.CharField()
+    version = serializers.IntegerField()
+    updated_at = serializers.DateTimeField()
+
+
+class AliasList(Shape):
+    items = AliasOut(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class AuditOut(Shape):
+    sequence = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    actor = serializers.DictField()
+    action = serializers.CharField()
+    target = serializers.CharField()
+    before = serializers.JSONField(allow_null=True)
+    after = serializers.JSONField(allow_null=True)
+    reason = serializers.CharField()
+    previous = serializers.CharField()
+    digest = serializers.CharField()
+    address = serializers.CharField(required=False)
+
+
+class AuditList(Shape):
+    items = AuditOut(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class ChainOut(Shape):
+    whole = serializers.BooleanField()
+    checked = serializers.IntegerField()
+    fault = serializers.CharField(allow_null=True)
+    at = serializers.IntegerField(allow_null=True)
+
+
+class MeOut(Shape):
+    user = serializers.CharField()
+    role = serializers.CharField(allow_null=True)
+    permissions = serializers.ListField(child=serializers.CharField())
+    token = serializers.CharField(allow_null=True)

@@ -1,0 +1,91 @@
+"""The audit trail over REST, and who the caller is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.http import StreamingHttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.encoders import JSONEncoder
+from rest_framework.views import APIView
+
+from registry import audit, queries
+from registry.api import serializers
+from registry.api.base import RegistryView, limit_of, number_of, paged
+from registry.api.documents import audit_document
+from registry.domain.roles import Permission
+from registry.identity import may, permissions_of, role_of, token_of
+from registry.models import AuditEntry
+
+
+class Audit(RegistryView):
+    """Who changed what, newest first."""
+
+    @extend_schema(
+        operation_id="audit_list",
+        parameters=[
+            OpenApiParameter("target", str, description="For example models/churn; includes what is below."),
+            OpenApiParameter("actor", str),
+            OpenApiParameter("action", str),
+            OpenApiParameter("after", str),
+            OpenApiParameter("limit", int),
+        ],
+        responses=serializers.AuditList,
+    )
+    def get(self, request: Request) -> Response:
+        wanted = {name: request.query_params.get(name, "") for name in ("target", "actor", "action")}
+        page = queries.audit_page(limit=limit_of(request), after=number_of(request, "after"), **wanted)
+        private = may(request.user, Permission.ADMINISTER)
+        return paged(page, [audit_document(entry, private=private) for entry in page.items])
+
+
+class AuditExport(RegistryView):
+    """The whole trail as JSON Lines, oldest first."""
+
+    permissions = {"GET": Permission.ADMINISTER}
+
+    @extend_schema(operation_id="audit_export", responses={(200, "application/x-ndjson"): OpenApiTypes.STR})
+    def get(self, request: Request) -> StreamingHttpResponse:
+        response = StreamingHttpResponse(_lines(), content_type="application/x-ndjson")
+        response["Content-Disposition"] = 'attachment; filename="slipway-audit.jsonl"'
+        return response
+
+
+class AuditCheck(RegistryView):
+    """Whether the hash chain is whole."""
+
+    permissions = {"GET": Permission.ADMINISTER}
+
+    @extend_schema(operation_id="audit_verify", responses=serializers.ChainOut)
+    def get(self, request: Request) -> Response:
+        verdict = audit.verify_chain()
+        return Response(
+            {"whole": verdict.whole, "checked": verdict.checked, "fault": verdict.fault, "at": verdict.at}
+        )
+
+
+class Me(APIView):
+    """Who the caller is and what the caller may do; open to users without a role."""
+
+    @extend_schema(operation_id="me", responses=serializers.MeOut)
+    def get(self, request: Request) -> Response:
+        user: Any = request.user
+        role, token = role_of(user), token_of(user)
+        return Response(
+            {
+                "user": user.get_username(),
+                "role": role.value if role else None,
+                "permissions": sorted(permission.value for permission in permissions_of(user)),
+                "token": token.prefix if token else None,
+            }
+        )
+
+
+def _lines() -> Iterator[str]:
+    encoder = JSONEncoder()
+    for entry in AuditEntry.objects.order_by("sequence").iterator(chunk_size=500):
+        yield encoder.encode(audit_document(entry, private=True)) + "\n"

@@ -1,0 +1,183 @@
+"""Versions, their artifacts and metrics over REST."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import FileResponse, HttpRequest, HttpResponseBase, HttpResponseNotModified
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import status
+from rest_framework.parsers import MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from registry import queries, services, uploads, wiring
+from registry.api import serializers
+from registry.api.base import RegistryView, body_of, limit_of, number_of, paged
+from registry.api.documents import metric_document, version_document, version_summary
+from registry.domain.draft import VersionDraft, parse_points
+from registry.domain.roles import Permission
+from registry.errors import Invalid
+from registry.models import Version
+
+_PAGE = [
+    OpenApiParameter("after", str, description="`next` of the page before."),
+    OpenApiParameter("limit", int),
+]
+
+
+class Versions(RegistryView):
+    """The versions of a model, newest first."""
+
+    permissions = {"POST": Permission.REGISTER}
+    parser_classes = (MultiPartParser,)
+
+    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
+        uploads.limit_uploads(request)
+        return super().initialize_request(request, *args, **kwargs)
+
+    @extend_schema(operation_id="versions_list", parameters=_PAGE, responses=serializers.VersionList)
+    def get(self, request: Request, name: str) -> Response:
+        model = queries.model_by_name(name)
+        page = queries.versions_page(model, limit=limit_of(request), after=number_of(request, "after"))
+        return paged(page, [version_summary(version) for version in page.items])
+
+    @extend_schema(
+        operation_id="versions_register",
+        request={"multipart/form-data": serializers.VersionIn},
+        responses={
+            201: serializers.VersionOut,
+            400: OpenApiResponse(
+                description="The file cannot be served, or a field is wrong; nothing is stored."
+            ),
+            413: OpenApiResponse(description="The file is over the size limit."),
+        },
+    )
+    def post(self, request: Request, name: str) -> Response:
+        model = queries.model_by_name(name)
+        data: Any = request.data
+        draft = VersionDraft.parse(uploads.json_of(data.get("metadata"), field="metadata"))
+        artifact, reference = data.get("artifact"), data.get("reference")
+        version = services.register_version(
+            model=model,
+            artifact=uploads.path_of(artifact, field="artifact"),
+            filename=getattr(artifact, "name", "") or "",
+            reference=uploads.path_of(reference, field="reference") if reference else None,
+            draft=draft,
+            store=wiring.artifact_store(),
+            actor=self.actor,
+            reason=data.get("reason", ""),
+        )
+        return Response(
+            version_document(queries.version_by_number(model, version.number)), status=status.HTTP_201_CREATED
+        )
+
+
+class OneVersion(RegistryView):
+    """One version; only its notes and tags can change."""
+
+    permissions = {"PATCH": Permission.REGISTER, "DELETE": Permission.ADMINISTER}
+
+    @extend_schema(operation_id="versions_get", responses=serializers.VersionOut)
+    def get(self, request: Request, name: str, number: int) -> Response:
+        return Response(version_document(_version(name, number)))
+
+    @extend_schema(
+        operation_id="versions_annotate", request=serializers.VersionChange, responses=serializers.VersionOut
+    )
+    def patch(self, request: Request, name: str, number: int) -> Response:
+        body = body_of(request, "notes", "tags", "reason")
+        version = services.annotate_version(
+            version=_version(name, number),
+            notes=body.get("notes"),
+            tags=body.get("tags"),
+            reason=body.get("reason") or "",
+            actor=self.actor,
+        )
+        return Response(version_document(version))
+
+    @extend_schema(operation_id="versions_delete", responses={204: None})
+    def delete(self, request: Request, name: str, number: int) -> Response:
+        reason = request.query_params.get("reason", "")
+        services.delete_version(version=_version(name, number), actor=self.actor, reason=reason)
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class Artifact(RegistryView):
+    """The file itself; its ETag is its digest."""
+
+    @extend_schema(
+        operation_id="versions_artifact",
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 304: None},
+    )
+    def get(self, request: Request, name: str, number: int) -> HttpResponseBase:
+        return artifact_response(request, _version(name, number))
+
+
+class Metrics(RegistryView):
+    """Measured points of a version: `?name=` reads one metric's history, POST appends."""
+
+    permissions = {"POST": Permission.REGISTER}
+
+    @extend_schema(
+        operation_id="metrics_history",
+        parameters=[OpenApiParameter("name", str, required=True), *_PAGE],
+        responses=serializers.PointList,
+    )
+    def get(self, request: Request, name: str, number: int) -> Response:
+        metric = request.query_params.get("name")
+        if not metric:
+            raise Invalid("Say which metric.", field="name", hint="The version document lists their names.")
+        limit = limit_of(request, default=1000, maximum=10_000)
+        points = queries.metric_history(
+            _version(name, number), metric, limit=limit + 1, after=_cursor(request.query_params.get("after"))
+        )
+        more, points = len(points) > limit, points[:limit]
+        following = f"{points[-1].step}.{points[-1].pk}" if more else None
+        return Response({"items": [metric_document(point) for point in points], "next": following})
+
+    @extend_schema(
+        operation_id="metrics_append",
+        request=serializers.PointsIn,
+        responses={201: serializers.VersionSummary},
+    )
+    def post(self, request: Request, name: str, number: int) -> Response:
+        body = body_of(request, "points", "reason")
+        services.add_metrics(
+            version=_version(name, number),
+            points=parse_points(body.get("points")),
+            reason=body.get("reason") or "",
+            actor=self.actor,
+        )
+        return Response(version_summary(_version(name, number)), status=status.HTTP_201_CREATED)
+
+
+def artifact_response(request: Request | HttpRequest, version: Version) -> HttpResponseBase:
+    """The artifact as a download, or 304 when the client has it."""
+    etag = f'"{version.digest}"'
+    if request.META.get("HTTP_IF_NONE_MATCH") == etag:
+        return HttpResponseNotModified(headers={"ETag": etag})
+    response = FileResponse(
+        wiring.artifact_store().open(version.digest),
+        as_attachment=True,
+        filename=f"{version.model.name}-{version.number}.{version.format}",
+        content_type="application/octet-stream",
+    )
+    response["Content-Length"] = str(version.size)
+    response["ETag"] = etag
+    response["X-Slipway-Digest"] = version.digest
+    return response
+
+
+def _version(name: str, number: int) -> Version:
+    return queries.version_by_number(queries.model_by_name(name), number)
+
+
+def _cursor(value: str | None) -> tuple[int, int] | None:
+    if not value:
+        return None
+    step, dot, key = value.partition(".")
+    if not (dot and step.isdecimal() and key.isdecimal() and len(value) <= 40):
+        raise Invalid(f"{value[:40]!r} is not a place in this list.", field="after", hint="Use `next`.")
+    return int(step), int(key)

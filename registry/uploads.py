@@ -1,0 +1,67 @@
+"""Files that arrive over HTTP: written to disk as they come, cut off at the limit, never held in memory."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.http import HttpRequest
+
+from registry.errors import Invalid
+from registry.services.versions import check_size
+
+# Room for the form's other fields and for the reference set beside an artifact of the largest size.
+_METADATA_BYTES = 1 << 20
+
+
+class LimitedUpload(TemporaryFileUploadHandler):
+    """Spools every file of a request to the temporary folder and raises `TooLarge` at the artifact limit."""
+
+    def __init__(self, request: HttpRequest | None = None) -> None:
+        super().__init__(request)
+        self._received = 0
+
+    def handle_raw_input(
+        self, input_data: Any, META: Any, content_length: int, boundary: Any, encoding: Any = None
+    ) -> None:
+        check_size(content_length - _METADATA_BYTES)
+
+    def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
+        self._received += len(raw_data)
+        check_size(self._received)
+        return super().receive_data_chunk(raw_data, start)
+
+
+def limit_uploads(request: HttpRequest) -> None:
+    """Make the request's files go to disk under the limit; call before its body is touched."""
+    request.upload_handlers = [LimitedUpload(request)]
+
+
+def path_of(file: Any, *, field: str) -> Path:
+    """Where an uploaded file lies on disk; `Invalid` when the field holds no file."""
+    if isinstance(file, TemporaryUploadedFile):
+        return Path(file.temporary_file_path())
+    if file is None or file == "":
+        raise Invalid("The file is missing.", field=field, hint=f"Send it as the multipart field {field!r}.")
+    raise Invalid("It must be a file.", field=field, hint=f"Send {field!r} as a file part, not as text.")
+
+
+def json_of(value: Any, *, field: str) -> Any:
+    """The JSON in a form field, given as text or as a file part; None when absent or empty."""
+    if isinstance(value, UploadedFile):
+        if (value.size or 0) > _METADATA_BYTES:
+            raise Invalid("It has more than 1 MiB.", field=field)
+        value = value.read()
+    if value is None or not value.strip():
+        return None
+    try:
+        return json.loads(value, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f"It is not valid JSON: {error}.", field=field) from error
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
