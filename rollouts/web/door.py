@@ -28,7 +28,7 @@ def page(*methods: str, permission: Permission = Permission.VIEW) -> Callable[[V
             return view(request, *args, **kwargs)
 
         allowed = require_http_methods(list(methods or ("GET", "HEAD")))
-        wrapped: Any = never_cache(login_required(allowed(guarded)))
+        wrapped: View[P] = never_cache(login_required(allowed(guarded)))
         return wrapped
 
     return decorate

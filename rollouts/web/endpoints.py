@@ -15,10 +15,11 @@ from registry.domain.roles import Permission
 from registry.identity import may, permissions_of
 from rollouts import queries
 from rollouts.models import Endpoint
+from rollouts.web.causes import causes
 from rollouts.web.charts import endpoint_charts as draw
 from rollouts.web.charts import show
 from rollouts.web.door import page
-from rollouts.web.presenters import EndpointView, endpoint_view, release_ref, rollout_view
+from rollouts.web.presenters import EndpointView, endpoint_view, release_ref, rollout_views
 from rollouts.web.verbs import ABORT, ROLLBACK, Button, button
 
 HISTORY = 20
@@ -44,7 +45,7 @@ def endpoint(request: HttpRequest, name: str) -> HttpResponse:
     recent = queries.recent_rollouts(HISTORY, endpoint=view.endpoint.name)
     context = {
         **_context(view),
-        "history": [rollout_view(rollout, now) for rollout in recent],
+        "history": rollout_views(recent, causes(recent), now),
         "rollback": _rollback(request, view.endpoint),
         "rollback_url": reverse("rollouts:endpoint-rollback", args=[name]),
         "may_start": may(request.user, Permission.START_ROLLOUT),

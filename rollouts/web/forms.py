@@ -18,6 +18,7 @@ from rollouts.models import Endpoint
 _ROWS = forms.Textarea(attrs={"rows": 3})
 NUMBERS = ("hold_seconds", "analyse_seconds", "interval_seconds", "deadline_seconds", "retire_after_seconds")
 COUNTS = ("mirror_percent", "max_restarts", "replicas")
+FOLDED = ("deadline_seconds", "retire_after_seconds", *COUNTS, "gates")
 PARAMETERS = ("steps", *NUMBERS, *COUNTS, "gates")
 
 
@@ -40,7 +41,9 @@ class ChooseEndpointForm(forms.Form):
     def __init__(self, *args: Any, endpoints: Sequence[Endpoint], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         field: Any = self.fields["endpoint"]
-        field.choices = [(endpoint.name, f"{endpoint.name} ({endpoint.model.name})") for endpoint in endpoints]
+        field.choices = [
+            (endpoint.name, f"{endpoint.name} ({endpoint.model.name})") for endpoint in endpoints
+        ]
 
 
 class StartForm(forms.Form):
@@ -61,10 +64,14 @@ class StartForm(forms.Form):
         label="Interval (seconds)", initial=60, help_text="Between two looks at the gates."
     )
     deadline_seconds = forms.FloatField(
-        label="Deadline (seconds)", required=False, help_text="Undecided for longer than this: a person is asked."
+        label="Deadline (seconds)",
+        required=False,
+        help_text="Undecided for longer than this: a person is asked.",
     )
     retire_after_seconds = forms.FloatField(
-        label="Keep the old version warm (seconds)", required=False, help_text="Instant rollback for this long."
+        label="Keep the old version warm (seconds)",
+        required=False,
+        help_text="Instant rollback for this long.",
     )
     mirror_percent = forms.IntegerField(
         label="Mirror first (%)", required=False, help_text="Copies of requests before anybody is exposed."
@@ -72,7 +79,9 @@ class StartForm(forms.Form):
     max_restarts = forms.IntegerField(
         label="Allowed crashes", required=False, help_text="More crashes of the candidate roll back."
     )
-    replicas = forms.IntegerField(label="Servers", required=False, help_text="Of the candidate; at least the endpoint's.")
+    replicas = forms.IntegerField(
+        label="Servers", required=False, help_text="Of the candidate; at least the endpoint's."
+    )
     gates = forms.CharField(
         label="Gates (JSON)",
         required=False,
@@ -113,10 +122,10 @@ class StartForm(forms.Form):
     @property
     def errs_in_more(self) -> bool:
         """Whether a field of the folded part of the form has an error."""
-        return any(name in self.errors for name in ("deadline_seconds", "retire_after_seconds", *COUNTS, "gates"))
+        return any(name in self.errors for name in FOLDED)
 
     @property
-    def strategy(self) -> str:
+    def chosen_strategy(self) -> str:
         """The chosen strategy; of a fresh form the first."""
         return self.cleaned_data.get("strategy", STARTABLE[0]) if self.is_bound else STARTABLE[0]
 
@@ -136,6 +145,6 @@ class StartForm(forms.Form):
 
 
 def _percentages(text: str) -> list[Any]:
-    """"5, 10 25" → [5, 10, 25]; what is no number stays text, so that the domain can name it."""
+    """The text "5, 10 25" as [5, 10, 25]; what is no number stays text, so that the domain can name it."""
     words = text.replace(",", " ").replace("%", " ").split()
     return [int(word) if word.lstrip("-").isdigit() else word for word in words]

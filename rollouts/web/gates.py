@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from monitoring.domain.judge import GateResult
-from rollouts.web.look import Badge, verdict_badge
+from rollouts.web.look import Badge, sentence, verdict_badge
 
 NONE = "–"
 
@@ -33,7 +33,7 @@ def gate_row(result: GateResult) -> GateRow:
         name=result.name,
         kind=result.kind.replace("_", " "),
         badge=verdict_badge(result.verdict),
-        reason=result.reason,
+        reason=sentence(result.reason),
         candidate=quantity(result.value, result.unit),
         stable=quantity(result.reference, result.unit),
         candidate_n=count(result.n),
@@ -51,7 +51,7 @@ def quantity(value: float | None, unit: str) -> str:
         return f"{100 * value:.3g} %"
     if unit == "seconds":
         return f"{1000 * value:.3g} ms" if value < 1 else f"{value:.3g} s"
-    return f"{value:.3f}"
+    return f"{value:.3g}"
 
 
 def count(value: float | None) -> str:
@@ -64,10 +64,10 @@ def _effect(effect: float | None, unit: str) -> str:
     if effect is None or not math.isfinite(effect):
         return NONE
     if unit == "ratio":
-        return f"{100 * effect:+.3g} points"
+        return f"{100 * effect:+.3g} points".replace("-", "−") if effect else "0 points"
     if unit == "seconds":
         return f"{effect:.3g} ×"
-    return f"{effect:.3f}"
+    return f"{effect:.3g}"
 
 
 def _threshold(result: GateResult) -> str:

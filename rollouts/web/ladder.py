@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rollouts.domain.phases import ACTIVE, Phase
-from rollouts.domain.plan import Analyse, Hold, Mirror, Plan, Promote, Provision, Retire, SetWeight, Step, duration
+from rollouts.domain.plan import (
+    Analyse,
+    Hold,
+    Mirror,
+    Plan,
+    Promote,
+    Provision,
+    Retire,
+    SetWeight,
+    Step,
+    duration,
+)
 
 State = Literal["done", "current", "held", "stopped", "todo"]
 _HELD = frozenset({Phase.HOLDING, Phase.PAUSED})
@@ -62,7 +73,9 @@ def _spans(plan: Plan) -> Iterator[tuple[int, int]]:
 
 
 def _opens(step: Step) -> bool:
-    return isinstance(step, Provision | SetWeight | Promote) or (isinstance(step, Mirror) and step.percent > 0)
+    return isinstance(step, Provision | SetWeight | Promote) or (
+        isinstance(step, Mirror) and step.percent > 0
+    )
 
 
 def _stage(plan: Plan, first: int, last: int, *, index: int, phase: Phase, elapsed: float) -> Stage:
@@ -72,7 +85,9 @@ def _stage(plan: Plan, first: int, last: int, *, index: int, phase: Phase, elaps
     if index < first:
         return Stage(label, "todo", 0, _expected(plan.steps[first:last]))
     state: State = "stopped" if phase in _STOPPED else "held" if phase in _HELD else "current"
-    return Stage(label, state, _percent(plan, first, last, index, elapsed), _note(plan.steps[index], phase, elapsed))
+    return Stage(
+        label, state, _percent(plan, first, last, index, elapsed), _note(plan.steps[index], phase, elapsed)
+    )
 
 
 def _label(step: Step) -> str:
@@ -95,7 +110,9 @@ def _percent(plan: Plan, first: int, last: int, index: int, elapsed: float) -> f
     total = sum(_seconds(step) for step in plan.steps[first:last])
     if not total:
         return 0.0
-    spent = sum(_seconds(step) for step in plan.steps[first:index]) + min(elapsed, _seconds(plan.steps[index]))
+    spent = sum(_seconds(step) for step in plan.steps[first:index]) + min(
+        elapsed, _seconds(plan.steps[index])
+    )
     return round(100 * spent / total, 1)
 
 

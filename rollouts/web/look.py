@@ -45,7 +45,9 @@ VERDICTS: dict[Verdict, Badge] = {
 
 def phase_badge(phase: str) -> Badge:
     """The badge of a phase; a phase this page does not know is shown by its own name."""
-    return PHASES[Phase(phase)] if phase in list(Phase) else Badge(phase.replace("_", " ").capitalize(), "muted")
+    return (
+        PHASES[Phase(phase)] if phase in list(Phase) else Badge(phase.replace("_", " ").capitalize(), "muted")
+    )
 
 
 def verdict_badge(verdict: str) -> Badge:
@@ -100,3 +102,16 @@ def short_digest(digest: str) -> str:
     return f"{scheme}:{value[:12]}" if value else digest[:12]
 
 
+def sentence(text: str) -> str:
+    """The text with a capital first letter, unless it begins with a name such as "v3"."""
+    return text[:1].upper() + text[1:] if text[:2].isalpha() else text
+
+
+def elapsed_text(seconds: float) -> str:
+    """A stretch of time that goes on, to the second: "42 s", "3 min 12 s", "2 h 5 min", "3 d 4 h"."""
+    left = max(0, round(seconds))
+    for big, unit, small, subunit in ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if left >= big:
+            rest = left % big // small
+            return f"{left // big} {unit} {rest} {subunit}" if rest else f"{left // big} {unit}"
+    return f"{left} s"

@@ -11,8 +11,9 @@ from django.utils import timezone
 from registry.domain.roles import Permission
 from registry.identity import may
 from rollouts import queries
+from rollouts.web.causes import causes
 from rollouts.web.door import page
-from rollouts.web.presenters import endpoint_view, rollout_view
+from rollouts.web.presenters import endpoint_view, rollout_views
 
 RECENT = 12
 
@@ -31,8 +32,9 @@ def overview_live(request: HttpRequest) -> HttpResponse:
 
 def _context(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
+    recent = queries.recent_rollouts(RECENT)
     return {
         "endpoints": [endpoint_view(endpoint, now) for endpoint in queries.endpoints_overview()],
-        "recent": [rollout_view(rollout, now) for rollout in queries.recent_rollouts(RECENT)],
+        "recent": rollout_views(recent, causes(recent), now),
         "may_start": may(request.user, Permission.START_ROLLOUT),
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,16 @@ from rollouts.models import Endpoint, Release, Rollout, Transition
 from rollouts.store import snapshot_of
 from rollouts.web.gates import GateRow, gate_row
 from rollouts.web.ladder import Stage, ladder, progress
-from rollouts.web.look import Badge, Share, phase_badge, same_split, shares, short_digest
+from rollouts.web.look import (
+    Badge,
+    Share,
+    elapsed_text,
+    phase_badge,
+    same_split,
+    sentence,
+    shares,
+    short_digest,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +68,7 @@ class RolloutView:
     stable_digest: str
     candidate_digest: str
     reason: str
+    cause: str
     over: bool
     took: str
     interval: str
@@ -81,12 +91,11 @@ class EndpointView:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One transition; `moved` when the phase changed and not only the step."""
+    """One transition; `before` is None when only the step changed, or nothing was before."""
 
     id: int
     at: datetime
-    moved: bool
-    before: Badge
+    before: Badge | None
     badge: Badge
     weight: int
     actor: str
@@ -94,8 +103,13 @@ class TimelineEntry:
     gates: tuple[GateRow, ...]
 
 
-def rollout_view(rollout: Rollout, now: datetime) -> RolloutView:
-    """The rollout as of `now`."""
+def rollout_views(rollouts: Sequence[Rollout], causes: Mapping[int, str], now: datetime) -> list[RolloutView]:
+    """Rollouts as of `now`, each with the cause of its rollback when it had one."""
+    return [rollout_view(rollout, now, causes.get(rollout.pk, "")) for rollout in rollouts]
+
+
+def rollout_view(rollout: Rollout, now: datetime, cause: str = "") -> RolloutView:
+    """The rollout as of `now`; `cause` is why it was rolled back."""
     snapshot = snapshot_of(rollout)
     over = snapshot.phase in TERMINAL
     end = rollout.finished_at or now
@@ -112,8 +126,9 @@ def rollout_view(rollout: Rollout, now: datetime) -> RolloutView:
         stable_digest=short_digest(rollout.stable.digest),
         candidate_digest=short_digest(rollout.candidate.digest),
         reason=sentence(rollout.reason),
+        cause=sentence(cause),
         over=over,
-        took=duration(round((end - rollout.created_at).total_seconds())),
+        took=elapsed_text((end - rollout.created_at).total_seconds()),
         interval=duration(snapshot.plan.interval),
     )
 
@@ -185,8 +200,7 @@ def timeline(transitions: Iterable[Transition]) -> tuple[TimelineEntry, ...]:
         TimelineEntry(
             id=transition.pk,
             at=transition.at,
-            moved=transition.from_phase != transition.to_phase,
-            before=phase_badge(transition.from_phase),
+            before=_before(transition),
             badge=phase_badge(transition.to_phase),
             weight=transition.weight,
             actor=transition.actor,
@@ -195,6 +209,11 @@ def timeline(transitions: Iterable[Transition]) -> tuple[TimelineEntry, ...]:
         )
         for transition in transitions
     )
+
+
+def _before(transition: Transition) -> Badge | None:
+    moved = transition.from_phase and transition.from_phase != transition.to_phase
+    return phase_badge(transition.from_phase) if moved else None
 
 
 def gate_rows(judgement: Mapping[str, Any] | None) -> tuple[GateRow, ...]:
@@ -211,8 +230,3 @@ def release_ref(release: Release | None) -> str | None:
 def is_over(rollout: Rollout) -> bool:
     """Whether the rollout reached a phase that never changes."""
     return Phase(rollout.phase) in TERMINAL
-
-
-def sentence(text: str) -> str:
-    """The text with a capital first letter, as it stands alone on the page."""
-    return text[:1].upper() + text[1:]

@@ -15,10 +15,11 @@ from registry.identity import may, permissions_of
 from rollouts import queries
 from rollouts.domain.phases import Phase
 from rollouts.models import Rollout
+from rollouts.web.causes import causes
 from rollouts.web.charts import endpoint_charts, show, step_marks
 from rollouts.web.door import page
 from rollouts.web.look import PHASES, verdict_badge
-from rollouts.web.presenters import gate_rows, is_over, rollout_view, traffic
+from rollouts.web.presenters import gate_rows, is_over, rollout_view, rollout_views, traffic
 from rollouts.web.presenters import timeline as timeline_entries
 from rollouts.web.verbs import buttons
 
@@ -42,7 +43,7 @@ def rollout_list(request: HttpRequest) -> HttpResponse:
     )
     now = timezone.now()
     context = {
-        "rollouts": [rollout_view(row, now) for row in rows[:PAGE]],
+        "rollouts": rollout_views(rows[:PAGE], causes(rows[:PAGE]), now),
         "next": rows[PAGE - 1].pk if len(rows) > PAGE else None,
         "first": not before,
         "phases": PHASES.items(),
@@ -56,7 +57,7 @@ def rollout_list(request: HttpRequest) -> HttpResponse:
 
 @page()
 def live(request: HttpRequest) -> HttpResponse:
-    """Fragment: rollouts under way of the model named in `?model=` (of all without), for the registry's pages."""
+    """Fragment: rollouts under way of the model in `?model=` (without: of all), for the registry's pages."""
     model = request.GET.get("model", "")
     now = timezone.now()
     views = [rollout_view(row, now) for row in queries.recent_rollouts(model=model, phase=ACTIVE)]
@@ -107,7 +108,7 @@ def charts(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _status(row: Rollout) -> dict[str, Any]:
-    view = rollout_view(row, timezone.now())
+    view = rollout_view(row, timezone.now(), causes([row]).get(row.pk, ""))
     look = queries.deciding_look(row)
     return {
         "rollout": row,

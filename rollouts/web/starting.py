@@ -65,7 +65,9 @@ def preview(request: HttpRequest) -> HttpResponse:
 def candidates(endpoint: Endpoint) -> Sequence[Version]:
     """The newest versions that a rollout here may name: all but the stable one."""
     stable = endpoint.stable.version_id if endpoint.stable else None
-    return [version for version in versions_page(endpoint.model, limit=MAX_PAGE).items if version.pk != stable]
+    return [
+        version for version in versions_page(endpoint.model, limit=MAX_PAGE).items if version.pk != stable
+    ]
 
 
 def _start(
@@ -113,7 +115,9 @@ def _preview(endpoint: Endpoint, form: StartForm) -> Preview | None:
     if not form.readable:
         return None
     try:
-        return _shown(services.preview(endpoint=endpoint, strategy=form.strategy, parameters=form.parameters()))
+        return _shown(
+            services.preview(endpoint=endpoint, strategy=form.chosen_strategy, parameters=form.parameters())
+        )
     except DomainError as refused:
         if not form.is_bound or not any(name in form.errors for name in form.fields if name != "reason"):
             form.blame(refused)
@@ -132,5 +136,11 @@ def _shown(plan: Plan) -> Preview:
 
 def _gate(gate: Any) -> str:
     """A gate specification in a line: its name, then its settings."""
-    settings = ", ".join(f"{key} {value}" for key, value in gate.items() if key not in {"name", "kind"} and value is not None)
-    return f"{gate.get('name', gate['kind'])}: {gate['kind'].replace('_', ' ')}, {settings}".rstrip(", ")
+    settings = [f"{key} {_value(value)}" for key, value in gate.items() if key not in {"name", "kind"}]
+    return f"{gate.get('name', gate['kind'])}: {', '.join([gate['kind'].replace('_', ' '), *settings])}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return " ".join(map(str, value))
+    return "none" if value is None else str(value)

@@ -70,7 +70,7 @@ def rollback_deed(*, stable: str, previous: str) -> Deed:
         title=f"Roll back to v{previous}",
         summary=f"Sends 100 % of traffic from v{stable} back to v{previous}, the version that served before.",
         consequences=(
-            f"Servers of v{previous} that are still warm take over with one write; removed ones are started first.",
+            f"While v{previous} is warm this is one write; if its servers are gone they start first.",
             f"v{previous} becomes the stable version, v{stable} stays warm as the previous one.",
             "Needs no metrics and no approval.",
         ),
@@ -80,7 +80,7 @@ def rollback_deed(*, stable: str, previous: str) -> Deed:
 def _pause(stable: str, candidate: str, weight: int) -> Deed:
     return Deed(
         title="Pause the rollout",
-        summary=f"Keeps v{candidate} at {weight} % and v{stable} at {100 - weight} % until someone resumes it.",
+        summary=f"Keeps v{candidate} at {weight} % and v{stable} at {100 - weight} % until it is resumed.",
         consequences=(
             "No further step is taken, and the clock of the present step starts anew on resume.",
             "The gates are still watched: a violated gate rolls back even while paused.",
@@ -115,7 +115,7 @@ def _abort(stable: str, candidate: str, weight: int) -> Deed:
         title=f"Roll back to v{stable}",
         summary=f"Sends 100 % of traffic back to v{stable} at once and removes v{candidate}’s servers.",
         consequences=(
-            f"v{candidate} goes from {weight} % to 0 % with one write; the page shows when that was seen in effect.",
+            f"v{candidate} goes from {weight} % to 0 % with one write; the page shows when it took effect.",
             "The rollout ends. To try again, start a new one.",
             "Needs no metrics and no approval.",
         ),
