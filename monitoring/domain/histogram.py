@@ -62,6 +62,14 @@ class Histogram:
             return self
         return Histogram(edges, np.add.reduceat(self.counts, bin_starts(self.edges, edges)))
 
+    def spread_over(self, edges: FloatArray, low: float, high: float) -> Histogram:
+        """An estimate over other bins: values are spread evenly inside each bin, whose open ends stop at
+        `low` and `high`, the smallest and largest value observed."""
+        own = np.concatenate(([min(low, self.edges[0])], self.edges, [max(high, self.edges[-1])]))
+        cumulative = np.concatenate(([0.0], np.cumsum(self.counts)))
+        below = np.interp(edges, own, cumulative)
+        return Histogram(edges, np.diff(below, prepend=0.0, append=self.total))
+
     def __add__(self, other: Histogram) -> Histogram:
         """Both populations together, on the edges they have in common."""
         left, right = on_common_edges(self, other)

@@ -78,8 +78,8 @@ def judge(gate: ErrorRateGate, candidate: Outcomes, stable: Outcomes | None, alp
     """Judge one look at significance level `alpha`; `stable` None or empty leaves only the ceiling.
 
     Relative: Fisher's exact test, one-sided, and a difference of at least `min_effect`. Ceiling: exact
-    binomial test. With both, each has half of `alpha`. A value over a limit without significance is inconclusive,
-    for the relative limit only when it is also unlikely to be chance (p ≤ 0.1).
+    binomial test. With both, each has half of `alpha`. A value over a limit without significance
+    is inconclusive, for the relative limit only when it is also unlikely to be chance (p ≤ 0.1).
     """
     rival = stable if stable is not None and stable.total > 0 else None
     facts = _facts(gate, candidate, rival, alpha)

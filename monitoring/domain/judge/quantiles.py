@@ -2,8 +2,8 @@
 
 Order statistics: the r-th smallest of n values lies below the true q-quantile with probability
 P(Bin(n, q) ≥ r), whatever the distribution (e.g. Hahn & Meeker, Statistical Intervals, §5). Ranks map to
-values through the histogram's CDF, linear inside a bin: the bounds are those of the values spread evenly over their bins,
-which is what `Histogram.quantile` measures, on both sides of a comparison alike.
+values through the histogram's CDF, linear inside a bin: the bounds are those of the values spread evenly
+over their bins, which is what `Histogram.quantile` measures, on both sides of a comparison alike.
 """
 
 from __future__ import annotations
