@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -61,10 +63,13 @@ _BFLOAT16 = 16  # onnx.TensorProto.BFLOAT16
 
 
 def _to_numpy(value: Any) -> Array:
-    if value.data_type() == "tensor(bfloat16)":
-        return np.ascontiguousarray(value.numpy()).view(np.uint16)
-    array: Array = value.numpy()
-    return array
+    if value.data_type() != "tensor(bfloat16)":
+        array: Array = value.numpy()
+        return array
+    # ONNX Runtime has no numpy type for it, so the bits are copied from where the value lies.
+    shape = value.shape()
+    content = ctypes.string_at(value.data_ptr(), math.prod(shape) * 2)
+    return np.frombuffer(content, dtype=np.uint16).reshape(shape)
 
 
 def _reason(error: Exception) -> str:

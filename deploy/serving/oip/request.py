@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.serving.datatypes import BY_OIP, Array
+from deploy.serving.datatypes import BY_OIP, Array, from_bfloat16
 from deploy.serving.errors import Malformed, Unprocessable
 from deploy.serving.json_body import parse_json
 from deploy.serving.signature import Signature, TensorSpec
@@ -117,8 +117,9 @@ class _Inputs:
             raise Unprocessable(message, field=f"{path}.parameters.binary_data_size")
         content, self._tail = self._tail[:size], self._tail[size:]
         flat = binary.decode(content, spec.datatype, math.prod(shape), path)
-        if flat.dtype.kind == "f" and not self._allow_nan:
-            check_finite(flat, lambda at: indexed(f"{path}.data", at, shape))
+        if spec.datatype.is_float and not self._allow_nan:
+            values = from_bfloat16(flat) if spec.datatype.oip == "BF16" else flat
+            check_finite(values, lambda at: indexed(f"{path}.data", at, shape))
         return flat.reshape(shape)
 
     def _from_json(

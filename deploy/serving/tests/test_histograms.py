@@ -1,0 +1,128 @@
+"""Counting: exact, on `value <= le`, whatever the batching."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from deploy.serving.datatypes import BY_OIP
+from deploy.serving.errors import LoadError
+from deploy.serving.exposition import HistogramSeries
+from deploy.serving.histogram_spec import parse_histograms
+from deploy.serving.histograms import BUFFERED_ROWS, NumericColumn, ProfileHistograms
+from deploy.serving.signature import Signature, TensorSpec
+
+FP32, INT64, BYTES = BY_OIP["FP32"], BY_OIP["INT64"], BY_OIP["BYTES"]
+LABELS = {"endpoint": "e", "model": "m", "model_version": "1"}
+
+
+def spec(inputs=(), outputs=()):
+    return parse_histograms({"inputs": list(inputs), "outputs": list(outputs)})
+
+
+def numeric(name, tensor, column, edges):
+    return {"name": name, "tensor": tensor, "column": column, "kind": "numeric", "edges": edges}
+
+
+def bucket_lines(text, name):
+    return [line for line in text.splitlines() if line.startswith(f"{name}_bucket")]
+
+
+def values(text, prefix):
+    return [float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(prefix)]
+
+
+def one_input(edges, width=1):
+    signature = Signature((TensorSpec("X", FP32, (-1, width)),), ())
+    return ProfileHistograms(spec([numeric("f", "X", 0, edges)]), signature, LABELS)
+
+
+def test_a_value_on_an_edge_belongs_to_the_bin_that_ends_there():
+    histograms = one_input([1.0, 2.0])
+    histograms.observe([np.array([[1.0], [2.0], [2.5]], dtype=np.float32)], [])
+    assert values(histograms.text(), "model_input_value_bucket") == [1, 2, 3]
+
+
+def test_a_double_precision_edge_keeps_its_own_value_though_float32_rounds_it_up():
+    edge = 0.1
+    assert float(np.float32(edge)) > edge
+    histograms = one_input([edge, 1.0])
+    histograms.observe([np.array([[edge]], dtype=np.float32)], [])
+    assert values(histograms.text(), "model_input_value_bucket") == [1, 1, 1]
+
+
+@given(
+    arrays(np.float32, st.integers(0, 3 * BUFFERED_ROWS), elements=st.floats(-100, 100, width=32)),
+    st.lists(st.floats(-100, 100), min_size=1, max_size=8, unique=True),
+    st.integers(1, 400),
+)
+def test_counts_equal_a_recount_one_by_one(column, edges, size):
+    edges = sorted(edges)
+    histograms = one_input(edges)
+    for start in range(0, len(column), size):
+        histograms.observe([column[start : start + size].reshape(-1, 1)], [])
+    rounded = [float(np.float32(edge)) for edge in edges]
+    expected = [0] * (len(edges) + 1)
+    for value in column.tolist():
+        expected[bisect_left(rounded, value)] += 1
+    text = histograms.text()
+    assert values(text, "model_input_value_bucket") == np.cumsum(expected).tolist()
+    assert values(text, "model_input_value_count") == [len(column)]
+    assert values(text, "model_input_value_sum")[0] == pytest.approx(column.sum(dtype=np.float64), abs=1e-6)
+
+
+def test_nan_is_in_no_bin_and_infinity_is_counted_but_not_summed():
+    column = NumericColumn(HistogramSeries("h", {}, [0.0]), [0.0], np.dtype(np.float32))
+    column.count(np.array([np.nan, np.inf, -np.inf, 2.0], dtype=np.float32))
+    assert column.counts.tolist() == [1, 2]
+    assert column.total == 2.0
+
+
+def test_columns_of_a_wide_tensor_are_picked_from_the_flattened_row():
+    signature = Signature((TensorSpec("X", FP32, (-1, 2, 2)),), ())
+    histograms = ProfileHistograms(spec([numeric("corner", "X", 3, [5.0])]), signature, LABELS)
+    histograms.observe([np.array([[[0, 0], [0, 4]], [[9, 9], [9, 6]]], dtype=np.float32)], [])
+    assert values(histograms.text(), "model_input_value_bucket") == [1, 2]
+
+
+def test_classes_are_counted_by_name_and_strangers_as_other():
+    signature = Signature((), (TensorSpec("label", INT64, (-1,)),))
+    item = {"name": "label", "tensor": "label", "column": None, "kind": "categorical",
+            "categories": ["0", "1"]}  # fmt: skip
+    histograms = ProfileHistograms(spec(outputs=[item]), signature, LABELS)
+    histograms.observe([], [np.array([0, 1, 1, 7], dtype=np.int64)])
+    assert values(histograms.text(), "model_output_class_total") == [1, 2, 1]
+
+
+def test_string_classes_are_counted():
+    signature = Signature((), (TensorSpec("label", BYTES, (-1,)),))
+    item = {"name": "label", "tensor": "label", "kind": "categorical", "categories": ["yes", "no"]}
+    histograms = ProfileHistograms(spec(outputs=[item]), signature, LABELS)
+    histograms.observe([], [np.array(["no", "no", "yes"], dtype=object)])
+    assert values(histograms.text(), "model_output_class_total") == [1, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("item", "complaint"),
+    [
+        (numeric("f", "X", 0, [2, 1]), "inputs[0].edges must ascend"),
+        (numeric("f", "X", 0, []), "inputs[0].edges must be a list of finite numbers"),
+        (numeric("f", "X", 0, [float("nan")]), "inputs[0].edges must be a list of finite numbers"),
+        (numeric("f", "X", -1, [1]), "inputs[0].column must be null or an integer from 0"),
+        (numeric("f", "X", 1, [1]), "'f' is column 1 of 'X', which has 1"),
+        (numeric("f", "Z", 0, [1]), "the model has no tensor 'Z' (it has: X)"),
+        ({"name": "f", "tensor": "X", "kind": "odd"}, "inputs[0].kind must be numeric or categorical"),
+        ({"tensor": "X"}, "inputs[0] needs a name and a tensor"),
+        ("f", "inputs[0] must be an object"),
+    ],
+)
+def test_a_bad_document_is_refused_with_the_path_of_the_bad_entry(item, complaint):
+    signature = Signature((TensorSpec("X", FP32, (-1, 1)),), ())
+    with pytest.raises(LoadError) as caught:
+        ProfileHistograms(spec([item]), signature, LABELS)
+    assert complaint in str(caught.value)

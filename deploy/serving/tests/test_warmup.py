@@ -1,0 +1,125 @@
+"""Loading and warm-up on real ONNX Runtime sessions."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from deploy.serving.artifact import Artifact, read_artifact
+from deploy.serving.datatypes import TYPES
+from deploy.serving.errors import LoadError, ModelFailed
+from deploy.serving.model import load_model
+from deploy.serving.warmup import warm_up
+
+from . import models
+
+
+def loaded(content, histograms=None):
+    return load_model(Artifact(content, "sha256:test"), 1, histograms)
+
+
+def test_a_model_of_independent_rows_may_be_batched():
+    profile = warm_up(loaded(models.linear()), 4, 8)
+    assert profile.mergeable
+    assert 0 < profile.seconds_alone < 1
+    assert 0 < profile.seconds_full < 1
+
+
+def test_a_model_that_looks_across_its_rows_is_found_out():
+    assert not warm_up(loaded(models.centred()), 2, 8).mergeable
+
+
+@pytest.mark.parametrize("content", [models.heavy(8, 1), models.identity(TensorProto.FLOAT, [4, 2])])
+def test_a_fixed_batch_axis_is_not_batched(content):
+    profile = warm_up(loaded(content), 2, 8)
+    assert not profile.mergeable
+    assert profile.note == ""
+
+
+def test_a_model_that_refuses_made_up_rows_is_served_all_the_same():
+    needs_many = models.model(
+        [models.helper.make_node("Gather", ["X", "index"], ["Y"], axis=0)],
+        [models.tensor("X", models.FLOAT, ["N"])],
+        [models.tensor("Y", models.FLOAT, [1])],
+        {"index": np.array([50], dtype=np.int64)},
+    )
+    profile = warm_up(loaded(needs_many), 4, 8)
+    assert "warm-up ended early" in profile.note
+
+
+def test_the_runtime_s_refusal_is_one_line_without_its_prefix():
+    model = loaded(models.fragile())
+    with pytest.raises(ModelFailed) as caught:
+        model.run([np.array([[99]], dtype=np.float32)])
+    assert "\n" not in caught.value.message
+    assert "ONNXRuntimeError" not in caught.value.message
+    assert "out of" in caught.value.message
+
+
+@pytest.mark.parametrize("datatype", TYPES, ids=lambda datatype: datatype.oip)
+def test_every_type_runs(datatype):
+    kind = {"float": "FLOAT", "double": "DOUBLE"}.get(datatype.onnx, datatype.onnx.upper())
+    model = loaded(models.identity(getattr(TensorProto, kind)))
+    assert model.signature.inputs[0].datatype is datatype
+    if datatype.oip == "BYTES":
+        rows = np.array([["a", "b"], ["c", "ä"]], dtype=object)
+    else:
+        rows = np.array([[0, 1], [1, 0]]).astype(datatype.dtype)
+    (answer,) = model.run([rows])
+    assert answer.dtype == rows.dtype
+    assert answer.tolist() == rows.tolist()
+    assert warm_up(model, 2, 4).mergeable
+
+
+def test_feature_names_come_from_the_model_s_metadata():
+    model = loaded(models.linear(2, metadata={"feature_names": '["age", "bmi"]'}))
+    assert model.signature.features == {"age": (0, 0), "bmi": (0, 1)}
+
+
+def test_feature_names_come_from_the_baseline_if_it_names_every_column():
+    def items(*names):
+        return {"inputs": [{"name": name, "tensor": "X", "column": at} for at, name in enumerate(names)]}
+
+    assert loaded(models.linear(2), items("age", "bmi")).signature.features == {"age": (0, 0), "bmi": (0, 1)}
+    assert loaded(models.linear(2), items("age")).signature.features == {}
+
+
+@pytest.mark.parametrize("content", [b"not onnx", models.linear()[:60]])
+def test_a_broken_artifact_is_refused_in_one_line(content):
+    with pytest.raises(LoadError) as caught:
+        loaded(content)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_zipmap_output_is_refused_with_the_remedy():
+    node = models.helper.make_node(
+        "ZipMap", ["X"], ["Y"], domain="ai.onnx.ml", classlabels_int64s=[0, 1]
+    )
+    graph_type = models.helper.make_sequence_type_proto(
+        models.helper.make_map_type_proto(
+            TensorProto.INT64, models.helper.make_tensor_type_proto(TensorProto.FLOAT, None)
+        )
+    )
+    output = models.helper.make_value_info("Y", graph_type)
+    content = models.model([node], [models.tensor("X", models.FLOAT, ["N", 2])], [output])
+    with pytest.raises(LoadError, match="zipmap=False"):
+        loaded(content)
+
+
+def test_the_digest_is_checked_against_the_bytes_that_are_loaded(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"abc")
+    digest = f"sha256:{hashlib.sha256(b'abc').hexdigest()}"
+    assert read_artifact(path, digest) == Artifact(b"abc", digest)
+    with pytest.raises(LoadError, match=f"has the digest {digest}, expected sha256:00"):
+        read_artifact(path, "sha256:" + "0" * 64)
+    with pytest.raises(LoadError, match="is not a digest"):
+        read_artifact(path, "sha256:ABC")
+    path.write_bytes(b"")
+    with pytest.raises(LoadError, match="is empty"):
+        read_artifact(path)
+    with pytest.raises(LoadError, match="cannot read the artifact"):
+        read_artifact(tmp_path / "absent")
