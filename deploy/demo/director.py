@@ -67,7 +67,7 @@ class Release:
         number = persist(lambda: self._ensure_version(champion), PATIENCE)
         persist(lambda: self._ensure_endpoint(number), PATIENCE)
         self._until(self._is_live, f"{self.endpoint} is live with v{number}")
-        return {item["metadata"]["label"]: self._release(item) for item in candidates}
+        return {item["name"]: self._release(item) for item in candidates}
 
     def _release(self, item: Document) -> str:
         number = persist(lambda: self._ensure_version(item), PATIENCE)
@@ -79,7 +79,9 @@ class Release:
     def _ensure_model(self) -> None:
         if self.ci.find(f"models/{self.name}") is None:
             fields = ("name", "owner_team", "description")
-            self.ci.post("models", {field: self.model[field] for field in fields} | {"tags": ["demo"]})
+            self.ci.post(
+                "models", {field: self.model[field] for field in fields} | {"tags": {"source": "demo"}}
+            )
             say(f"{self.name}: model created")
 
     def _ensure_version(self, item: Document) -> int:
@@ -89,7 +91,7 @@ class Release:
                 return int(version["number"])
         files = {"artifact": self.folder / item["artifact"], "reference": self.folder / item["reference"]}
         version = self.ci.upload(f"models/{self.name}/versions", metadata, files)
-        say(f"{self.name} v{version['number']}: {metadata['label']} uploaded, {_scores(metadata)}")
+        say(f"{self.name} v{version['number']}: {item['name']} uploaded, {_scores(metadata)}")
         return int(version["number"])
 
     def _ensure_endpoint(self, number: int) -> None:
@@ -186,10 +188,10 @@ def direct(home: Path, folder: Path, stopped: threading.Event) -> bool:
 
 def _unexpected(model: Document, ended: dict[str, str]) -> Iterator[str]:
     for item in model["versions"]:
-        label, expected = item["metadata"]["label"], item["expect"]["phase"]
-        if expected and ended[label] != expected:
-            say(f"{model['name']} {label}: expected {expected}, but the rollout ended {ended[label]}")
-            yield label
+        name, expected = item["name"], item["expect"]["phase"]
+        if expected and ended[name] != expected:
+            say(f"{model['name']} {name}: expected {expected}, but the rollout ended {ended[name]}")
+            yield name
 
 
 def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:

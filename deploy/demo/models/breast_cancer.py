@@ -58,7 +58,8 @@ def family() -> Family:
 def _champion(data: Dataset) -> Candidate:
     fitted = make_pipeline(StandardScaler(), LogisticRegression(C=0.01)).fit(data.train, data.train_target)
     return Candidate(
-        label="logistic",
+        name="logistic",
+        label="1.0.0",
         notes="Regularised logistic regression.",
         artifact=export.finished(export.classifier(fitted, len(data.features)), data.features),
         reference=data.train,
@@ -77,7 +78,8 @@ def _slow(data: Dataset) -> Candidate:
     fitted = BaggingClassifier(member, **parameters).fit(data.train, data.train_target)
     noise = jitter(data.train)
     return Candidate(
-        label="noise-averaged-ensemble",
+        name="noise-averaged-ensemble",
+        label="1.1.0",
         notes=f"Fifty random subspaces, averaged over {COPIES} noisy copies of each row.",
         artifact=export.finished(_smoothed(fitted, noise), data.features),
         reference=data.train,
@@ -98,7 +100,8 @@ def jitter(rows: Floats) -> Floats:
 def _smoothed(fitted: Any, noise: Floats) -> onnx.ModelProto:
     columns = noise.shape[1]
     one = np.array([1])
-    before = export.graph(JITTER, {"one": one, "noise": noise[None], "flat": np.array([-1, columns])})
+    constants = {"one": one, "noise": noise[None], "flat": np.array([-1, columns])}
+    before = export.graph(JITTER, constants, {"F": columns})
     core = export.pipeline(fitted, columns, {"probabilities": "core_probabilities"})
     after = export.graph(AVERAGE, {"copy_axis": one, "by_row": np.array([-1, COPIES, 2])})
     named = export.named_classes()
@@ -128,7 +131,8 @@ def _crashing(data: Dataset) -> Candidate:
     rows, target = data.train[usual], data.train_target[usual]
     card = Scorecard(bins=8, binned=explained_columns(data), regularisation=0.01).fit(rows, target)
     return Candidate(
-        label="scorecard",
+        name="scorecard",
+        label="2.0.0",
         notes="Points per bin for twelve features, to explain each score; fitted without outliers.",
         artifact=export.finished(card.to_onnx(), data.features),
         reference=rows,

@@ -63,11 +63,12 @@ def _write_family(folder: Path, family: Family) -> dict[str, Any]:
 def _write_version(
     folder: Path, family: Family, number: int, candidate: Candidate, served: list[Served]
 ) -> dict[str, Any]:
-    stem = f"{family.model}/{number}-{candidate.label}"
+    stem = f"{family.model}/{number}-{candidate.name}"
     write_atomically(folder / f"{stem}.onnx", candidate.artifact, mode=0o644)
     _write_rows(folder / f"{stem}.npz", candidate.reference, candidate.reference_target)
     return {
         "number": number,
+        "name": candidate.name,
         "artifact": f"{stem}.onnx",
         "reference": f"{stem}.npz",
         "metadata": _metadata(family, candidate),
@@ -81,7 +82,7 @@ def _metadata(family: Family, candidate: Candidate) -> dict[str, Any]:
     return {
         "label": candidate.label,
         "framework": "scikit-learn",
-        "training_run": f"{family.model}/{candidate.label}",
+        "training_run": f"{family.model}/{candidate.name}",
         "git_sha": os.environ.get("GIT_COMMIT", ""),
         "dataset_ref": family.dataset.ref,
         "dataset_digest": family.dataset.digest,
@@ -125,7 +126,7 @@ def _lines(manifest: dict[str, Any]) -> Iterator[str]:
             served, expect = item["served"], item["expect"]
             claimed = _scores(item["metadata"]["metrics"])
             ends = " by ".join(filter(None, (expect["phase"], expect["gate"]))) or "champion"
-            name = f"{model['name']} v{item['number']} {item['metadata']['label']}"
+            name = f"{model['name']} v{item['number']} {item['name']}"
             yield (
                 f"{name:<42}{claimed:<26}{_scores(served['metrics']):<26}{served['error_rate']:>7.1%}"
                 f"{served['p95_ms']:>8.2f}{served['psi']:>7.3f}  {ends}"

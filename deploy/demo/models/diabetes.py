@@ -51,7 +51,8 @@ def _champion(data: Dataset) -> Candidate:
     return _candidate(
         data,
         fitted,
-        label="ridge-3",
+        name="ridge-3",
+        label="1.0.0",
         notes="Ridge on body mass index, blood pressure and HDL.",
         hyperparameters={"alpha": 1.0, "features": used},
         parent=None,
@@ -63,7 +64,8 @@ def _better(data: Dataset) -> Candidate:
     return _candidate(
         data,
         make_pipeline(StandardScaler(), Ridge(alpha=10.0)),
-        label="ridge-10",
+        name="ridge-10",
+        label="1.1.0",
         notes="Ridge on all ten measurements.",
         hyperparameters={"alpha": 10.0, "features": list(data.features)},
         parent=1,
@@ -82,7 +84,8 @@ def _skewed(data: Dataset) -> Candidate:
     return _candidate(
         data,
         fitted,
-        label="trees-si-units",
+        name="trees-si-units",
+        label="2.0.0",
         notes="Extremely randomised trees on SI units (mmol/l, kPa).",
         hyperparameters=parameters,
         parent=2,
@@ -102,6 +105,7 @@ def _candidate(
     data: Dataset,
     fitted: Any,
     *,
+    name: str,
     label: str,
     notes: str,
     hyperparameters: dict[str, Any],
@@ -112,6 +116,7 @@ def _candidate(
     fitted.fit(convert(data.train), data.train_target)
     model = export.pipeline(fitted, len(data.features), OUTPUT)
     return Candidate(
+        name=name,
         label=label,
         notes=notes,
         artifact=export.finished(model, data.features),

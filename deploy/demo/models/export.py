@@ -34,9 +34,16 @@ named (float[N, 2] class_probabilities) => (float[N, 1] malignant_probability, i
 """
 
 
-def graph(text: str, constants: Constants) -> onnx.ModelProto:
-    """Parse one graph in ONNX's text form; `constants` become its initializers."""
+def graph(text: str, constants: Constants, sizes: Mapping[str, int] | None = None) -> onnx.ModelProto:
+    """Parse one graph in ONNX's text form.
+
+    `constants` become its initializers; `sizes` are the dimensions that are known by now.
+    """
     model = parser.parse_model(HEADER + text)
+    for value in (*model.graph.input, *model.graph.output):
+        for dimension in value.type.tensor_type.shape.dim:
+            if sizes and dimension.dim_param in sizes:
+                dimension.dim_value = sizes[dimension.dim_param]
     for name, value in constants.items():
         model.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
     return model

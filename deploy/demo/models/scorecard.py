@@ -65,7 +65,7 @@ class Scorecard:
     def to_onnx(self) -> onnx.ModelProto:
         """The scorecard as one hand-written graph."""
         return export.chain(
-            export.graph(SCORECARD, self._constants()),
+            export.graph(SCORECARD, self._constants(), {"F": self.fitted.n_features_in_}),
             export.named_classes(),
             {"probabilities": "class_probabilities"},
         )

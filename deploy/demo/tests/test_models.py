@@ -100,6 +100,13 @@ def test_no_version_fails_on_its_own_reference_rows(models, versions) -> None:
             assert np.isfinite(outputs(models, item, rows["X"])).all()
 
 
+def test_every_version_takes_rows_of_a_known_width(models, versions) -> None:
+    widths = {"diabetes": 10, "breast-cancer": 30}
+    for (name, _), item in versions.items():
+        (taken,) = ort.InferenceSession(models / item["artifact"]).get_inputs()
+        assert taken.shape[1] == widths[name]
+
+
 def test_every_file_is_small_enough_to_upload_quickly(models) -> None:
     assert max(path.stat().st_size for path in models.rglob("*.onnx")) < 2_000_000
 
