@@ -98,9 +98,10 @@ def _confirm(
         "action": request.path,
         "back": back,
         "back_label": back_label,
+        "dialog": in_dialog(request),
     }
     status = error.status if error else 422 if form.errors else 200
-    template = "rollouts/_confirm.html" if in_dialog(request) else "rollouts/confirm.html"
+    template = "rollouts/_confirm.html" if context["dialog"] else "rollouts/confirm.html"
     return render(request, template, context, status=status)
 
 

@@ -24,7 +24,7 @@ class GateRow:
     candidate_n: str
     stable_n: str
     effect: str
-    threshold: str
+    limits: tuple[str, ...]
 
 
 def gate_row(result: GateResult) -> GateRow:
@@ -39,7 +39,7 @@ def gate_row(result: GateResult) -> GateRow:
         candidate_n=count(result.n),
         stable_n=count(result.reference_n),
         effect=_effect(result.effect, result.unit),
-        threshold=_threshold(result),
+        limits=_limits(result),
     )
 
 
@@ -70,10 +70,11 @@ def _effect(effect: float | None, unit: str) -> str:
     return f"{effect:.3g}"
 
 
-def _threshold(result: GateResult) -> str:
-    parts = []
+def _limits(result: GateResult) -> tuple[str, ...]:
+    """What the difference and the candidate's own figure may be at most."""
+    limits = []
     if result.limit is not None:
-        parts.append(f"≤ {_effect(result.limit, result.unit)}")
+        limits.append(f"difference ≤ {_effect(result.limit, result.unit).removeprefix('+')}")
     if result.ceiling is not None:
-        parts.append(f"≤ {quantity(result.ceiling, result.unit)}")
-    return ", ".join(parts) or NONE
+        limits.append(f"candidate ≤ {quantity(result.ceiling, result.unit)}")
+    return tuple(limits) or (NONE,)
