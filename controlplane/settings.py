@@ -144,9 +144,9 @@ CONTENT_SECURITY_POLICY = {
 
 # --- files, time, language ---------------------------------------------------------------------
 STATIC_URL = "/static/"
-STATIC_ROOT = SLIPWAY_HOME / "static"
-# Served straight from the packages: nothing to collect on one machine, and images may still collect.
-WHITENOISE_USE_FINDERS = True
+# On one machine files are served straight from the packages; an image names a folder and collects.
+STATIC_ROOT = env.text("SLIPWAY_STATIC_ROOT") or None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 LANGUAGE_CODE = "en"
 USE_I18N = False
 TIME_ZONE = "UTC"

@@ -9,7 +9,6 @@ from django.http import HttpRequest
 
 from rollouts.models import Endpoint, Environment, Look, Release, Rollout, Transition
 
-
 if TYPE_CHECKING:
     _ModelAdmin = admin.ModelAdmin[Any]
 else:

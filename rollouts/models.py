@@ -16,9 +16,13 @@ PHASES = [(phase.value, phase.value.replace("_", " ")) for phase in Phase]
 
 
 class Environment(models.Model):
-    """Where endpoints live: staging, production."""
+    """Where endpoints live: staging, production.
+
+    alias is moved to the version that becomes stable here ("champion" in production).
+    """
 
     name = models.CharField(max_length=63, unique=True)
+    alias = models.CharField(max_length=128)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -25,9 +25,9 @@ def environment_by_name(name: str) -> Environment:
     return environment
 
 
-def environment_names() -> Sequence[str]:
+def environments() -> QuerySet[Environment]:
     """Every environment, by name."""
-    return list(Environment.objects.values_list("name", flat=True))
+    return Environment.objects.order_by("name")
 
 
 def endpoints_page(limit: int, *, after: str = "") -> Sequence[Endpoint]:

@@ -16,8 +16,10 @@ from django.utils import timezone
 
 from registry import audit
 from registry.domain.actor import Actor
+from registry.domain.names import CHAMPION, alias_name
 from registry.domain.profile import histogram_spec
 from registry.models import Version
+from registry.services import set_alias
 from rollouts import store
 from rollouts.domain import commands
 from rollouts.domain.plan import Plan
@@ -32,11 +34,16 @@ REASON_LIMIT = 2000
 ABORT_ATTEMPTS = 20
 
 
-def create_environment(*, name: str, actor: Actor) -> Environment:
-    """A new environment; Conflict when the name is taken."""
+def create_environment(*, name: str, alias: str = "", actor: Actor) -> Environment:
+    """A new environment; Conflict when the name is taken.
+
+    alias follows the stable version of each of its endpoints: "champion" for production, else the
+    environment's name, unless given.
+    """
     _check_name(name)
+    alias = alias_name(alias or (CHAMPION if name == "production" else name))
     with transaction.atomic():
-        environment, created = Environment.objects.get_or_create(name=name)
+        environment, created = Environment.objects.get_or_create(name=name, defaults={"alias": alias})
         if not created:
             raise Conflict(f"There is an environment {name!r} already.", field="name")
         audit.record(actor=actor, action="environment.create", target=f"environments/{name}")
@@ -64,6 +71,9 @@ def create_endpoint(
             )
             endpoint.stable = _release(endpoint, version, rival=None)
             endpoint.save(update_fields=["stable"])
+            set_alias(
+                model=version.model, name=environment.alias, version=version, actor=actor, reason=reason
+            )
             audit.record(
                 actor=actor,
                 action="endpoint.create",

@@ -9,7 +9,9 @@ from django.db import transaction
 from django.db.models import F
 
 from monitoring.domain.judge import Judgement
-from registry.domain.actor import Actor
+from registry.domain.actor import SYSTEM, Actor
+from registry.models import Version
+from registry.services import set_alias
 from rollouts.domain.desired import EndpointState, ReleaseSpec
 from rollouts.domain.phases import TERMINAL, Phase
 from rollouts.domain.plan import Plan
@@ -24,7 +26,12 @@ _STATE = (
 
 
 _ENDPOINTS = Endpoint.objects.select_related(
-    "model", "stable__version", "previous__version", "active__stable__version", "active__candidate__version"
+    "model",
+    "environment",
+    "stable__version",
+    "previous__version",
+    "active__stable__version",
+    "active__candidate__version",
 )
 
 
@@ -158,6 +165,15 @@ def _move_endpoint(loaded: Loaded, decision: Decision, now: datetime) -> None:
             "previous_until": now + warm,
         }
     Endpoint.objects.filter(pk=loaded.endpoint.pk).update(**changes)
+    if decision.promoted and loaded.rollout is not None:
+        _move_alias(
+            loaded.endpoint, loaded.rollout.candidate.version, f"rollout {loaded.rollout.pk} succeeded"
+        )
+
+
+def _move_alias(endpoint: Endpoint, version: Version, reason: str) -> None:
+    alias = endpoint.environment.alias
+    set_alias(model=endpoint.model, name=alias, version=version, actor=SYSTEM, reason=reason)
 
 
 def claim_due(now: datetime, interval: timedelta, *, limit: int = 100) -> list[int]:

@@ -13,6 +13,12 @@ from rollouts.queries import allowed_verbs
 
 class EnvironmentIn(serializers.Serializer[Any]):
     name = serializers.CharField(max_length=63)
+    alias = serializers.CharField(
+        max_length=128,
+        required=False,
+        default="",
+        help_text="Follows the stable version; by default the name.",
+    )
 
 
 class EndpointIn(serializers.Serializer[Any]):
@@ -142,4 +148,4 @@ def endpoint_document(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _release(release: Release | None) -> dict[str, Any] | None:
-    return release and {"version": release.version.number, "digest": release.digest}
+    return None if release is None else {"version": release.version.number, "digest": release.digest}

@@ -55,14 +55,16 @@ class Environments(APIView):
     def post(self, request: Request) -> Response:
         require(request.user, Permission.ADMINISTER)
         values = _validated(serializers.EnvironmentIn, request)
-        environment = services.create_environment(name=values["name"], actor=actor_for(request))
-        return Response({"name": environment.name}, status=status.HTTP_201_CREATED)
+        environment = services.create_environment(**values, actor=actor_for(request))
+        return Response(
+            {"name": environment.name, "alias": environment.alias}, status=status.HTTP_201_CREATED
+        )
 
     @extend_schema(operation_id="environments_list", responses=serializers.EnvironmentIn(many=True))
     def get(self, request: Request) -> Response:
         require(request.user, Permission.VIEW)
-        names = queries.environment_names()
-        return Response({"items": [{"name": name} for name in names], "next": None})
+        items = [{"name": row.name, "alias": row.alias} for row in queries.environments()]
+        return Response({"items": items, "next": None})
 
 
 class Endpoints(APIView):
