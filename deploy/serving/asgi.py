@@ -32,8 +32,10 @@ class Application:
             response = await self._service.handle(request)
         except ServingError as error:
             response = self._service.refuse(request, error)
-            # What is left of the body would be taken for the next request.
-            response.headers.append((b"connection", b"close"))
+            if not isinstance(error, TooLarge):
+                response.headers.append((b"connection", b"close"))
+            # After TooLarge uvicorn discards the rest of the body; to close on a client that is
+            # still sending would reset the connection before the answer is read.
         await _send(response, send)
 
     async def _body(self, request: Request, receive: Receive) -> bytes:
@@ -45,6 +47,8 @@ class Application:
             if message["type"] == "http.disconnect":
                 raise Malformed("the client went away")
             body: bytes = message["body"]
+            if len(body) > self._limit:
+                raise TooLarge(f"the body is larger than the limit of {self._limit} bytes")
             return body
         return await self._long_body(message, receive)
 

@@ -256,9 +256,9 @@ class Batcher:
     def _count(self, batch: Batch, live: list[bool]) -> None:
         metrics = self._metrics
         metrics.batch_size.observe(batch.rows)
+        metrics.compute_seconds.observe(batch.seconds, len(batch.jobs))
         for job in batch.jobs:
             metrics.queue_seconds.observe(job.queued)
-            metrics.compute_seconds.observe(job.computed)
         if metrics.histograms is None:
             return
         if batch.outputs is not None and all(live):

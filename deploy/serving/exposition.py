@@ -81,9 +81,9 @@ class Histogram:
         self.counts = [0] * (len(edges) + 1)
         self.total = 0.0
 
-    def observe(self, value: float) -> None:
-        self.counts[bisect_left(self._edges, value)] += 1
-        self.total += value
+    def observe(self, value: float, times: int = 1) -> None:
+        self.counts[bisect_left(self._edges, value)] += times
+        self.total += value * times
 
     def text(self) -> str:
         return self._series.text(self.counts, self.total)

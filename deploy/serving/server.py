@@ -18,6 +18,7 @@ from .config import Options
 from .errors import LoadError
 from .loading import load
 from .service import Service, State
+from .tensors import quiet_overflow
 
 EXIT_CANNOT_LOAD = 3
 # After SIGTERM, requests may still be on their way until those who send them have noticed; only a
@@ -116,6 +117,7 @@ class Server(uvicorn.Server):
 
 def serve(options: Options, listener: socket.socket) -> int:
     """Serve until told to stop; returns the exit code."""
+    quiet_overflow()
     server = Server(options)
     server.run(sockets=[listener])
     return server.exit_code

@@ -92,13 +92,10 @@ class Service:
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; never raises."""
-        try:
-            response = await self._route(request)(request)
-        except ServingError as error:
-            response = error_response(error)
-        except Exception:
-            traceback.print_exc(file=sys.stderr)
-            response = error_response(ServingError("the server failed on this request"))
+        if self._is_prediction(request):
+            response = await self._counted(request)
+        else:
+            response = await self._guarded(request)
         if self.state is State.DRAINING:
             response.headers.append((b"connection", b"close"))
         request_id = request.headers.get(b"x-request-id")
@@ -108,9 +105,37 @@ class Service:
 
     def refuse(self, request: Request, error: ServingError) -> Response:
         """The answer to a request whose body could not be taken."""
-        if self.takes_body(request.method, request.path):
+        if self._is_prediction(request):
             self.metrics.finished(error.outcome, perf_counter() - request.started)
         return error_response(error)
+
+    def _is_prediction(self, request: Request) -> bool:
+        return request.method == "POST" and request.path in self._post
+
+    async def _guarded(self, request: Request) -> Response:
+        try:
+            return await self._route(request)(request)
+        except ServingError as error:
+            return error_response(error)
+        except Exception:
+            return _bug()
+
+    async def _counted(self, request: Request) -> Response:
+        """Answer a prediction, counting it once, however it ends."""
+        self.in_flight += 1
+        outcome = "ok"
+        try:
+            return await self._post[request.path](request)
+        except ServingError as error:
+            outcome = error.outcome
+            return error_response(error)
+        except Exception:
+            outcome = "error"
+            return _bug()
+        finally:
+            self.in_flight -= 1
+            self.last_prediction = now = perf_counter()
+            self.metrics.finished(outcome, now - request.started)
 
     def _routes(self) -> tuple[dict[str, Handler], dict[str, Handler]]:
         model = f"/v2/models/{self.options.model}"
@@ -170,28 +195,6 @@ class Service:
         return json_response(model_metadata(self.options.model, [self.options.model_version], signature))
 
     async def _predict(self, request: Request) -> Response:
-        return await self._counted(request, self._answer_predict)
-
-    async def _infer(self, request: Request) -> Response:
-        return await self._counted(request, self._answer_infer)
-
-    async def _counted(self, request: Request, answer: Handler) -> Response:
-        """Answer a prediction, counting it once, however it ends."""
-        self.in_flight += 1
-        outcome = "error"
-        try:
-            response = await answer(request)
-            outcome = "ok"
-        except ServingError as error:
-            outcome = error.outcome
-            response = error_response(error)
-        finally:
-            self.in_flight -= 1
-            self.last_prediction = now = perf_counter()
-            self.metrics.finished(outcome, now - request.started)
-        return response
-
-    async def _answer_predict(self, request: Request) -> Response:
         codec = self._codec
         if codec is None:
             raise Overloaded("the model is not loaded yet")
@@ -199,7 +202,7 @@ class Service:
         job = self._submit(request, parsed.inputs, parsed.rows)
         return Response(200, codec.render(parsed, await job.future))
 
-    async def _answer_infer(self, request: Request) -> Response:
+    async def _infer(self, request: Request) -> Response:
         if self._loaded is None:
             raise Overloaded("the model is not loaded yet")
         signature = self._loaded.model.signature
@@ -221,6 +224,12 @@ class Service:
         if self._batcher is None:
             raise ModelFailed("the model is not there")
         return self._batcher.submit(inputs, rows, request.started + self._deadline)
+
+
+def _bug() -> Response:
+    """What went wrong is for the log, not for the caller."""
+    traceback.print_exc(file=sys.stderr)
+    return error_response(ServingError("the server failed on this request"))
 
 
 def _head_length(request: Request) -> int | None:

@@ -13,6 +13,15 @@ from .datatypes import Array, DataType, to_bfloat16
 from .errors import Unprocessable
 from .signature import TensorSpec
 
+
+def quiet_overflow() -> None:
+    """Let values that overflow become infinite without a warning: they are refused as such here.
+
+    Set once per process (or thread, or context) because doing it per call costs as much as a check.
+    """
+    np.seterr(over="ignore", invalid="ignore")
+
+
 Locate = Callable[[int], str]
 """From the position of a value in the flat list to its path in the request."""
 
@@ -66,7 +75,7 @@ def build(
         values = _nulls_as_nan(values, datatype, locate, allow_nan)
     dtype = np.dtype(np.float32) if datatype.oip == "BF16" else datatype.dtype
     try:
-        array = _array(values, dtype)
+        array: Array = np.array(values, dtype=dtype)
     except OverflowError:
         raise _out_of_range(values, datatype, locate) from None
     if dtype.kind == "f" and not allow_nan:
@@ -76,15 +85,10 @@ def build(
     return array.reshape(shape)
 
 
-@np.errstate(over="ignore")  # what overflows becomes infinite, and is refused as such
-def _array(values: Sequence[Any], dtype: np.dtype[Any]) -> Array:
-    return np.array(values, dtype=dtype)
-
-
 def check_finite(array: Array, locate: Locate) -> None:
     """Raise Unprocessable for the first NaN or infinity of a float tensor."""
     flat = array.reshape(-1)
-    if flat.dtype != np.float16 and _square_is_finite(flat):
+    if surely_finite(flat):
         return
     finite = np.isfinite(flat)
     if not finite.all():
@@ -93,10 +97,12 @@ def check_finite(array: Array, locate: Locate) -> None:
         raise Unprocessable(what, field=locate(at))
 
 
-@np.errstate(over="ignore", invalid="ignore")
-def _square_is_finite(flat: Array) -> bool:
-    """Finite only if all values are, at a third of the cost of looking at each; false proves nothing."""
-    return math.isfinite(flat.dot(flat))
+def surely_finite(flat: Array) -> bool:
+    """A dot product is finite only if all values are, and costs a third of looking at each of them.
+
+    False proves nothing: large values overflow it.
+    """
+    return flat.dtype != np.float16 and math.isfinite(flat.dot(flat))
 
 
 def check_shape(shape: Sequence[int], spec: TensorSpec, path: str) -> None:
