@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 
 from registry.domain.actor import Actor
 from registry.domain.roles import Permission
+from registry.domain.text import whole_number
 from registry.errors import Invalid
 from registry.identity import actor_for, require
 from registry.queries import MAX_PAGE, PAGE, Page
@@ -53,12 +54,7 @@ def limit_of(request: Request, default: int = PAGE, maximum: int = MAX_PAGE) -> 
 
 def number_of(request: Request, name: str) -> int | None:
     """A whole number from the query string, None when absent."""
-    value = request.query_params.get(name)
-    if value is None:
-        return None
-    if not (value.isascii() and value.isdecimal() and len(value) <= 18):
-        raise Invalid(f"{value[:40]!r} is not a whole number.", field=name)
-    return int(value)
+    return whole_number(request.query_params.get(name), field=name)
 
 
 def paged(page: Page[Any], items: list[dict[str, Any]]) -> Response:

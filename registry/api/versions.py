@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import FileResponse, HttpRequest, HttpResponseBase, HttpResponseNotModified
+from django.http import HttpRequest, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
@@ -12,7 +12,7 @@ from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from registry import queries, services, uploads, wiring
+from registry import queries, services, transfer, wiring
 from registry.api import serializers
 from registry.api.base import RegistryView, body_of, limit_of, number_of, paged
 from registry.api.documents import metric_document, version_document, version_summary
@@ -34,7 +34,7 @@ class Versions(RegistryView):
     parser_classes = (MultiPartParser,)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        uploads.limit_uploads(request)
+        transfer.limit_uploads(request)
         return super().initialize_request(request, *args, **kwargs)
 
     @extend_schema(operation_id="versions_list", parameters=_PAGE, responses=serializers.VersionList)
@@ -57,13 +57,13 @@ class Versions(RegistryView):
     def post(self, request: Request, name: str) -> Response:
         model = queries.model_by_name(name)
         data: Any = request.data
-        draft = VersionDraft.parse(uploads.json_of(data.get("metadata"), field="metadata"))
+        draft = VersionDraft.parse(transfer.json_of(data.get("metadata"), field="metadata"))
         artifact, reference = data.get("artifact"), data.get("reference")
         version = services.register_version(
             model=model,
-            artifact=uploads.path_of(artifact, field="artifact"),
+            artifact=transfer.path_of(artifact, field="artifact"),
             filename=getattr(artifact, "name", "") or "",
-            reference=uploads.path_of(reference, field="reference") if reference else None,
+            reference=transfer.path_of(reference, field="reference") if reference else None,
             draft=draft,
             store=wiring.artifact_store(),
             actor=self.actor,
@@ -112,7 +112,9 @@ class Artifact(RegistryView):
         responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 304: None},
     )
     def get(self, request: Request, name: str, number: int) -> HttpResponseBase:
-        return artifact_response(request, _version(name, number))
+        return transfer.artifact_response(
+            request.META.get("HTTP_IF_NONE_MATCH"), _version(name, number), wiring.artifact_store()
+        )
 
 
 class Metrics(RegistryView):
@@ -151,23 +153,6 @@ class Metrics(RegistryView):
             actor=self.actor,
         )
         return Response(version_summary(_version(name, number)), status=status.HTTP_201_CREATED)
-
-
-def artifact_response(request: Request | HttpRequest, version: Version) -> HttpResponseBase:
-    """The artifact as a download, or 304 when the client has it."""
-    etag = f'"{version.digest}"'
-    if request.META.get("HTTP_IF_NONE_MATCH") == etag:
-        return HttpResponseNotModified(headers={"ETag": etag})
-    response = FileResponse(
-        wiring.artifact_store().open(version.digest),
-        as_attachment=True,
-        filename=f"{version.model.name}-{version.number}.{version.format}",
-        content_type="application/octet-stream",
-    )
-    response["Content-Length"] = str(version.size)
-    response["ETag"] = etag
-    response["X-Slipway-Digest"] = version.digest
-    return response
 
 
 def _version(name: str, number: int) -> Version:

@@ -51,7 +51,7 @@ RANK: dict[Role, int] = {role: rank for rank, role in enumerate(Role, start=1)}
 
 def strongest(names: Iterable[str]) -> Role | None:
     """The strongest role among group names; names that are no role are ignored."""
-    held = [Role(name) for name in names if name in Role]
+    held = [Role(name) for name in names if name in RANK]
     return max(held, key=RANK.__getitem__, default=None)
 
 
@@ -60,7 +60,7 @@ def permissions(role: Role | None, scopes: Iterable[str] | None = None) -> froze
     if role is None:
         return frozenset()
     granted = PERMISSIONS[role]
-    return granted if scopes is None else granted & {Permission(s) for s in scopes if s in Permission}
+    return granted if scopes is None else granted & {Permission(s) for s in scopes if s in set(Permission)}
 
 
 def parse_scopes(names: Iterable[str]) -> tuple[Permission, ...]:

@@ -102,6 +102,15 @@ def finite(value: Any, *, field: str) -> float:
     return number
 
 
+def whole_number(value: str | None, *, field: str) -> int | None:
+    """A whole number from a query string, at most 18 digits; None when absent or empty."""
+    if not value:
+        return None
+    if not (value.isascii() and value.isdecimal() and len(value) <= 18):
+        raise Invalid(f"{ascii(value[:40])} is not a whole number.", field=field)
+    return int(value)
+
+
 def _kind(value: Any) -> str:
     names = {type(None): "nothing", bool: "a boolean", str: "text", list: "a list", dict: "an object"}
     return names.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)

@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import path
+
+from registry.web import models, tokens, trail, versions
 
 app_name = "registry"
-urlpatterns: list[URLPattern] = []
+# Model names never begin with "-", so "/models/-/new" is no model's page.
+urlpatterns = [
+    path(
+        "login",
+        LoginView.as_view(template_name="registry/login.html", redirect_authenticated_user=True),
+        name="login",
+    ),
+    path("logout", LogoutView.as_view(), name="logout"),
+    path("models/", models.models, name="models"),
+    path("models/-/new", models.new_model, name="new-model"),
+    path("models/<str:name>/", models.model, name="model"),
+    path("models/<str:name>/versions/new", versions.new_version, name="new-version"),
+    path("models/<str:name>/versions/<int:number>/", versions.version, name="version"),
+    path("models/<str:name>/versions/<int:number>/artifact", versions.download, name="artifact"),
+    path("audit/", trail.trail, name="audit"),
+    path("tokens/", tokens.own_tokens, name="tokens"),
+    path("tokens/<int:pk>/revoke", tokens.revoke, name="revoke-token"),
+]

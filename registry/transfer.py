@@ -1,4 +1,4 @@
-"""Files that arrive over HTTP: written to disk as they come, cut off at the limit, never held in memory."""
+"""Files over HTTP: in, to disk and cut off at the limit; out, as a stream. None is held in memory."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
-from django.http import HttpRequest
+from django.http import FileResponse, HttpRequest, HttpResponseBase, HttpResponseNotModified
 
 from registry.errors import Invalid
+from registry.models import Version
+from registry.ports import ArtifactStore
 from registry.services.versions import check_size
 
 # Room for the form's other fields and for the reference set beside an artifact of the largest size.
@@ -61,6 +63,23 @@ def json_of(value: Any, *, field: str) -> Any:
         return json.loads(value, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise Invalid(f"It is not valid JSON: {error}.", field=field) from error
+
+
+def artifact_response(if_none_match: str | None, version: Version, store: ArtifactStore) -> HttpResponseBase:
+    """The artifact as a download whose ETag is its digest, or 304 when the client has it."""
+    etag = f'"{version.digest}"'
+    if if_none_match == etag:
+        return HttpResponseNotModified(headers={"ETag": etag})
+    response = FileResponse(
+        store.open(version.digest),
+        as_attachment=True,
+        filename=f"{version.model.name}-{version.number}.{version.format}",
+        content_type="application/octet-stream",
+    )
+    response["Content-Length"] = str(version.size)
+    response["ETag"] = etag
+    response["X-Slipway-Digest"] = version.digest
+    return response
 
 
 def _no_constant(name: str) -> None:

@@ -1,0 +1,65 @@
+"""What must be right before Slipway starts, each with an id and a hint."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+from django.utils.module_loading import import_string
+
+_PORT = ("put", "open", "path_or_uri", "exists", "delete", "digests", "sweep")
+
+
+def check_artifact_store(**_: Any) -> list[CheckMessage]:
+    """E001: the store cannot be loaded. E002: it is no artifact store."""
+    path = settings.SLIPWAY_ARTIFACT_STORE
+    try:
+        adapter = import_string(path)
+    except ImportError as error:
+        hint = "Set SLIPWAY_ARTIFACT_STORE to a class such as registry.adapters.filesystem.FilesystemStore."
+        return [
+            Error(f"The artifact store {path!r} cannot be loaded: {error}", hint=hint, id="registry.E001")
+        ]
+    missing = [name for name in _PORT if not callable(getattr(adapter, name, None))]
+    if missing:
+        return [
+            Error(
+                f"{path} is no artifact store: it lacks {', '.join(missing)}.",
+                hint="See ArtifactStore in registry/ports.py.",
+                id="registry.E002",
+            )
+        ]
+    return []
+
+
+def check_artifact_folder(**_: Any) -> list[CheckMessage]:
+    """E003: the folder store has nowhere to write."""
+    if not settings.SLIPWAY_ARTIFACT_STORE.startswith("registry.adapters.filesystem."):
+        return []
+    folder = Path(settings.SLIPWAY_ARTIFACT_FOLDER)
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        return []
+    return [
+        Error(
+            f"Artifacts cannot be written to {folder}: {existing} is not a writable folder.",
+            hint="Set SLIPWAY_ARTIFACT_FOLDER, or SLIPWAY_HOME, to a folder you can write to.",
+            id="registry.E003",
+        )
+    ]
+
+
+def check_limits(**_: Any) -> list[CheckMessage]:
+    """E004: no artifact would be small enough."""
+    if settings.SLIPWAY_MAX_ARTIFACT_MB >= 1:
+        return []
+    return [
+        Error(
+            f"SLIPWAY_MAX_ARTIFACT_MB is {settings.SLIPWAY_MAX_ARTIFACT_MB}; no artifact could be registered.",
+            hint="Set it to the largest artifact you accept, in MiB.",
+            id="registry.E004",
+        )
+    ]

@@ -1,0 +1,125 @@
+"""The forms of the registry's pages; what they mean is checked by the domain."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+
+from registry.domain.roles import Permission
+from registry.errors import Invalid
+
+_SAID = (
+    "label", "parent", "framework", "git_sha", "training_run", "dataset_ref", "dataset_digest", "notes",
+)  # fmt: skip
+
+
+class ModelForm(forms.Form):
+    name = forms.CharField(
+        max_length=128, help_text="Letters, digits, '.', '_' and '-'. It appears in URLs and metric labels."
+    )
+    owner_team = forms.CharField(max_length=128, required=False, label="Owner team")
+    description = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 3}))
+
+
+class UploadForm(forms.Form):
+    artifact = forms.FileField(
+        label="Model file",
+        allow_empty_file=True,
+        help_text="One ONNX file; it is inspected before it is stored.",
+    )
+    reference = forms.FileField(
+        required=False,
+        label="Reference set",
+        allow_empty_file=True,
+        help_text="A NumPy .npz with X and optionally y. The baseline profile is computed from it.",
+    )
+    label = forms.CharField(max_length=64, required=False, help_text="A semantic version such as 1.4.0.")
+    parent = forms.IntegerField(
+        required=False,
+        min_value=1,
+        label="Parent version",
+        help_text="The version this one was trained from.",
+    )
+    framework = forms.CharField(max_length=128, required=False, help_text="For example scikit-learn 1.7.")
+    git_sha = forms.CharField(max_length=64, required=False, label="Git commit")
+    training_run = forms.CharField(max_length=500, required=False, label="Training run")
+    dataset_ref = forms.CharField(max_length=500, required=False, label="Data set")
+    dataset_digest = forms.CharField(max_length=128, required=False, label="Data set digest")
+    metrics = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "mono"}),
+        help_text="One per line: rmse = 53.1",
+    )
+    hyperparameters = forms.CharField(
+        required=False, widget=forms.Textarea(attrs={"rows": 3, "class": "mono"}), help_text="A JSON object."
+    )
+    feature_names = forms.CharField(
+        required=False,
+        label="Feature names",
+        widget=forms.Textarea(attrs={"rows": 3, "class": "mono"}),
+        help_text="One per line, in the order of the model's input columns.",
+    )
+    notes = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 3}))
+
+    def metadata(self) -> dict[str, Any]:
+        """The fields as the metadata document of the API; `Invalid` for lines that cannot be read."""
+        data = self.cleaned_data
+        said = {name: data[name] for name in _SAID}
+        return said | {
+            "metrics": _metrics(data["metrics"]),
+            "hyperparameters": _document(data["hyperparameters"]),
+            "feature_names": [line.strip() for line in data["feature_names"].splitlines() if line.strip()],
+        }
+
+
+class TokenForm(forms.Form):
+    EXPIRY = (("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("", "never"))
+
+    name = forms.CharField(max_length=100, help_text="What it is for, such as CI of the churn model.")
+    expires = forms.ChoiceField(choices=EXPIRY, required=False, initial="90", label="Expires after")
+    scopes = forms.MultipleChoiceField(
+        choices=[(p.value, p.value.replace("_", " ").capitalize()) for p in Permission],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None ticked: everything your role allows.",
+    )
+
+    def lifetime(self) -> timedelta | None:
+        """How long the token lives, None for ever."""
+        days = self.cleaned_data["expires"]
+        return timedelta(days=int(days)) if days else None
+
+
+class SearchForm(forms.Form):
+    search = forms.CharField(required=False, label="Search", max_length=200)
+
+
+class AuditForm(forms.Form):
+    target = forms.CharField(required=False, max_length=512, help_text="For example models/churn")
+    actor = forms.CharField(required=False, max_length=150)
+    action = forms.CharField(required=False, max_length=64, help_text="For example version.register")
+
+
+def _metrics(text: str) -> dict[str, float]:
+    metrics = {}
+    for line in filter(None, map(str.strip, text.splitlines())):
+        name, sign, value = line.rpartition("=") if "=" in line else line.rpartition(":")
+        try:
+            metrics[name.strip()] = float(value) if sign else float("nan")
+        except ValueError:
+            sign = ""
+        if not sign:
+            raise Invalid(f"{line[:80]!r} is not a metric.", field="metrics", hint="Write name = number.")
+    return metrics
+
+
+def _document(text: str) -> Any:
+    if not text.strip():
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise Invalid(f"It is not valid JSON: {error}.", field="hyperparameters") from error

@@ -1,0 +1,141 @@
+"""What the pages show, worked out before the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from registry.domain.bars import BarChart, bar_chart
+from registry.domain.comparison import Comparison, compare
+from registry.domain.names import CHAMPION
+from registry.domain.signature import Signature, Tensor
+from registry.models import ApiToken, Model, Version
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRow:
+    """A model in the list."""
+
+    model: Model
+    champion: int | None
+    aliases: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """A version in its model's table; `metrics` by name."""
+
+    version: Version
+    is_champion: bool
+    aliases: tuple[str, ...]
+    metrics: Mapping[str, Comparison]
+    warnings: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricLine:
+    """A metric of a version beside the champion's, as text; `tone` is a badge's."""
+
+    name: str
+    own: str
+    champion: str
+    difference: str
+    verdict: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """A token with its state at the moment."""
+
+    token: ApiToken
+    state: str
+    tone: str
+
+
+def model_row(model: Model) -> ModelRow:
+    """The row of a model whose aliases are loaded."""
+    aliases = tuple((alias.name, alias.version.number) for alias in model.aliases.all())
+    return ModelRow(model, dict(aliases).get(CHAMPION), tuple(a for a in aliases if a[0] != CHAMPION))
+
+
+def version_row(version: Version, champion: Version | None) -> VersionRow:
+    """The row of a version whose aliases and latest metrics are loaded."""
+    return VersionRow(
+        version=version,
+        is_champion=champion is not None and version.pk == champion.pk,
+        aliases=tuple(alias.name for alias in version.aliases.all()),
+        metrics={line.name: line for line in _compared(version, champion)},
+        warnings=sum(finding.get("severity") == "warning" for finding in version.findings),
+    )
+
+
+def metric_lines(version: Version, champion: Version | None) -> list[MetricLine]:
+    """Every metric of the version, against the champion's when there is another champion."""
+    return [_line(comparison) for comparison in _compared(version, champion)]
+
+
+def tensors(version: Version) -> list[tuple[str, Tensor]]:
+    """Inputs and outputs in one list, each with the word for which it is."""
+    signature = Signature.from_dict(version.signature)
+    return [("input", t) for t in signature.inputs] + [("output", t) for t in signature.outputs]
+
+
+def charts(version: Version) -> dict[str, list[BarChart]]:
+    """The baseline's bar charts, inputs and outputs; empty lists without a profile."""
+    profile = version.profile or {}
+    return {side: [bar_chart(item) for item in profile.get(side, ())] for side in ("inputs", "outputs")}
+
+
+def facts(version: Version) -> list[tuple[str, str]]:
+    """What the inspection found, as label and text."""
+    found: dict[str, Any] = version.inspection
+    operators = ", ".join(
+        f"{name} × {count}" for name, count in list(found.get("operators", {}).items())[:12]
+    )
+    opsets = ", ".join(f"{domain} {number}" for domain, number in found.get("opsets", {}).items())
+    seconds = found.get("load_seconds")
+    lines = [
+        ("Opsets", opsets),
+        ("IR version", str(found.get("ir_version", ""))),
+        ("Producer", found.get("producer", "")),
+        ("Parameters", f"{found['parameters']:,}" if "parameters" in found else ""),
+        ("Operators", operators),
+        ("Load time", f"{seconds * 1000:.1f} ms" if seconds is not None else ""),
+    ]
+    measured = found.get("reference", {}).get("metrics", {})
+    lines += [(f"Reference {name}", f"{value:.5g}") for name, value in measured.items()]
+    return [(label, text) for label, text in lines if text]
+
+
+def token_row(token: ApiToken, now: datetime) -> TokenRow:
+    """The row of a token at `now`."""
+    state = token.state(now)
+    return TokenRow(token, state, {"active": "pass", "expired": "hold"}.get(state, "muted"))
+
+
+def _compared(version: Version, champion: Version | None) -> list[Comparison]:
+    own = {metric.name: metric.value for metric in version.latest_metrics.all()}
+    if champion is None or champion.pk == version.pk:
+        return compare(own, {})
+    return compare(own, {metric.name: metric.value for metric in champion.latest_metrics.all()})
+
+
+def _line(comparison: Comparison) -> MetricLine:
+    verdict, tone = {True: ("better", "pass"), False: ("worse", "fail"), None: ("", "muted")}[
+        comparison.better
+    ]
+    if comparison.difference == 0:
+        verdict = "equal"
+    difference = "" if comparison.difference is None else f"{comparison.difference:+.4g}"
+    if comparison.percent is not None:
+        difference += f" ({comparison.percent:+.1f} %)"
+    return MetricLine(
+        comparison.name, _text(comparison.own), _text(comparison.champion), difference, verdict, tone
+    )
+
+
+def _text(value: float | None) -> str:
+    return "–" if value is None else f"{value:.5g}"

@@ -1,0 +1,86 @@
+"""Pages of versions: one version, its download, and the upload of a new one."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+
+from registry import queries, services, transfer, wiring
+from registry.domain.draft import VersionDraft
+from registry.domain.roles import Permission
+from registry.errors import DomainError
+from registry.identity import actor_for, may
+from registry.models import Model, Version
+from registry.web import presenting
+from registry.web.door import explain, page
+from registry.web.forms import UploadForm
+
+
+@page()
+def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Everything known about one version."""
+    model = queries.model_by_name(name)
+    shown = queries.version_by_number(model, number)
+    champion = queries.champion(model)
+    is_champion = champion is not None and champion.pk == shown.pk
+    context = {
+        "model": model,
+        "version": shown,
+        "champion": None if is_champion else champion,
+        "is_champion": is_champion,
+        "aliases": [alias.name for alias in shown.aliases.all()],
+        "tensors": presenting.tensors(shown),
+        "metrics": presenting.metric_lines(shown, champion),
+        "charts": presenting.charts(shown),
+        "facts": presenting.facts(shown),
+        "hyperparameters": sorted(shown.hyperparameters.items()),
+        "tags": sorted(shown.tags.items()),
+        "children": queries.children_of(shown),
+        "may_start": may(request.user, Permission.START_ROLLOUT),
+    }
+    return render(request, "registry/version.html", context)
+
+
+@page()
+def download(request: HttpRequest, name: str, number: int) -> HttpResponseBase:
+    """The artifact as a file."""
+    found = queries.version_by_number(queries.model_by_name(name), number)
+    known = request.META.get("HTTP_IF_NONE_MATCH")
+    return transfer.artifact_response(known, found, wiring.artifact_store())
+
+
+@csrf_exempt
+def new_version(request: HttpRequest, name: str) -> HttpResponse:
+    """The upload form. The limit is in place before the CSRF check reads the body; the check follows."""
+    transfer.limit_uploads(request)
+    return _new_version(request, name)
+
+
+@page("GET", "HEAD", "POST", permission=Permission.REGISTER)
+@csrf_protect
+def _new_version(request: HttpRequest, name: str) -> HttpResponse:
+    model = queries.model_by_name(name)
+    form = UploadForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            made = _register(request, model, form)
+        except DomainError as error:
+            explain(form, error)
+        else:
+            return redirect("registry:version", model.name, made.number)
+    context = {"form": form, "model": model}
+    return render(request, "registry/new_version.html", context, status=400 if form.errors else 200)
+
+
+def _register(request: HttpRequest, model: Model, form: UploadForm) -> Version:
+    artifact, reference = form.cleaned_data["artifact"], form.cleaned_data["reference"]
+    return services.register_version(
+        model=model,
+        artifact=transfer.path_of(artifact, field="artifact"),
+        filename=artifact.name or "",
+        reference=transfer.path_of(reference, field="reference") if reference else None,
+        draft=VersionDraft.parse(form.metadata()),
+        store=wiring.artifact_store(),
+        actor=actor_for(request),
+    )
