@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import requests
 
 TIMEOUT = (5, 60)
-BUSY = frozenset({429, 502, 503, 504})
+BUSY = 429
 Result = TypeVar("Result")
 
 
@@ -25,7 +25,7 @@ class ApiError(Exception):
 
 
 class Unreachable(Exception):
-    """Nobody answered, or the answer was to come back later."""
+    """Nobody answered, or the server could not: ask again later."""
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Api:
             response = self.session.request(method, url, headers=headers, timeout=TIMEOUT, **kwargs)
         except requests.RequestException as error:
             raise Unreachable(f"{method} {url}: {error}") from error
-        if response.status_code in BUSY:
+        if response.status_code == BUSY or response.status_code >= 500:
             raise Unreachable(f"{method} {url}: {response.status_code}")
         if not response.ok:
             raise ApiError(response.status_code, f"{method} {path}: {_problem(response)}")

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from .access import read_access
-from .api import Api, ApiError, persist
+from .api import Api, ApiError, Unreachable, persist
 from .models.manifest import FOLDER, read_manifest
 from .releases import CANARY, ENVIRONMENT
 
@@ -202,7 +202,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
-def main() -> None:
+def main() -> int:
     arguments = parse_arguments()
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -210,11 +210,15 @@ def main() -> None:
     try:
         expected = direct(arguments.home, arguments.models or arguments.home / FOLDER, stopped)
     except Stopped:
-        return
+        return 0
+    except (ApiError, Unreachable) as error:
+        say(f"stopped: {error}")
+        return 1
     say("all releases ended as expected" if expected else "not every release ended as expected")
     # The supervisor restarts what exits, so a director with nothing left to do stays.
     stopped.wait()
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -35,8 +35,9 @@ def rolled_back(gate: str) -> Expectation:
 class Candidate:
     """One trained version: the exported file and what its training run knows about it.
 
-    `label` is its semantic version; `reference` [N, F] are the rows it was fitted on; `offline` is what the training code itself
-    predicts for the held-out rows (the class-1 probability of a classifier), before any export.
+    `label` is its semantic version. `reference` [N, F] are the rows it was fitted on. `offline` is what
+    the training code itself predicts for the held-out rows (the class-1 probability of a classifier),
+    before any export.
     """
 
     name: str
