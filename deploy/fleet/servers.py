@@ -76,8 +76,13 @@ def flags(workload: Workload, port: int, histograms: Path | None) -> list[str]:
         "threads": workload.threads,
         "warmup": workload.warmup,
         "drain-seconds": f"{DRAIN_S:g}",
-        **{name.replace("_", "-"): f"{value:g}" for name, value in workload.options},
+        **{name.replace("_", "-"): _number(value) for name, value in workload.options},
     }
     if histograms is not None:
         values["histograms"] = histograms
     return [part for name, value in values.items() for part in (f"--{name}", str(value))]
+
+
+def _number(value: float) -> str:
+    """In the shortest form that both `int` and `float` read, where the value has one."""
+    return str(int(value)) if value == int(value) else repr(value)
