@@ -40,7 +40,14 @@ def test_splits_are_the_same_when_they_differ_only_in_versions_without_traffic()
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0 s"), (59.4, "59 s"), (60, "1 min"), (192, "3 min 12 s"), (7500, "2 h 5 min"), (273_600, "3 d 4 h")],
+    [
+        (0, "0 s"),
+        (59.4, "59 s"),
+        (60, "1 min"),
+        (192, "3 min 12 s"),
+        (7500, "2 h 5 min"),
+        (273_600, "3 d 4 h"),
+    ],
 )
 def test_elapsed_time_is_told_to_the_second(seconds, text):
     assert look.elapsed_text(seconds) == text
@@ -106,7 +113,9 @@ def test_a_gate_shows_rates_in_percent_and_their_difference_in_points():
 
 
 def test_a_gate_shows_latencies_in_milliseconds_and_their_ratio():
-    row = gate_row(result(kind="latency", unit="seconds", value=0.0042, reference=1.2, effect=1.08, limit=1.5))
+    row = gate_row(
+        result(kind="latency", unit="seconds", value=0.0042, reference=1.2, effect=1.08, limit=1.5)
+    )
     assert (row.candidate, row.stable, row.effect) == ("4.2 ms", "1.2 s", "1.08 ×")
     assert row.limits == ("difference ≤ 1.5 ×",)
 

@@ -14,6 +14,7 @@ from registry.models import Version
 from rollouts.domain.strategies import STARTABLE
 from rollouts.domain.strategies.canary import DEFAULT_STEPS
 from rollouts.models import Endpoint
+from rollouts.web.look import sentence
 
 _ROWS = forms.Textarea(attrs={"rows": 3})
 NUMBERS = ("hold_seconds", "analyse_seconds", "interval_seconds", "deadline_seconds", "retire_after_seconds")
@@ -139,9 +140,9 @@ class StartForm(forms.Form):
         """Puts a domain error next to the field it is about; other errors stand above the form."""
         path = (error.field or "").removeprefix("parameters.")
         name = path.split(".")[0].split("[")[0]
-        where = "" if path in {"", name} else f"{path}: "
-        text = f"{where}{error.message} {error.hint or ''}".strip()
-        self.add_error(name if name in self.fields else None, text[:1].upper() + text[1:])
+        shown = path if path != name or name not in self.fields else ""
+        message = f"{shown}: {error.message}" if shown else sentence(error.message) if path else error.message
+        self.add_error(name if name in self.fields else None, f"{message} {error.hint or ''}".strip())
 
 
 def _percentages(text: str) -> list[Any]:

@@ -149,8 +149,8 @@ def endpoint_view(endpoint: Endpoint, now: datetime) -> EndpointView:
 
 def traffic(endpoint: Endpoint, active: Rollout | None) -> Traffic:
     """Where the endpoint's requests should go and where they were last seen to go."""
-    stable = release_ref(endpoint.stable)
     snapshot = snapshot_of(active) if active else None
+    stable = snapshot.stable if snapshot else release_ref(endpoint.stable)
     candidate = snapshot.candidate if snapshot else None
     intended: dict[str, float] = {stable: 100 - (snapshot.weight if snapshot else 0)} if stable else {}
     if snapshot:
