@@ -16,7 +16,7 @@ class Target:
     """`address` is host:port; `labels` are merged into the page's series where those lack them."""
 
     address: str
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def key(self) -> str:

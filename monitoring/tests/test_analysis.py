@@ -1,0 +1,223 @@
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from monitoring.adapters.memory import MemorySource
+from monitoring.analysis import Subject, Window, judge
+from monitoring.domain.histogram import Histogram
+from monitoring.domain.judge import DEFAULT_GATES, Judgement, Verdict, parse_gates
+from monitoring.errors import MetricsUnavailable
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+AT = NOW.timestamp()
+SECONDS = [0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1]
+OUTPUTS = [80.0, 110.0, 140.0, 170.0, 200.0]
+PROFILE = {
+    "outputs": [
+        {
+            "name": "y",
+            "kind": "numeric",
+            "edges": OUTPUTS,
+            "counts": [10, 20, 30, 30, 20, 10],
+            "min": 1,
+            "max": 300,
+        }
+    ]
+}
+GATES = parse_gates(DEFAULT_GATES)
+
+
+class Server:
+    """One version's metrics at the start and at the end of the window."""
+
+    def __init__(self, source: MemorySource, version: str, seed: int = 0) -> None:
+        self.source, self.rng = source, np.random.default_rng(seed)
+        self.labels = {"endpoint": "prod", "model": "m", "model_version": version}
+
+    def serve(self, n: int, *, bad: int = 0, rejected: int = 0, slower: float = 1.0, shift: float = 0.0):
+        for status, count in (("ok", n - bad - rejected), ("error", bad), ("rejected", rejected)):
+            self._count("model_predictions_total", {**self.labels, "status": status}, count)
+        seconds = slower * self.rng.lognormal(np.log(0.005), 0.4, n)
+        self._histogram("model_prediction_seconds", self.labels, SECONDS, seconds)
+        outputs = self.rng.normal(140 + shift, 45, n)
+        self._histogram("model_output_value", {**self.labels, "output": "y"}, OUTPUTS, outputs)
+
+    def _count(self, metric, labels, count):
+        self.source.add(metric, labels, AT - 61, 100)
+        self.source.add(metric, labels, AT - 1, 100 + count)
+
+    def _histogram(self, metric, labels, edges, values):
+        counts = np.histogram(values, [-np.inf, *edges, np.inf])[0]
+        self.source.add_histogram(metric, labels, AT - 61, Histogram.of(edges, np.zeros(len(edges) + 1)))
+        self.source.add_histogram(metric, labels, AT - 1, Histogram.of(edges, counts))
+
+
+@pytest.fixture
+def source():
+    return MemorySource()
+
+
+def subject(**changes) -> Subject:
+    return Subject(
+        "prod",
+        **{"stable": "1", "candidate": "3", "window": Window.last(60, NOW), "profile": PROFILE, **changes},
+    )
+
+
+def verdicts(judgement: Judgement) -> dict[str, Verdict]:
+    return {gate.name: gate.verdict for gate in judgement.gates}
+
+
+def test_a_healthy_candidate_passes_every_gate(source):
+    Server(source, "1", 1).serve(3000)
+    Server(source, "3", 2).serve(200)
+    found = judge(GATES, subject(), source, NOW)
+    assert found.verdict is Verdict.PASS
+    assert set(verdicts(found).values()) == {Verdict.PASS}
+    assert found.reason.startswith("All 4 gates hold: error rate 0.0 % vs 0.0 % stable over 200 requests")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "gate"),
+    [
+        ({"bad": 40}, "errors"),
+        ({"rejected": 60}, "rejected"),
+        ({"slower": 4.0}, "latency_p95"),
+        ({"shift": 120.0}, "output"),
+    ],
+)
+def test_each_trouble_fails_the_gate_that_is_for_it(source, trouble, gate):
+    Server(source, "1", 1).serve(3000)
+    Server(source, "3", 2).serve(200, **trouble)
+    found = judge(GATES, subject(), source, NOW)
+    assert found.verdict is Verdict.FAIL
+    assert [name for name, verdict in verdicts(found).items() if verdict is Verdict.FAIL] == [gate]
+    assert found.reason.startswith(f"{gate}: ")
+
+
+def test_without_traffic_there_is_no_data_and_nobody_is_blamed(source):
+    Server(source, "1").serve(3000)
+    found = judge(GATES, subject(), source, NOW)
+    assert found.verdict is Verdict.NO_DATA
+    assert set(verdicts(found).values()) == {Verdict.NO_DATA}
+
+
+def test_a_provider_that_does_not_answer_is_an_error(source):
+    source.outage = "connection refused"
+    found = judge(GATES, subject(), source, NOW)
+    assert found.verdict is Verdict.ERROR
+    assert "connection refused" in found.reason
+
+
+def test_an_outage_is_asked_about_once_per_question(source):
+    asked = []
+
+    class Down(MemorySource):
+        def increase(self, metric, **kwargs):
+            asked.append(metric)
+            raise MetricsUnavailable("gone")
+
+    judge(GATES[:2], subject(), Down(), NOW)
+    assert asked == ["model_predictions_total"]
+
+
+def test_a_bug_in_a_gate_is_an_error_of_that_gate_alone(source, monkeypatch):
+    Server(source, "1").serve(3000)
+    Server(source, "3").serve(200)
+    monkeypatch.setattr("monitoring.domain.judge.latency.judge", lambda *_: 1 / 0)
+    found = judge(GATES, subject(), source, NOW)
+    assert verdicts(found)["latency_p95"] is Verdict.ERROR
+    assert verdicts(found)["errors"] is Verdict.PASS
+    assert found.verdict is Verdict.ERROR
+    assert "ZeroDivisionError" in found.reason
+
+
+def test_without_gates_nothing_passes(source):
+    assert judge((), subject(), source, NOW).verdict is Verdict.ERROR
+
+
+def test_a_first_release_is_judged_by_its_ceilings(source):
+    Server(source, "3").serve(300)
+    gates = parse_gates([{"kind": "error_rate"}, {"kind": "latency", "max_ratio": None, "max_ms": 50}])
+    assert judge(gates, subject(stable=None), source, NOW).verdict is Verdict.PASS
+
+
+def test_comparing_with_a_stable_version_that_does_not_exist_is_an_error(source):
+    Server(source, "3").serve(300)
+    gates = parse_gates([{"kind": "distribution"}])
+    found = judge(gates, subject(stable=None), source, NOW)
+    assert found.verdict is Verdict.ERROR
+    assert "no stable version" in found.reason
+
+
+def test_a_later_look_needs_more_evidence(source):
+    Server(source, "1").serve(3000)
+    Server(source, "3").serve(40, bad=3)
+    gates = parse_gates([{"kind": "error_rate", "max": None}])
+    assert judge(gates, subject(look=1), source, NOW).verdict is Verdict.FAIL
+    assert judge(gates, subject(look=10_000), source, NOW).verdict is Verdict.INCONCLUSIVE
+
+
+def test_the_baseline_can_be_compared_with_instead(source):
+    Server(source, "3", 5).serve(300, shift=200)
+    gates = parse_gates([{"kind": "distribution", "against": "baseline"}])
+    assert judge(gates, subject(stable=None), source, NOW).verdict is Verdict.FAIL
+    without = judge(gates, subject(profile=None), source, NOW)
+    assert without.verdict is Verdict.ERROR
+    assert "no baseline" in without.reason
+
+
+def test_a_version_without_profile_is_judged_by_the_output_it_exposes(source):
+    Server(source, "1").serve(3000)
+    Server(source, "3").serve(300)
+    gates = parse_gates([{"kind": "distribution"}])
+    assert judge(gates, subject(profile=None), source, NOW).verdict is Verdict.PASS
+
+
+def test_several_outputs_and_no_choice_is_an_error_that_names_them(source):
+    for version in ("1", "3"):
+        server = Server(source, version)
+        server.serve(300)
+        server._histogram("model_output_value", {**server.labels, "output": "z"}, OUTPUTS, np.full(300, 1.0))
+    gates = parse_gates([{"kind": "distribution"}])
+    found = judge(gates, subject(profile=None), source, NOW)
+    assert found.verdict is Verdict.ERROR
+    assert "y, z" in found.reason
+
+
+def test_bins_without_a_common_edge_cannot_be_compared(source):
+    for version, edges in (("1", [1.0, 2.0]), ("3", [1.5, 2.5])):
+        server = Server(source, version)
+        server._histogram("model_output_value", {**server.labels, "output": "y"}, edges, np.full(300, 1.2))
+    found = judge(parse_gates([{"kind": "distribution"}]), subject(), source, NOW)
+    assert found.verdict is Verdict.ERROR
+    assert "share no edge" in found.reason
+
+
+@pytest.mark.parametrize(("share", "verdict"), [(0.5, Verdict.PASS), (0.9, Verdict.FAIL)])
+def test_classes_are_compared_by_their_counts(source, share, verdict):
+    profile = {
+        "outputs": [{"name": "label", "kind": "categorical", "categories": ["no", "yes"], "counts": [50, 50]}]
+    }
+    for version, n, yes in (("1", 2000, 0.5), ("3", 400, share)):
+        server = Server(source, version)
+        for name, count in (("yes", n * yes), ("no", n * (1 - yes))):
+            server._count(
+                "model_output_class_total", {**server.labels, "output": "label", "class": name}, count
+            )
+    gates = parse_gates([{"kind": "distribution"}])
+    assert judge(gates, subject(profile=profile), source, NOW).verdict is verdict
+    # The class counter alone tells as much as the profile.
+    assert judge(gates, subject(profile=None), source, NOW).verdict is verdict
+
+
+def test_four_gates_ask_three_questions(source):
+    Server(source, "1").serve(3000)
+    Server(source, "3").serve(200)
+    asked = []
+    for name in ("increase", "histogram"):
+        real = getattr(source, name)
+        setattr(source, name, lambda metric, _real=real, **kw: asked.append(metric) or _real(metric, **kw))
+    judge(GATES, subject(), source, NOW)
+    assert asked == ["model_predictions_total", "model_prediction_seconds", "model_output_value"]
