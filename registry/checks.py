@@ -58,7 +58,7 @@ def check_limits(**_: Any) -> list[CheckMessage]:
         return []
     return [
         Error(
-            f"SLIPWAY_MAX_ARTIFACT_MB is {settings.SLIPWAY_MAX_ARTIFACT_MB}; no artifact could be registered.",
+            f"SLIPWAY_MAX_ARTIFACT_MB is {settings.SLIPWAY_MAX_ARTIFACT_MB}; nothing could be registered.",
             hint="Set it to the largest artifact you accept, in MiB.",
             id="registry.E004",
         )
