@@ -140,7 +140,7 @@ class Supervisor:
                     service.process.wait()
                 time.sleep(0.02)
             service.kill_group()
-            service.process = None
+            service.process, service.ready = None, False
         end_descendants()
         self.announced = False
         self._record()

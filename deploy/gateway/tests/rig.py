@@ -147,13 +147,13 @@ class Rig:
         async with self.client.post(URL(f"{self.url}{path}", encoded=True), **options) as response:
             return response.status, response.headers, await response.read()
 
-    async def tally(self, count, headers=lambda number: {}):
+    async def tally(self, count, json=None, headers=lambda number: {}):
         """Versions that answered `count` requests, with 16 under way at a time; anything but 200 fails."""
         found, numbers = Counter(), iter(range(count))
 
         async def worker():
             for number in numbers:
-                status, answer, body = await self.ask(json={"n": number}, headers=headers(number))
+                status, answer, body = await self.ask(json=json or {"n": number}, headers=headers(number))
                 assert status == 200, body
                 found[answer["x-slipway-version"]] += 1
 
