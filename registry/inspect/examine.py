@@ -11,7 +11,7 @@ from registry.errors import Invalid
 from registry.inspect.baseline import Finding, finding, findings_of, measured, profile_of
 from registry.inspect.graph import check_model, describe, load_model
 from registry.inspect.reference import load_reference
-from registry.inspect.runtime import answer, load_session, signature_of
+from registry.inspect.runtime import answer, load_session, signature_of, trial
 from registry.inspect.sniff import ONNX, UNKNOWN, sniff
 
 
@@ -41,6 +41,11 @@ def examine(path: str, reference: str | None = None, feature_names: Sequence[str
     if reference is None:
         told = "No reference set was given, so there is no baseline to compare live traffic with."
         result["findings"].append(finding("no_baseline", told, "info"))
+        failed = trial(session, signature)
+        if failed:
+            result["findings"].append(
+                finding("trial_failed", f"A trial with one row of zeros failed: {failed}")
+            )
         return result
     return result | _run_reference(session, signature, Path(reference), feature_names, result)
 

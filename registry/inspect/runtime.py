@@ -85,6 +85,29 @@ def answer(
     return answers
 
 
+def trial(session: ort.InferenceSession, signature: Signature) -> str | None:
+    """Run one row of zeros (empty texts); why it failed, or None if it did not or no such row can be made.
+
+    Free dimensions are taken as 1.
+    """
+    if not all(t.is_tensor for t in signature.inputs):
+        return None
+    feeds = {}
+    for tensor in signature.inputs:
+        shape = tuple(d if isinstance(d, int) else 1 for d in tensor.shape)
+        try:
+            feeds[tensor.name] = (
+                np.full(shape, "", object) if tensor.dtype == "string" else np.zeros(shape, tensor.dtype)
+            )
+        except TypeError:
+            return None  # a type numpy lacks, such as bfloat16
+    try:
+        session.run(None, feeds)
+    except Exception as error:
+        return reason(error)
+    return None
+
+
 def _run(
     session: ort.InferenceSession,
     names: list[str],
