@@ -6,8 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from monitoring import outputs
-from monitoring.cached import CachedSource
+from monitoring.adapters.cached import CachedSource
+from monitoring.domain import outputs
 from monitoring.domain.judge import distribution, error_rate, latency
 from monitoring.domain.judge.distribution import BinnedPair, DistributionGate
 from monitoring.domain.judge.error_rate import ErrorRateGate, Outcomes
@@ -19,6 +19,7 @@ from monitoring.domain.judge.verdict import GateResult, Verdict, combine
 from monitoring.domain.window import Window
 from monitoring.errors import MetricsUnavailable
 from monitoring.ports import MetricsSource
+from monitoring.queries.outputs import find_output, live_outputs
 
 __all__ = ["Judgement", "Subject", "Window", "judge"]
 
@@ -85,11 +86,11 @@ def _outcomes(gate: ErrorRateGate, subject: Subject, source: MetricsSource) -> d
 def _pair(gate: DistributionGate, subject: Subject, source: MetricsSource) -> BinnedPair:
     endpoint, window = subject.endpoint, subject.window
     output = outputs.describe(subject.profile, gate.output)
-    output = output or outputs.find(source, endpoint, subject.candidate, window, gate.output)
+    output = output or find_output(source, endpoint, subject.candidate, window, gate.output)
     if output is None:
         return BinnedPair.partial(gate.output or "the output")
     versions = [version for version in (subject.candidate, subject.stable) if version]
-    found = outputs.live(source, endpoint, versions, window, output)
+    found = live_outputs(source, endpoint, versions, window, output)
     candidate = found.get(subject.candidate)
     if gate.against == "baseline":
         reference = outputs.baseline(subject.profile, output)

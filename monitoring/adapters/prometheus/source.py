@@ -167,7 +167,7 @@ def _histograms(
         every = series[group].get(math.inf)
         if every is None:
             continue
-        edges = sorted(edge for edge in buckets if (series[group].get(edge) == every).all())
+        edges = sorted(edge for edge in buckets if np.array_equal(series[group].get(edge, ()), every))
         cumulative = np.maximum.accumulate(np.array([buckets[edge] for edge in edges]).T, axis=1)
         found[group] = (np.array(edges[:-1]), np.diff(cumulative, axis=1, prepend=0.0))
     return found

@@ -94,7 +94,7 @@ def _x_ticks(bins: Sequence[str] | Sequence[float], group: float) -> tuple[Tick,
     shift = 0.5 if classes else 1.0
     return tuple(
         Tick(round(PLOT.left + (index + shift) * group, 1), _short(bin))
-        for index, bin in enumerate(bins)
+        for index, bin in enumerate([*bins])
         if index % every == 0
     )
 

@@ -1,4 +1,4 @@
-"""What pages show: the charts of an endpoint, from any metrics source."""
+"""The charts of an endpoint, from any metrics source."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from monitoring import outputs
-from monitoring.cached import CachedSource
+from monitoring.adapters.cached import CachedSource
+from monitoring.domain import outputs
 from monitoring.domain.arrays import FloatArray
 from monitoring.domain.charts import Chart, Curve, Moment, Population, bar_chart, chart_step, time_chart
 from monitoring.domain.drift.psi import psi
@@ -20,6 +20,7 @@ from monitoring.domain.judge.error_rate import ERROR_STATUSES
 from monitoring.domain.series import Series
 from monitoring.domain.window import Window
 from monitoring.ports import MetricsSource
+from monitoring.queries.outputs import find_output, live_outputs
 
 Role = Literal["stable", "candidate", "baseline"]
 QUANTILES = (0.5, 0.95, 0.99)
@@ -199,12 +200,12 @@ def distribution_chart(
     if not versions:
         return None
     try:
-        found = outputs.describe(profile, output) or outputs.find(
+        found = outputs.describe(profile, output) or find_output(
             source, endpoint, versions[-1].ref, window, output
         )
         if found is None:
             return None
-        live = outputs.live(source, endpoint, [version.ref for version in versions], window, found)
+        live = live_outputs(source, endpoint, [version.ref for version in versions], window, found)
         shown = [version for version in versions if version.ref in live]
         bins, counts = outputs.aligned([live[version.ref] for version in shown]) if shown else ([], [])
     except outputs.NotComparable:
