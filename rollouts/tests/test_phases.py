@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 from rollouts.domain.phases import ACTIVE, MOVES, TERMINAL, Phase, may_move, mermaid
 
 
@@ -29,3 +31,8 @@ def test_every_phase_can_be_reached_from_pending():
 def test_the_diagram_has_an_arrow_for_each_move():
     diagram = mermaid()
     assert all(f"{a} --> {b}" in diagram for a, moves in MOVES.items() for b in moves)
+
+
+def test_the_docs_show_the_diagram_of_the_table():
+    page = Path(__file__).parents[2] / "docs" / "rollouts.md"
+    assert mermaid() in page.read_text()

@@ -1,0 +1,55 @@
+# Which Python makes .venv; everything else runs with the one in there.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev demo up demo-check test unit lint format bench schema clean
+
+help: ## What can be done here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: ## Make .venv from requirements.lock (done by the targets below)
+	@$(PYTHON) deploy/bootstrap.py requirements.lock
+
+install-dev:
+	@$(PYTHON) deploy/bootstrap.py requirements-dev.lock
+
+demo: install ## Real models, traffic and releases in one terminal; Ctrl-C stops everything
+	@$(RUN) manage.py demo
+
+up: install ## The same without demo data
+	@$(RUN) manage.py up
+
+demo-check: install ## The demo without a browser: does every release end as it should?
+	@$(RUN) -m deploy.demo.check
+
+test: install-dev ## Every test; installs the Debian packages it needs when it may
+	@sh .ci/packages
+	@$(RUN) -m pytest -q -n 2 -m "not stack"
+	@$(RUN) -m pytest -q -m stack
+
+unit: install-dev ## The tests that need no database and no process
+	@$(RUN) -m pytest -q -n 2 registry/tests/domain monitoring/tests/domain rollouts/tests -m "not stack"
+
+lint: install-dev ## Style, types, layers, migrations, settings, the API schema
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m mypy controlplane registry monitoring rollouts deploy
+	@$(VENV)/bin/lint-imports --no-cache > .lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }; rm -f .lint-imports.log
+	@$(RUN) manage.py makemigrations --check --dry-run
+	@$(RUN) manage.py check --fail-level WARNING
+	@$(RUN) manage.py spectacular --validate --fail-on-warn --file /dev/null
+
+format: install-dev ## Put the code into the one style
+	@$(RUN) -m ruff check --fix .
+	@$(RUN) -m ruff format .
+
+bench: install-dev ## Every benchmark, each beside its peer
+	@for script in benchmarks/*/run.py; do echo "== $$script"; $(RUN) "$$script" || exit 1; done
+
+schema: install ## The OpenAPI schema on standard output
+	@$(RUN) manage.py spectacular --validate
+
+clean: ## Remove .venv and caches; keeps .slipway
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
