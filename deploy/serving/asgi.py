@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any
 
+from .encoding import decode_body
 from .errors import DeadlineExceeded, Malformed, ServingError, TooLarge
 from .messages import Request, Response
 from .service import Service
@@ -27,15 +28,18 @@ class Application:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         request = Request(scope["method"], scope["path"], dict(scope["headers"]), b"", perf_counter())
         try:
-            if self._service.takes_body(request.method, request.path):
+            if self._service.admit(request):
                 request.body = await self._body(request, receive)
+                encoding = request.headers.get(b"content-encoding")
+                if encoding is not None:
+                    request.body = decode_body(request.body, encoding.decode("latin-1"), self._limit)
             response = await self._service.handle(request)
         except ServingError as error:
             response = self._service.refuse(request, error)
-            if not isinstance(error, TooLarge):
+            # uvicorn discards the rest of a body that nobody reads. To close on a client that is still
+            # sending would reset the connection before it has read the answer.
+            if isinstance(error, DeadlineExceeded):
                 response.headers.append((b"connection", b"close"))
-            # After TooLarge uvicorn discards the rest of the body; to close on a client that is
-            # still sending would reset the connection before the answer is read.
         await _send(response, send)
 
     async def _body(self, request: Request, receive: Receive) -> bytes:

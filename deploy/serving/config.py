@@ -12,6 +12,8 @@ from typing import Any
 PREFIX = "SLIPWAY_SERVING_"
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off", ""})
+EXECUTIONS = ("auto", "inline", "thread")
+PROVIDERS = ("auto", "cpu", "cuda", "tensorrt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,10 @@ class Options:
     allow_nan: bool = False
     access_log: bool = False
     execution: str = "auto"
+    provider: str = "auto"
+    cache: Path | None = None
+    api_keys: Path | None = None
+    response_cache: int = 0
 
 
 def _at_least(kind: Callable[[str], Any], minimum: float) -> Callable[[str], Any]:
@@ -66,8 +72,17 @@ def _switch(text: str) -> bool:
     return lowered in TRUE
 
 
+def _one_of(names: Sequence[str]) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(names)}")
+        return text
+
+    return parse
+
+
 _FLAGS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
-    ("artifact", str, "the ONNX file"),
+    ("artifact", str, "the ONNX file: a path, or an http(s):// or s3:// URL"),
     ("model", str, "name of the model, as clients and metrics know it"),
     ("model-version", str, "version of the model, as clients and metrics know it"),
     ("endpoint", str, "name of the endpoint, for metrics (default: the model's name)"),
@@ -86,7 +101,11 @@ _FLAGS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("max-rows", _at_least(int, 1), "most rows in one request"),
     ("allow-nan", _switch, "let NaN, infinity and null through to the model (on, off)"),
     ("access-log", _switch, "one JSON line per prediction on stdout (on, off)"),
-    ("execution", str, "inline, thread, or auto: by the time the model takes at warm-up"),
+    ("execution", _one_of(EXECUTIONS), "inline, thread, or auto: by the time the model takes at warm-up"),
+    ("provider", _one_of(PROVIDERS), "cpu, cuda, tensorrt, or auto: cuda where there is one"),
+    ("cache", Path, "folder for artifacts that are fetched, by digest; needed for URLs"),
+    ("api-keys", Path, "JSON file of API keys and their rate limits; without it anybody may ask"),
+    ("response-cache", _at_least(int, 0), "answers to keep for repeated inputs; 0 = none"),
 )
 
 
@@ -109,8 +128,6 @@ def parse_options(argv: Sequence[str] | None = None, environ: Mapping[str, str] 
     parser = _parser(environ)
     values = vars(parser.parse_args(argv))
     if not values["artifact"]:
-        parser.error(f"--artifact (or {PREFIX}ARTIFACT) is required: the path of the ONNX file")
-    if values["execution"] not in ("auto", "inline", "thread"):
-        parser.error(f"--execution: {values['execution']!r} is not one of auto, inline, thread")
+        parser.error(f"--artifact (or {PREFIX}ARTIFACT) is required: the path or URL of the ONNX file")
     values["endpoint"] = values["endpoint"] or values["model"]
     return Options(**values)

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from .errors import Overloaded, RateLimited, ServingError
+from .errors import Overloaded, RateLimited, ServingError, Unauthorized
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -18,13 +18,21 @@ BINARY = b"application/octet-stream"
 
 @dataclass(slots=True)
 class Request:
-    """One request; header names are lower case, `started` is a perf_counter reading in seconds."""
+    """One request; header names are lower case, `started` is a perf_counter reading in seconds.
+
+    The fields with defaults are filled in on the way, for the access log: the name of the client's API
+    key, rows, and the seconds it waited and its model run took.
+    """
 
     method: str
     path: str
     headers: Mapping[bytes, bytes]
     body: bytes
     started: float
+    client: str = ""
+    rows: int = 0
+    queued: float = 0.0
+    computed: float = 0.0
 
 
 @dataclass(slots=True)
@@ -49,4 +57,6 @@ def error_response(error: ServingError) -> Response:
     response = json_response(document, error.status)
     if isinstance(error, Overloaded | RateLimited):
         response.headers.append((b"retry-after", str(error.retry_after).encode()))
+    if isinstance(error, Unauthorized):
+        response.headers.append((b"www-authenticate", b"Bearer"))
     return response

@@ -33,12 +33,21 @@ class Metrics:
         self.histograms: ProfileHistograms | None = None
         self._queue_depth = Sample("model_queue_depth", self.labels)
         self._info: Sample | None = None
+        self._cache: tuple[Sample, Sample] | None = None
 
     def loaded(self, digest: str, seconds: float, histograms: ProfileHistograms) -> None:
         """The model is there: its digest, how long loading and warm-up took, its distributions."""
         self._info = Sample("model_info", {**self.labels, "digest": digest}, 1)
         self.load_seconds.value = round(seconds, 6)
         self.histograms = histograms
+
+    def cache_counters(self) -> tuple[Sample, Sample]:
+        """Counters of hits and misses of the response cache; they are exported once asked for."""
+        if self._cache is None:
+            hits = Sample("model_cache_requests_total", {**self.labels, "result": "hit"})
+            misses = Sample("model_cache_requests_total", {**self.labels, "result": "miss"})
+            self._cache = (hits, misses)
+        return self._cache
 
     def finished(self, outcome: str, seconds: float) -> None:
         """Count one answered request; `seconds` is its whole time in the server."""
@@ -67,6 +76,9 @@ class Metrics:
         ]
         if self._info is not None:
             parts += [header("model_info", "gauge", "The served artifact."), self._info.text()]
+        if self._cache is not None:
+            parts.append(header("model_cache_requests_total", "counter", "Look-ups in the response cache."))
+            parts += [sample.text() for sample in self._cache]
         if self.histograms is not None:
             parts.append(self.histograms.text())
         return "".join(parts) + process_text()

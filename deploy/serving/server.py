@@ -118,7 +118,11 @@ class Server(uvicorn.Server):
 def serve(options: Options, listener: socket.socket) -> int:
     """Serve until told to stop; returns the exit code."""
     quiet_overflow()
-    server = Server(options)
+    try:
+        server = Server(options)
+    except LoadError as error:
+        _say(f"cannot start: {error}")
+        return EXIT_CANNOT_LOAD
     server.run(sockets=[listener])
     return server.exit_code
 

@@ -9,26 +9,16 @@ from collections.abc import Awaitable, Callable
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 
-from .batching import Batcher, Job
+from .access_log import AccessLog
+from .api_keys import ApiKeys
 from .config import Options
-from .datatypes import Array
-from .errors import (
-    Malformed,
-    MethodNotAllowed,
-    ModelFailed,
-    NotFound,
-    Overloaded,
-    ServingError,
-    TooLarge,
-)
+from .errors import MethodNotAllowed, NotFound, Overloaded, ServingError
 from .exposition import CONTENT_TYPE
-from .histograms import ProfileHistograms
 from .loading import Loaded
-from .messages import BINARY, Headers, Request, Response, error_response, json_response
+from .messages import Request, Response, error_response, json_response
 from .metrics import Metrics
-from .oip.request import parse_infer
-from .oip.response import model_metadata, render_infer, server_metadata
-from .predict import PredictCodec
+from .oip.response import server_metadata
+from .served import ServedModel
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -45,36 +35,20 @@ class Service:
     """Routes requests; `in_flight` and `last_prediction` (perf_counter seconds) tell when it is quiet."""
 
     def __init__(self, options: Options) -> None:
+        """Raises LoadError when the API keys cannot be read."""
         self.options = options
         self.state = State.STARTING
         self.metrics = Metrics(options.endpoint, options.model, options.model_version)
         self.in_flight = 0
         self.last_prediction = 0.0
-        self._loaded: Loaded | None = None
-        self._batcher: Batcher | None = None
-        self._codec: PredictCodec | None = None
-        self._deadline = options.deadline_ms / 1000
+        self._served: ServedModel | None = None
+        self._keys = ApiKeys(options.api_keys) if options.api_keys else None
+        self._log = AccessLog(sys.stdout.buffer, self.metrics.labels) if options.access_log else None
         self._get, self._post = self._routes()
 
     def accept(self, loaded: Loaded) -> None:
         """Take the loaded model and become ready. Raises LoadError if the histograms do not fit it."""
-        options, signature = self.options, loaded.model.signature
-        histograms = ProfileHistograms(loaded.histograms, signature, self.metrics.labels)
-        batcher = Batcher(
-            loaded.model,
-            self.metrics,
-            max_batch=options.max_batch,
-            delay=options.batch_delay_ms / 1000,
-            limit=options.queue,
-            mergeable=loaded.profile.mergeable,
-            inline=loaded.inline,
-        )
-        self._codec = PredictCodec(
-            signature, allow_nan=options.allow_nan, model=options.model, version=options.model_version
-        )
-        self._loaded, self._batcher = loaded, batcher
-        self.metrics.queue_depth = lambda: batcher.depth
-        self.metrics.loaded(loaded.digest, loaded.seconds, histograms)
+        self._served = ServedModel(self.options, loaded, self.metrics)
         if self.state is State.STARTING:
             self.state = State.READY
 
@@ -83,12 +57,23 @@ class Service:
         self.state = State.DRAINING
 
     def close(self) -> None:
-        if self._batcher is not None:
-            self._batcher.close()
+        """Let go of threads and write what is left of the log."""
+        if self._served is not None:
+            self._served.close()
+        if self._log is not None:
+            self._log.close()
 
-    def takes_body(self, method: str, path: str) -> bool:
-        """Whether the body of such a request is worth reading."""
-        return method == "POST" and path in self._post
+    def admit(self, request: Request) -> bool:
+        """Whether the request's body is wanted; called before it is read.
+
+        Raises:
+            Unauthorized, RateLimited: the client may not ask for predictions, or not so often.
+        """
+        if not self._is_prediction(request):
+            return False
+        if self._keys is not None:
+            request.client = self._keys.admit(request.headers)
+        return True
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; never raises."""
@@ -104,9 +89,9 @@ class Service:
         return response
 
     def refuse(self, request: Request, error: ServingError) -> Response:
-        """The answer to a request whose body could not be taken."""
+        """The answer to a request that was not admitted, or whose body could not be taken."""
         if self._is_prediction(request):
-            self.metrics.finished(error.outcome, perf_counter() - request.started)
+            self._finished(request, error.status, error.outcome)
         return error_response(error)
 
     def _is_prediction(self, request: Request) -> bool:
@@ -123,19 +108,24 @@ class Service:
     async def _counted(self, request: Request) -> Response:
         """Answer a prediction, counting it once, however it ends."""
         self.in_flight += 1
-        outcome = "ok"
+        status, outcome = 200, "ok"
         try:
             return await self._post[request.path](request)
         except ServingError as error:
-            outcome = error.outcome
+            status, outcome = error.status, error.outcome
             return error_response(error)
         except Exception:
-            outcome = "error"
+            status, outcome = 500, "error"
             return _bug()
         finally:
             self.in_flight -= 1
-            self.last_prediction = now = perf_counter()
-            self.metrics.finished(outcome, now - request.started)
+            self._finished(request, status, outcome)
+
+    def _finished(self, request: Request, status: int, outcome: str) -> None:
+        self.last_prediction = now = perf_counter()
+        self.metrics.finished(outcome, now - request.started)
+        if self._log is not None:
+            self._log.record(request, status, outcome)
 
     def _routes(self) -> tuple[dict[str, Handler], dict[str, Handler]]:
         model = f"/v2/models/{self.options.model}"
@@ -148,7 +138,7 @@ class Service:
         }
         post: dict[str, Handler] = {"/predict": self._predict}
         for base in (model, f"{model}/versions/{self.options.model_version}"):
-            get[base] = self._model
+            get[base] = self._metadata
             get[f"{base}/ready"] = self._ready
             post[f"{base}/infer"] = self._infer
         return get, post
@@ -156,7 +146,7 @@ class Service:
     def _route(self, request: Request) -> Handler:
         path = request.path
         table = self._post if request.method == "POST" else self._get
-        handler = table.get(path) or table.get(path.rstrip("/"))
+        handler = table.get(path)
         if handler is not None and request.method in ("GET", "HEAD", "POST"):
             return handler
         if path in self._get or path in self._post:
@@ -188,57 +178,25 @@ class Service:
     async def _server(self, _: Request) -> Response:
         return json_response(server_metadata(_package_version()))
 
-    async def _model(self, _: Request) -> Response:
-        if self._loaded is None:
-            raise Overloaded("the model is not loaded yet")
-        signature = self._loaded.model.signature
-        return json_response(model_metadata(self.options.model, [self.options.model_version], signature))
+    async def _metadata(self, _: Request) -> Response:
+        return json_response(self._model().metadata())
 
     async def _predict(self, request: Request) -> Response:
-        codec = self._codec
-        if codec is None:
-            raise Overloaded("the model is not loaded yet")
-        parsed = codec.parse(request.body)
-        job = self._submit(request, parsed.inputs, parsed.rows)
-        return Response(200, codec.render(parsed, await job.future))
+        return await self._model().predict(request)
 
     async def _infer(self, request: Request) -> Response:
-        if self._loaded is None:
-            raise Overloaded("the model is not loaded yet")
-        signature = self._loaded.model.signature
-        head_length = _head_length(request)
-        parsed = parse_infer(request.body, head_length, signature, allow_nan=self.options.allow_nan)
-        job = self._submit(request, parsed.inputs, parsed.rows)
-        body, head = render_infer(
-            self.options.model, self.options.model_version, parsed.id, signature, parsed.outputs,
-            await job.future,
-        )  # fmt: skip
-        if head is None:
-            return Response(200, body)
-        headers: Headers = [(b"inference-header-content-length", str(head).encode())]
-        return Response(200, body, BINARY, headers)
+        return await self._model().infer(request)
 
-    def _submit(self, request: Request, inputs: list[Array], rows: int) -> Job:
-        if rows > self.options.max_rows:
-            raise TooLarge(f"{rows} rows are more than the {self.options.max_rows} of one request")
-        if self._batcher is None:
-            raise ModelFailed("the model is not there")
-        return self._batcher.submit(inputs, rows, request.started + self._deadline)
+    def _model(self) -> ServedModel:
+        if self._served is None:
+            raise Overloaded("the model is not loaded yet")
+        return self._served
 
 
 def _bug() -> Response:
     """What went wrong is for the log, not for the caller."""
     traceback.print_exc(file=sys.stderr)
     return error_response(ServingError("the server failed on this request"))
-
-
-def _head_length(request: Request) -> int | None:
-    text = request.headers.get(b"inference-header-content-length")
-    if text is None:
-        return None
-    if not text.isdigit():
-        raise Malformed("must be a number of bytes", field="Inference-Header-Content-Length")
-    return int(text)
 
 
 def _package_version() -> str:

@@ -1,0 +1,64 @@
+"""Compressed bodies: what is understood, and what a hostile one runs into."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import pytest
+
+from deploy.serving import encoding
+from deploy.serving.encoding import decode_body
+from deploy.serving.errors import Malformed, TooLarge, UnsupportedEncoding
+
+BODY = b'{"features":[1,2,3]}' * 20
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("gzip", gzip.compress(BODY)),
+        ("GZIP", gzip.compress(BODY)),
+        ("deflate", zlib.compress(BODY)),
+        ("identity", BODY),
+        ("", BODY),
+    ],
+)
+def test_known_encodings_are_decoded(name, content):
+    assert decode_body(content, name, 10_000) == BODY
+
+
+def test_a_bomb_stops_at_the_limit():
+    bomb = gzip.compress(b"\0" * 50_000_000)
+    assert len(bomb) < 100_000
+    with pytest.raises(TooLarge, match="1000 bytes after decompression"):
+        decode_body(bomb, "gzip", 1000)
+
+
+@pytest.mark.parametrize("content", [BODY, b"", gzip.compress(BODY)[:-4]])
+def test_what_is_not_gzip_or_ends_early_is_refused(content):
+    with pytest.raises(Malformed):
+        decode_body(content, "gzip", 10_000)
+
+
+def test_an_unknown_encoding_is_refused_with_those_that_are_known():
+    with pytest.raises(UnsupportedEncoding, match="gzip, deflate"):
+        decode_body(BODY, "br", 10_000)
+
+
+def test_zstd_without_a_decoder_is_refused(monkeypatch):
+    monkeypatch.setattr(encoding, "_zstd", lambda: None)
+    with pytest.raises(UnsupportedEncoding):
+        decode_body(BODY, "zstd", 10_000)
+
+
+@pytest.mark.skipif(encoding._zstd() is None, reason="neither compression.zstd nor backports.zstd is there")
+def test_zstd_is_decoded_within_the_limit():
+    zstd = encoding._zstd()
+    assert decode_body(zstd.compress(BODY), "zstd", 10_000) == BODY
+    with pytest.raises(TooLarge):
+        decode_body(zstd.compress(b"\0" * 1_000_000), "zstd", 1000)
+    with pytest.raises(Malformed):
+        decode_body(BODY, "zstd", 10_000)
+    with pytest.raises(Malformed):
+        decode_body(zstd.compress(BODY)[:-5], "zstd", 10_000)
