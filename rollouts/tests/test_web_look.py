@@ -57,6 +57,7 @@ def test_a_sentence_begins_with_a_capital_unless_it_begins_with_a_version():
     assert look.sentence("held; now: go on") == "Held; now: go on"
     assert look.sentence("v3 is ready") == "v3 is ready"
     assert look.sentence("p95 4.2 ms") == "p95 4.2 ms"
+    assert look.sentence("latency_p95: 4.2 ms") == "latency_p95: 4.2 ms"
     assert look.sentence("") == ""
 
 

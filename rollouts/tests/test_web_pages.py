@@ -118,7 +118,7 @@ def test_the_overview_shows_endpoints_and_what_happened(viewer, rollout):
     ended(rollout)
     page = viewer.get("/").content.decode()
     assert "churn-production" in page
-    assert "Output: PSI 0.4, above 0.2" in page
+    assert "output: PSI 0.4, above 0.2" in page
     assert "Rolled back" in page
 
 
@@ -182,7 +182,7 @@ def test_intended_and_observed_weights_are_both_shown(viewer, rollout):
 def test_a_rolled_back_rollout_shows_the_gate_that_failed_and_its_evidence(viewer, rollout):
     ended(rollout)
     page = viewer.get(f"/rollouts/{rollout.pk}/").content.decode()
-    assert "Output: PSI 0.4, above 0.2" in page
+    assert "output: PSI 0.4, above 0.2" in page
     assert "Evidence: 1 gate" in page
     assert 'badge badge--fail">Fail' in page
 

@@ -19,6 +19,14 @@ from rollouts.domain.phases import Phase
 from rollouts.models import Transition
 
 
+class PreviousLine(VersionLine):
+    """The version that served before: drawn like a baseline, named for what it is."""
+
+    @property
+    def label(self) -> str:
+        return f"version {self.ref} (previous)"
+
+
 @dataclass(frozen=True, slots=True)
 class Drawn:
     """Charts, or why there are none."""
@@ -32,13 +40,13 @@ def endpoint_charts(
     *,
     stable: str | None,
     candidate: str | None,
+    previous: str | None = None,
     window: Window,
     marks: Sequence[Mark],
     profile: Mapping[str, Any] | None = None,
 ) -> Drawn:
-    """Requests, errors, latency and output distribution of both versions over the window."""
-    roles = (("stable", stable), ("candidate", candidate))
-    lines = [VersionLine(ref=ref, role=role) for role, ref in roles if ref]
+    """Requests, errors, latency and output distribution of the versions over the window."""
+    lines = _lines(stable, candidate, previous)
     source = metrics_source()
     try:
         charts = [*queries.endpoint_charts(source, endpoint, lines, window, marks)]
@@ -46,6 +54,15 @@ def endpoint_charts(
     except MetricsUnavailable as error:
         return Drawn(problem=str(error))
     return Drawn(charts=(*charts, *([distribution] if distribution else [])))
+
+
+def _lines(stable: str | None, candidate: str | None, previous: str | None) -> list[VersionLine]:
+    """Each version once, the candidate last."""
+    lines = [PreviousLine(previous, "baseline")] if previous and previous not in {stable, candidate} else []
+    return [
+        *lines,
+        *(VersionLine(ref, role) for ref, role in ((stable, "stable"), (candidate, "candidate")) if ref),
+    ]
 
 
 def step_marks(transitions: Iterable[Transition]) -> tuple[Mark, ...]:

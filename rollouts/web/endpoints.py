@@ -15,10 +15,10 @@ from registry.domain.roles import Permission
 from registry.identity import may, permissions_of
 from rollouts import queries
 from rollouts.models import Endpoint
-from rollouts.web.causes import causes
 from rollouts.web.charts import endpoint_charts as draw
-from rollouts.web.charts import show
+from rollouts.web.charts import show, step_marks
 from rollouts.web.door import page
+from rollouts.web.past import causes, moves_since
 from rollouts.web.presenters import EndpointView, endpoint_view, release_ref, rollout_views
 from rollouts.web.verbs import ABORT, ROLLBACK, Button, button
 
@@ -65,8 +65,14 @@ def endpoint_charts(request: HttpRequest, name: str) -> HttpResponse:
     row = queries.endpoint_by_name(name)
     now = timezone.now()
     window = Window(start=now - CHART_WINDOW, end=now)
-    candidate = release_ref(row.active.candidate) if row.active else None
-    drawn = draw(row.name, stable=release_ref(row.stable), candidate=candidate, window=window, marks=())
+    drawn = draw(
+        row.name,
+        stable=release_ref(row.stable),
+        candidate=release_ref(row.active.candidate) if row.active else None,
+        previous=release_ref(row.previous),
+        window=window,
+        marks=step_marks(moves_since(row, window.start)),
+    )
     return show(request, drawn)
 
 

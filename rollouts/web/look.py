@@ -103,8 +103,9 @@ def short_digest(digest: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """The text with a capital first letter, unless it begins with a name such as "v3"."""
-    return text[:1].upper() + text[1:] if text[:2].isalpha() else text
+    """The text with a capital first letter, unless it begins with a name such as "v3" or "errors:"."""
+    word = text.partition(" ")[0].rstrip(",;.")
+    return text[:1].upper() + text[1:] if word.isalpha() else text
 
 
 def elapsed_text(seconds: float) -> str:

@@ -11,8 +11,8 @@ from django.utils import timezone
 from registry.domain.roles import Permission
 from registry.identity import may
 from rollouts import queries
-from rollouts.web.causes import causes
 from rollouts.web.door import page
+from rollouts.web.past import causes
 from rollouts.web.presenters import endpoint_view, rollout_views
 
 RECENT = 12

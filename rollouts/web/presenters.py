@@ -69,6 +69,7 @@ class RolloutView:
     candidate_digest: str
     reason: str
     cause: str
+    author: str
     over: bool
     took: str
     interval: str
@@ -127,6 +128,7 @@ def rollout_view(rollout: Rollout, now: datetime, cause: str = "") -> RolloutVie
         candidate_digest=short_digest(rollout.candidate.digest),
         reason=sentence(rollout.reason),
         cause=sentence(cause),
+        author=rollout.created_by.partition(" (")[0],
         over=over,
         took=elapsed_text((end - rollout.created_at).total_seconds()),
         interval=duration(snapshot.plan.interval),

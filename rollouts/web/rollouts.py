@@ -15,10 +15,10 @@ from registry.identity import may, permissions_of
 from rollouts import queries
 from rollouts.domain.phases import Phase
 from rollouts.models import Rollout
-from rollouts.web.causes import causes
 from rollouts.web.charts import endpoint_charts, show, step_marks
 from rollouts.web.door import page
 from rollouts.web.look import PHASES, verdict_badge
+from rollouts.web.past import causes
 from rollouts.web.presenters import gate_rows, is_over, rollout_view, rollout_views, traffic
 from rollouts.web.presenters import timeline as timeline_entries
 from rollouts.web.verbs import buttons
@@ -26,7 +26,7 @@ from rollouts.web.verbs import buttons
 PAGE = 50
 ACTIVE = "active"
 # Charts begin a little before the rollout and go on a little after it, so that the change is seen.
-LEAD, TAIL = timedelta(seconds=60), timedelta(seconds=90)
+LEAD, TAIL = timedelta(seconds=30), timedelta(seconds=60)
 
 
 @page()

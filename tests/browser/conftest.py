@@ -1,0 +1,118 @@
+"""One stack and one Chromium for all browser tests; every page is watched for errors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from tests.browser.stack import Process, Stack, eventually
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+ENDPOINT = "diabetes-browser"
+LISTEN = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (e) => window.violations.push(`${e.violatedDirective} ${e.blockedURI}`));
+"""
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium; skips without one, but fails where CI promises it."""
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    if found is None:
+        why = "no Chromium on this machine: `apt install chromium` runs the browser tests"
+        pytest.fail(why) if os.environ.get("CI") == "true" else pytest.skip(why)
+    return found
+
+
+@pytest.fixture(scope="session")
+def stack(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The demo, running."""
+    with Process(tmp_path_factory.mktemp("browser") / "home") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def endpoint(stack: Stack) -> str:
+    """An endpoint of our own that serves version 1, beside those that the demo's director plays with."""
+    for path in ("models/diabetes/versions/1", "models/diabetes/versions/2"):
+        eventually(lambda path=path: stack.api("GET", path).ok, 120, f"the demo did not register {path}")
+    assert stack.api("POST", "environments", {"name": "browser"}).status_code == 201
+    made = stack.api(
+        "POST",
+        "endpoints",
+        {"name": ENDPOINT, "model": "diabetes", "environment": "browser", "version": 1, "replicas": 1},
+    )
+    assert made.status_code == 201, made.text
+    eventually(lambda: stack.versions_that_answer(ENDPOINT, 1) == {"1": 1}, 60, "version 1 never answered")
+    return ENDPOINT
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Watch:
+    """What went wrong in the pages of a test."""
+
+    problems: list[str] = field(default_factory=list)
+
+    def page(self, page: Page) -> None:
+        page.on("pageerror", lambda error: self.problems.append(f"{page.url}: {error}"))
+        page.on(
+            "console", lambda m: self.problems.append(f"{page.url}: {m.text}") if m.type == "error" else None
+        )
+
+
+@pytest.fixture
+def watch() -> Watch:
+    return Watch()
+
+
+@pytest.fixture
+def context(browser: Browser, watch: Watch) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(20_000)
+    context.add_init_script(LISTEN)
+    context.on("page", watch.page)
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, stack: Stack, watch: Watch) -> Iterator[Page]:
+    """A page of a signed-in release manager; the test fails on any error in the console and any CSP violation."""
+    page = context.new_page()
+    sign_in(page, stack, "release_manager")
+    yield page
+    assert not page.evaluate("window.violations")
+    assert not watch.problems
+
+
+def sign_in(page: Page, stack: Stack, role: str) -> None:
+    """Through the form, as people do."""
+    name, password = stack.user(role)
+    page.goto(f"{stack.url}/login")
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Overview").wait_for()
