@@ -46,7 +46,7 @@ def endpoint_charts(
     profile: Mapping[str, Any] | None = None,
 ) -> Drawn:
     """Requests, errors, latency and output distribution of the versions over the window."""
-    lines = _lines(stable, candidate, previous)
+    lines = lines_of(stable, candidate, previous)
     source = metrics_source()
     try:
         charts = [*queries.endpoint_charts(source, endpoint, lines, window, marks)]
@@ -56,13 +56,16 @@ def endpoint_charts(
     return Drawn(charts=(*charts, *([distribution] if distribution else [])))
 
 
-def _lines(stable: str | None, candidate: str | None, previous: str | None) -> list[VersionLine]:
+def lines_of(stable: str | None, candidate: str | None, previous: str | None) -> list[VersionLine]:
     """Each version once, the candidate last."""
-    lines = [PreviousLine(previous, "baseline")] if previous and previous not in {stable, candidate} else []
-    return [
-        *lines,
-        *(VersionLine(ref, role) for ref, role in ((stable, "stable"), (candidate, "candidate")) if ref),
-    ]
+    lines: list[VersionLine] = []
+    if previous and previous not in {stable, candidate}:
+        lines.append(PreviousLine(previous, "baseline"))
+    if stable:
+        lines.append(VersionLine(stable, "stable"))
+    if candidate:
+        lines.append(VersionLine(candidate, "candidate"))
+    return lines
 
 
 def step_marks(transitions: Iterable[Transition]) -> tuple[Mark, ...]:

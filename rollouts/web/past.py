@@ -20,8 +20,5 @@ def causes(rollouts: Iterable[Rollout]) -> dict[int, str]:
 
 def moves_since(endpoint: Endpoint, start: datetime) -> Sequence[Transition]:
     """Transitions of all rollouts of the endpoint from `start` on, oldest first."""
-    return list(
-        Transition.objects.filter(rollout__endpoint=endpoint, at__gte=start)
-        .defer("evidence")
-        .order_by("at", "id")
-    )
+    rows = Transition.objects.filter(rollout__endpoint=endpoint, at__gte=start)
+    return list(rows.defer("evidence").order_by("at", "id"))

@@ -132,7 +132,7 @@ class Process:
             return False
         try:
             return requests.get(f"http://127.0.0.1:{self.port}/readyz", timeout=2).ok
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
     def _why(self) -> str:
