@@ -42,7 +42,11 @@ def main() -> int:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     from .server import serve  # after the lines above, and after the port is known to be ours
 
-    return serve(options, listener)
+    code = serve(options, listener)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # A model run that hangs, or a load that goes on, must not keep the process: nobody waits for it.
+    os._exit(code)
 
 
 def _cannot_listen(options: Options, error: OSError) -> int:

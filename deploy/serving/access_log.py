@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -17,8 +18,10 @@ from typing import BinaryIO
 import orjson
 
 from .messages import Request
+from .threads import in_daemon
 
 FLUSH_SECONDS = 0.2
+CLOSE_SECONDS = 1.0
 MOST_LINES = 20_000
 
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}.*")
@@ -45,10 +48,12 @@ class AccessLog:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush)
 
     def close(self) -> None:
-        """Write what is left, waiting for it."""
+        """Write what is left, waiting for it, but not for a reader that has stopped reading."""
         if self._timer is not None:
             self._timer.cancel()
-        _write(self._stream, self._take())
+        writer = threading.Thread(target=_write, args=(self._stream, self._take()), daemon=True)
+        writer.start()
+        writer.join(CLOSE_SECONDS)
 
     def _entry(self, request: Request, status: int, outcome: str) -> dict[str, object]:
         headers = request.headers
@@ -86,7 +91,8 @@ class AccessLog:
         if self._writing is not None and not self._writing.done():
             self._timer = loop.call_later(FLUSH_SECONDS, self._flush)
             return
-        self._writing = loop.run_in_executor(None, _write, self._stream, self._take())
+        content = self._take()
+        self._writing = in_daemon(lambda: _write(self._stream, content), "access-log")
 
 
 _LINE = orjson.OPT_APPEND_NEWLINE

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import LoadError
+from .errors import DigestMismatch, LoadError
 
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
@@ -35,7 +35,7 @@ def read_artifact(path: Path, expected: str = "") -> Artifact:
         raise LoadError(f"the artifact {path} is empty")
     digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
     if expected and digest != expected:
-        raise LoadError(f"the artifact {path} has the digest {digest}, expected {expected}")
+        raise DigestMismatch(f"the artifact {path} has the digest {digest}, expected {expected}")
     return Artifact(content, digest)
 
 

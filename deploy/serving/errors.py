@@ -105,3 +105,7 @@ class DeadlineExceeded(ServingError):
 
 class LoadError(Exception):
     """The model can never load as it is: a wrong digest, a broken file, a bad histogram document."""
+
+
+class DigestMismatch(LoadError):
+    """The bytes are not those the digest names."""

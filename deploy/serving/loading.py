@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
-from .artifact import read_artifact
+from .artifact import Artifact, check_digest_form, read_artifact
 from .config import Options
 from .cpu import cpu_limit
+from .errors import DigestMismatch, LoadError
 from .histogram_spec import HistogramSpec, parse_histograms, read_histograms
 from .model import Model, load_model
+from .sources import is_remote, open_source
+from .store import ArtifactCache
 from .warmup import Profile, warm_up
 
 # A full batch of a small model takes less than this; it may run inside the event loop.
@@ -34,12 +37,13 @@ def load(options: Options) -> Loaded:
 
     Raises:
         LoadError: the artifact, its digest or the histograms can never be served.
+        SourceUnavailable: the artifact cannot be fetched at present.
     """
     started = perf_counter()
     document = read_histograms(options.histograms) if options.histograms else {}
     spec = parse_histograms(document)
-    artifact = read_artifact(Path(options.artifact), options.digest)
-    model = load_model(artifact, options.threads or cpu_limit(), document)
+    artifact = obtain(options.artifact, options.digest, options.cache)
+    model = load_model(artifact, options.threads or cpu_limit(), document, options.provider)
     profile = warm_up(model, options.warmup, options.max_batch)
     return Loaded(
         model=model,
@@ -49,6 +53,26 @@ def load(options: Options) -> Loaded:
         inline=runs_inline(options.execution, profile),
         seconds=perf_counter() - started,
     )
+
+
+def obtain(location: str, digest: str, cache: Path | None) -> Artifact:
+    """The verified artifact at a path, or behind a URL by way of the cache.
+
+    Raises:
+        LoadError, SourceUnavailable: as `load`.
+    """
+    if not is_remote(location):
+        return read_artifact(Path(location), digest)
+    check_digest_form(digest)
+    if not digest or cache is None:
+        raise LoadError("an artifact behind a URL needs --digest and --cache")
+    store = ArtifactCache(cache)
+    try:
+        return read_artifact(store.fetch(digest, lambda: open_source(location)), digest)
+    except DigestMismatch:
+        # The cached file was damaged since it was verified; a fresh copy replaces it.
+        store.discard(digest)
+        return read_artifact(store.fetch(digest, lambda: open_source(location)), digest)
 
 
 def runs_inline(execution: str, profile: Profile) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from . import providers
 from .artifact import Artifact
 from .datatypes import Array
 from .errors import LoadError, ModelFailed
@@ -78,8 +79,10 @@ def _reason(error: Exception) -> str:
     return text[:_SHOWN] or type(error).__name__
 
 
-def load_model(artifact: Artifact, threads: int, histograms: dict[str, Any] | None) -> Model:
-    """Open the artifact on the CPU provider with `threads` threads.
+def load_model(
+    artifact: Artifact, threads: int, histograms: dict[str, Any] | None, provider: str = "cpu"
+) -> Model:
+    """Open the artifact with `threads` threads on `provider` (auto, cpu, cuda, tensorrt).
 
     Raises:
         LoadError: the runtime cannot load it, or its inputs or outputs cannot be served.
@@ -90,10 +93,12 @@ def load_model(artifact: Artifact, threads: int, histograms: dict[str, Any] | No
     options.log_severity_level = 4
     # Threads that spin between runs burn the CPU that parsing and other models need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    chosen = providers.choose(provider, ort.get_available_providers())
     try:
-        session = ort.InferenceSession(artifact.content, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(artifact.content, options, providers=chosen)
     except Exception as error:
         raise LoadError(f"ONNX Runtime cannot load the artifact: {_reason(error)}") from error
+    providers.check(provider, session.get_providers())
     metadata = session.get_modelmeta().custom_metadata_map
     signature = read_signature(session.get_inputs(), session.get_outputs(), metadata, histograms)
     if not signature.inputs:

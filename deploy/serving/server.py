@@ -19,7 +19,10 @@ from .errors import LoadError
 from .loading import load
 from .service import Service, State
 from .tensors import quiet_overflow
+from .threads import in_daemon
 
+# Another start may go better: the artifact's source was away, memory was short.
+EXIT_FAILED = 1
 EXIT_CANNOT_LOAD = 3
 # After SIGTERM, requests may still be on their way until those who send them have noticed; only a
 # time without any says that they have.
@@ -75,13 +78,13 @@ class Server(uvicorn.Server):
     async def _load(self) -> None:
         name = f"{self.options.model} {self.options.model_version}"
         try:
-            loaded = await asyncio.to_thread(load, self.options)
+            loaded = await in_daemon(lambda: load(self.options), "load")
             self.service.accept(loaded)
         except LoadError as error:
-            self._fail(str(error))
+            self._fail(str(error), EXIT_CANNOT_LOAD)
             return
         except Exception as error:
-            self._fail(f"{type(error).__name__}: {error}")
+            self._fail(f"{type(error).__name__}: {error}", EXIT_FAILED)
             return
         # What is alive now stays alive: the collector need not walk it again.
         gc.collect()
@@ -91,9 +94,9 @@ class Server(uvicorn.Server):
         batches = "in batches" if loaded.profile.mergeable else "one request at a time"
         _say(f"{name} is ready after {loaded.seconds:.3f} s, runs {how}, {batches}{note}")
 
-    def _fail(self, reason: str) -> None:
+    def _fail(self, reason: str, code: int) -> None:
         _say(f"cannot serve {self.options.model} {self.options.model_version}: {reason}")
-        self.exit_code = EXIT_CANNOT_LOAD
+        self.exit_code = code
         self.should_exit = True
 
     def _asked_to_stop(self) -> None:

@@ -70,14 +70,14 @@ class Process:
         return self.popen.wait(20)
 
 
-def command(artifact: Path, **flags: Any) -> list[str]:
+def command(artifact: Path | str, **flags: Any) -> list[str]:
     options = {"artifact": artifact, "model": "m", "port": 0, "threads": 1, "warmup": 4, **flags}
     pairs = [(f"--{name.replace('_', '-')}", str(value)) for name, value in options.items()]
     return [sys.executable, "-m", "deploy.serving", *(part for pair in pairs for part in pair)]
 
 
 @contextmanager
-def launched(folder: Path, artifact: bytes | Path, **flags: Any) -> Iterator[Process]:
+def launched(folder: Path, artifact: bytes | Path | str, **flags: Any) -> Iterator[Process]:
     """Start a server without waiting for it; it is killed at the end."""
     path = artifact
     if isinstance(artifact, bytes):
@@ -96,7 +96,7 @@ def launched(folder: Path, artifact: bytes | Path, **flags: Any) -> Iterator[Pro
 
 
 @contextmanager
-def running(folder: Path, artifact: bytes | Path, **flags: Any) -> Iterator[Process]:
+def running(folder: Path, artifact: bytes | Path | str, **flags: Any) -> Iterator[Process]:
     """A server that said it is ready."""
     with launched(folder, artifact, **flags) as process:
         process.port = _port(process)

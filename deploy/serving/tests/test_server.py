@@ -368,3 +368,30 @@ def test_limits_on_rows_and_bytes(tmp_path):
         assert process.predict([[1, 2, 3]] * 1000).status == 413
         chunked = process.request("POST", "/predict", iter([b" " * 1500] * 3))
         assert chunked.status == 413
+
+
+def test_sigterm_during_a_load_ends_the_process(tmp_path):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/never"
+        flags = {"digest": "sha256:" + "0" * 64, "cache": tmp_path / "cache", "drain_seconds": 1}
+        with launched(tmp_path, url, **flags) as process:
+            process.port = until(lambda: port_of(process), 20)
+            until(lambda: status_of(process, "/v2/health/live") == 200, 20)
+            assert status_of(process, "/v2/health/ready") == 503
+            loading = process.predict([1, 2, 3])
+            assert (loading.status, loading.headers["retry-after"]) == (503, "1")
+            assert process.stop() == 0
+
+
+def port_of(process):
+    lines = [line for line in process.log.read_text().splitlines() if "listening on port" in line]
+    return int(lines[0].rsplit(" ", 1)[1]) if lines else 0
+
+
+def status_of(process, path):
+    try:
+        return process.get(path).status
+    except OSError:
+        return None

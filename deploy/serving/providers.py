@@ -1,0 +1,34 @@
+"""Which of ONNX Runtime's execution providers runs the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .errors import LoadError
+
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+
+# In the order ONNX Runtime tries them; what a provider cannot run falls to the next.
+_ORDER = {"cpu": (CPU,), "cuda": (CUDA, CPU), "tensorrt": (TENSORRT, CUDA, CPU)}
+
+
+def choose(choice: str, available: Sequence[str]) -> list[str]:
+    """Providers for `choice` (auto, cpu, cuda, tensorrt); auto is cuda where the runtime has it.
+
+    Raises:
+        LoadError: this build of ONNX Runtime does not have the provider.
+    """
+    if choice == "auto":
+        choice = "cuda" if CUDA in available else "cpu"
+    wanted = _ORDER[choice]
+    if wanted[0] not in available:
+        raise LoadError(f"this ONNX Runtime has no {choice} provider (it has: {', '.join(available)}); "
+                        "install onnxruntime-gpu, or choose --provider cpu")  # fmt: skip
+    return [provider for provider in wanted if provider in available]
+
+
+def check(choice: str, active: Sequence[str]) -> None:
+    """Raise LoadError if the session silently fell back from a provider that was asked for by name."""
+    if choice != "auto" and _ORDER[choice][0] not in active:
+        raise LoadError(f"the {choice} provider did not start (the session has: {', '.join(active)}); "
+                        "its driver or libraries may be missing")  # fmt: skip
