@@ -26,6 +26,8 @@ from .releases import CANARY, ENVIRONMENT
 Document = dict[str, Any]
 PATIENCE = 600.0
 POLL_SECONDS = 1.0
+# Between two releases of a model, so that people can look at what the last one did.
+REST_SECONDS = 10.0
 CONFLICT = 409
 
 
@@ -71,7 +73,10 @@ class Release:
 
     def _release(self, item: Document) -> str:
         number = persist(lambda: self._ensure_version(item), PATIENCE)
-        rollout = self._until(lambda: self._ensure_rollout(item, number))
+        rollout = persist(lambda: self._rollout_of(number), PATIENCE)
+        if rollout is None:
+            self._rest()
+            rollout = self._until(lambda: self._start_rollout(item, number))
         ended = self._follow(rollout["id"], number)
         say(f"{self.name} v{number}: {ended['phase'].replace('_', ' ')}")
         return str(ended["phase"])
@@ -117,11 +122,15 @@ class Release:
         weights = (endpoint["observed"] or {}).get("weights") or {}
         return bool(sum(weights.values()) == 100)
 
-    def _ensure_rollout(self, item: Document, number: int) -> Document | None:
-        """The newest rollout of this version, started if there is none; None while another one runs."""
-        for rollout in self.ci.items("rollouts", cursor="before", endpoint=self.endpoint):
-            if rollout["candidate"] == number:
-                return rollout
+    def _rollout_of(self, number: int) -> Document | None:
+        """The newest rollout of a version, if there is one."""
+        rollouts = self.ci.items("rollouts", cursor="before", endpoint=self.endpoint)
+        return next((rollout for rollout in rollouts if rollout["candidate"] == number), None)
+
+    def _start_rollout(self, item: Document, number: int) -> Document | None:
+        """A new rollout, or the one that an unanswered request started; None while another one runs."""
+        if rollout := self._rollout_of(number):
+            return rollout
         request = {
             "endpoint": self.endpoint,
             "version": number,
@@ -155,6 +164,10 @@ class Release:
 
     def _moves(self, rollout_id: int, after: int) -> Iterator[Document]:
         yield from self.ci.items(f"rollouts/{rollout_id}/transitions", cursor="after", after=after)
+
+    def _rest(self) -> None:
+        if self.stopped.wait(REST_SECONDS):
+            raise Stopped
 
     def _until(self, look: Callable[[], Any], done: str = "") -> Any:
         """Poll until `look` finds something; `done` is said then."""

@@ -26,10 +26,10 @@ GATES: tuple[dict[str, Any], ...] = (
 
 CANARY: dict[str, Any] = {
     "steps": [5, 10, 25, 50],
-    "hold_seconds": 4,
-    "analyse_seconds": 11,
+    "hold_seconds": 5,
+    "analyse_seconds": 15,
     "interval_seconds": INTERVAL_SECONDS,
-    "deadline_seconds": 180,
-    "retire_after_seconds": 600,
+    "deadline_seconds": 300,
+    "retire_after_seconds": 3600,
     "gates": list(GATES),
 }
