@@ -53,6 +53,7 @@ class Release:
     ci: Api
     admin: Api
     stopped: threading.Event
+    told: str = ""
 
     @property
     def name(self) -> str:
@@ -141,9 +142,10 @@ class Release:
         try:
             rollout = self.ci.post("rollouts", request)
         except ApiError as error:
-            if error.status == CONFLICT:
-                return None
-            raise
+            if error.status != CONFLICT:
+                raise
+            self._tell(f"waiting to release v{number}: {error}")
+            return None
         say(f"{self.name} v{number}: canary started, rollout {rollout['id']}")
         return rollout
 
@@ -164,6 +166,12 @@ class Release:
 
     def _moves(self, rollout_id: int, after: int) -> Iterator[Document]:
         yield from self.ci.items(f"rollouts/{rollout_id}/transitions", cursor="after", after=after)
+
+    def _tell(self, line: str) -> None:
+        """Say something that stays true for a while, once."""
+        if line != self.told:
+            say(f"{self.name}: {line}")
+        self.told = line
 
     def _rest(self) -> None:
         if self.stopped.wait(REST_SECONDS):
