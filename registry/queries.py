@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from django.contrib.auth.models import User
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
 
 from registry.domain.names import CHAMPION
 from registry.errors import NotFound
@@ -75,8 +75,13 @@ def models_page(*, limit: int = PAGE, after: str = "", search: str = "") -> Page
         rows = rows.filter(
             Q(name__icontains=search) | Q(owner_team__icontains=search) | Q(description__icontains=search)
         )
-    aliases = Prefetch("aliases", Alias.objects.select_related("version"))
-    return _page(rows.prefetch_related(aliases), limit, lambda model: model.name)
+    return _page(rows.prefetch_related(_aliases()), limit, lambda model: model.name)
+
+
+def with_aliases(model: Model) -> Model:
+    """The model with its aliases and their versions at hand; 1 query."""
+    prefetch_related_objects([model], _aliases())
+    return model
 
 
 def versions_page(model: Model, *, limit: int = PAGE, after: int | None = None) -> Page[Version]:
@@ -137,6 +142,10 @@ def token_of_user(user: User, pk: int) -> ApiToken:
     if token is None:
         raise NotFound("You have no such token.")
     return token
+
+
+def _aliases() -> Prefetch[Any]:
+    return Prefetch("aliases", Alias.objects.select_related("version"))
 
 
 def _with_relations(rows: QuerySet[Version]) -> QuerySet[Version]:

@@ -14,7 +14,7 @@ _SAID = (
 
 
 def model_document(model: Model) -> dict[str, Any]:
-    """A model with its aliases; `versions` is the highest number given so far."""
+    """A model whose aliases are loaded; `versions` is the highest number given so far."""
     return {
         "name": model.name,
         "owner_team": model.owner_team,

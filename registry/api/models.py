@@ -53,7 +53,7 @@ class Models(RegistryView):
     def post(self, request: Request) -> Response:
         body = body_of(request, "name", *_DETAILS)
         model = services.create_model(**({"name": ""} | _given(body)), actor=self.actor)
-        return Response(model_document(model), status=status.HTTP_201_CREATED)
+        return Response(model_document(queries.with_aliases(model)), status=status.HTTP_201_CREATED)
 
 
 class OneModel(RegistryView):
@@ -63,7 +63,7 @@ class OneModel(RegistryView):
 
     @extend_schema(operation_id="models_get", responses=serializers.ModelOut)
     def get(self, request: Request, name: str) -> Response:
-        return Response(model_document(queries.model_by_name(name)))
+        return Response(model_document(queries.with_aliases(queries.model_by_name(name))))
 
     @extend_schema(
         operation_id="models_update", request=serializers.ModelChange, responses=serializers.ModelOut
@@ -71,7 +71,7 @@ class OneModel(RegistryView):
     def patch(self, request: Request, name: str) -> Response:
         body = body_of(request, *_DETAILS)
         model = services.update_model(model=queries.model_by_name(name), **_given(body), actor=self.actor)
-        return Response(model_document(model))
+        return Response(model_document(queries.with_aliases(model)))
 
     @extend_schema(operation_id="models_delete", parameters=[_REASON], responses={204: None})
     def delete(self, request: Request, name: str) -> Response:

@@ -1,0 +1,299 @@
+"""The REST door, end to end through HTTP."""
+
+import json
+
+import numpy as np
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from registry import queries, services
+from registry.domain.actor import SYSTEM
+from registry.domain.draft import Point, VersionDraft
+from registry.models import AuditEntry, Version
+from registry.tests import onnx_files
+
+LINEAR = onnx_files.linear().SerializeToString()
+ROWS = onnx_files.reference(X=np.random.default_rng(3).normal(size=(50, 3)))
+
+
+def upload(client, content=LINEAR, metadata=None, reference=None, name="churn", **extra):
+    body = {"artifact": SimpleUploadedFile("model.onnx", content), **extra}
+    if metadata is not None:
+        body["metadata"] = metadata if isinstance(metadata, str) else json.dumps(metadata)
+    if reference is not None:
+        body["reference"] = SimpleUploadedFile("ref.npz", reference)
+    return client.post(f"/api/v1/models/{name}/versions", body, format="multipart")
+
+
+def problem(response, status, told, field=None):
+    assert response.status_code == status, response.content
+    assert response["Content-Type"] == "application/problem+json"
+    body = json.loads(response.content)
+    assert told in body["detail"], body
+    assert body.get("field") == field
+    return body
+
+
+def test_a_model_is_created_read_changed_listed_and_deleted(api):
+    engineer, admin = api("engineer"), api("admin")
+    made = engineer.post(
+        "/api/v1/models", {"name": "churn", "owner_team": "growth", "tags": {"tier": 1}}, format="json"
+    )
+    assert made.status_code == 201
+    assert made.json()["tags"] == {"tier": "1"} and made.json()["versions"] == 0
+    changed = engineer.patch("/api/v1/models/churn", {"description": "who leaves"}, format="json")
+    assert changed.json()["description"] == "who leaves" and changed.json()["owner_team"] == "growth"
+    assert engineer.get("/api/v1/models/churn").json() == changed.json()
+    assert [m["name"] for m in engineer.get("/api/v1/models?search=GROW").json()["items"]] == ["churn"]
+    assert admin.delete("/api/v1/models/churn?reason=unused").status_code == 204
+    assert engineer.get("/api/v1/models/churn").status_code == 404
+    last = AuditEntry.objects.first()
+    assert (last.action, last.reason, last.actor_kind) == ("model.delete", "unused", "token")
+    assert last.via.startswith("slw_") and last.address == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("body", "told", "field"),
+    [
+        ({}, "missing", "name"),
+        ({"name": "a/b"}, "cannot name a model", "name"),
+        ({"name": "ok", "colour": 1}, "not known", "colour"),
+        ({"name": "ok", "tags": []}, "must be a JSON object", "tags"),
+        ({"name": "ok", "owner_team": 5}, "must be text", "owner_team"),
+        ([], "must be a JSON object", None),
+    ],
+)
+def test_a_bad_model_is_a_problem_that_names_the_field(api, body, told, field):
+    problem(api("engineer").post("/api/v1/models", body, format="json"), 400, told, field)
+
+
+def test_a_name_that_is_taken_is_a_conflict(api, model):
+    problem(
+        api("engineer").post("/api/v1/models", {"name": "churn"}, format="json"),
+        409,
+        "exists already",
+        "name",
+    )
+
+
+def test_a_version_is_registered_with_its_reference_set(api, model, store):
+    metadata = {
+        "label": "1.0.0",
+        "metrics": {"rmse": 53.1},
+        "feature_names": ["age", "bmi", "bp"],
+        "hyperparameters": {"depth": 3},
+        "git_sha": "abcdef1",
+    }
+    made = upload(api("engineer"), metadata=metadata, reference=ROWS)
+    assert made.status_code == 201, made.content
+    document = made.json()
+    assert (document["model"], document["number"], document["label"]) == ("churn", 1, "1.0.0")
+    assert document["metrics"] == {"rmse": 53.1}
+    assert document["profile"]["inputs"][0]["name"] == "age"
+    assert document["created_by"] == "engineer"
+    assert store.exists(document["digest"])
+    assert api("viewer").get("/api/v1/models/churn/versions/1").json() == document
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "told", "field"),
+    [
+        ({"content": b""}, 400, "empty", "artifact"),
+        ({"content": LINEAR[:40]}, 400, "truncated", "artifact"),
+        ({"content": b"\x80\x04x."}, 400, "pickle", "artifact"),
+        ({"metadata": "{"}, 400, "not valid JSON", "metadata"),
+        ({"metadata": '{"metrics": {"a": NaN}}'}, 400, "NaN", "metadata"),
+        ({"metadata": {"labl": "1.0.0"}}, 400, "not known", "labl"),
+        ({"metadata": {"parent": 4}}, 400, "no version 4", "parent"),
+        ({"metadata": {"feature_names": ["a"]}}, 400, "1 feature names", "feature_names"),
+        ({"reference": b"junk"}, 400, "cannot be read", "reference"),
+        ({"name": "nobody"}, 404, "no model named", None),
+    ],
+)
+def test_a_bad_upload_is_a_problem_and_stores_nothing(api, model, store, changes, status, told, field):
+    problem(upload(api("engineer"), **changes), status, told, field)
+    assert not Version.objects.exists() and not list(store.digests())
+
+
+def test_an_upload_without_a_file_says_which_field_is_missing(api, model):
+    client = api("engineer")
+    problem(client.post("/api/v1/models/churn/versions", {}, format="multipart"), 400, "missing", "artifact")
+    body = {"artifact": "just text"}
+    problem(
+        client.post("/api/v1/models/churn/versions", body, format="multipart"),
+        400,
+        "must be a file",
+        "artifact",
+    )
+
+
+def test_an_upload_over_the_limit_is_cut_off(api, model, store, settings):
+    settings.SLIPWAY_MAX_ARTIFACT_MB = 1
+    client = api("engineer")
+    problem(upload(client, content=b"\0" * (3 << 20)), 413, "more than 1 MiB", "artifact")
+    problem(upload(client, content=b"\0" * ((1 << 20) + 9)), 413, "more than 1 MiB", "artifact")
+    assert not list(store.digests())
+
+
+def test_versions_are_listed_newest_first_by_key(api, model, store, onnx_path):
+    for _ in range(3):
+        services.register_version(model=model, artifact=onnx_path, store=store, actor=SYSTEM)
+    client = api("viewer")
+    first = client.get("/api/v1/models/churn/versions?limit=2").json()
+    assert [item["number"] for item in first["items"]] == [3, 2]
+    assert "profile" not in first["items"][0]
+    second = client.get(f"/api/v1/models/churn/versions?limit=2&after={first['next']}").json()
+    assert [item["number"] for item in second["items"]] == [1] and second["next"] is None
+    problem(client.get("/api/v1/models/churn/versions?after=x"), 400, "not a whole number", "after")
+
+
+@pytest.mark.parametrize("number", [0, 2, 2**31, 2**63, 10**30])
+def test_a_version_that_does_not_exist_is_not_found(api, version, number):
+    problem(api("viewer").get(f"/api/v1/models/churn/versions/{number}"), 404, "has no version")
+
+
+def test_the_artifact_comes_back_byte_by_byte_and_is_not_sent_twice(api, version, onnx_path):
+    client = api("viewer")
+    answer = client.get("/api/v1/models/churn/versions/1/artifact")
+    assert b"".join(answer.streaming_content) == onnx_path.read_bytes()
+    assert answer["X-Slipway-Digest"] == version.digest
+    assert answer["Content-Length"] == str(version.size)
+    assert answer["Content-Disposition"] == 'attachment; filename="churn-1.onnx"'
+    again = client.get("/api/v1/models/churn/versions/1/artifact", headers={"If-None-Match": answer["ETag"]})
+    assert again.status_code == 304 and not again.content
+
+
+def test_an_artifact_missing_from_the_store_is_not_found(api, version, store):
+    store.delete(version.digest)
+    problem(api("viewer").get("/api/v1/models/churn/versions/1/artifact"), 404, "No artifact")
+
+
+def test_metrics_are_appended_and_their_history_is_paged(api, version):
+    client = api("engineer")
+    points = [{"name": "loss", "value": 1 / (step + 1), "step": step} for step in range(5)]
+    made = client.post("/api/v1/models/churn/versions/1/metrics", {"points": points}, format="json")
+    assert made.status_code == 201 and made.json()["metrics"]["loss"] == pytest.approx(0.2)
+    first = client.get("/api/v1/models/churn/versions/1/metrics?name=loss&limit=3").json()
+    rest = client.get(
+        f"/api/v1/models/churn/versions/1/metrics?name=loss&limit=3&after={first['next']}"
+    ).json()
+    assert [p["step"] for p in first["items"] + rest["items"]] == [0, 1, 2, 3, 4]
+    assert rest["next"] is None
+    problem(client.get("/api/v1/models/churn/versions/1/metrics"), 400, "which metric", "name")
+    bad = {"points": [{"name": "loss", "value": "low"}]}
+    answer = client.post("/api/v1/models/churn/versions/1/metrics", bad, format="json")
+    problem(answer, 400, "must be a number", "points[0].value")
+
+
+def test_aliases_are_set_moved_and_deleted(api, version):
+    manager, engineer = api("manager"), api("engineer")
+    url = "/api/v1/models/churn/aliases"
+    assert manager.put(f"{url}/champion", {"version": 1, "reason": "first"}, format="json").status_code == 200
+    assert engineer.put(f"{url}/canary", {"version": "1"}, format="json").json()["version"] == 1
+    assert [a["name"] for a in engineer.get(url).json()["items"]] == ["canary", "champion"]
+    assert engineer.get("/api/v1/models/churn").json()["aliases"] == {"canary": 1, "champion": 1}
+    problem(engineer.put(f"{url}/champion", {"version": 1}, format="json"), 403, "'promote'")
+    problem(engineer.put(f"{url}/latest", {"version": 1}, format="json"), 400, "reserved", "alias")
+    problem(engineer.put(f"{url}/x", {"version": 7}, format="json"), 404, "no version 7")
+    problem(engineer.put(f"{url}/x", {}, format="json"), 400, "not a version number", "version")
+    assert engineer.delete(f"{url}/canary").status_code == 204
+    problem(engineer.get(f"{url}/canary"), 404, "no alias")
+
+
+def test_notes_change_and_nothing_else(api, version):
+    client = api("engineer")
+    changed = client.patch("/api/v1/models/churn/versions/1", {"notes": "solid"}, format="json")
+    assert changed.json()["notes"] == "solid"
+    problem(
+        client.patch("/api/v1/models/churn/versions/1", {"label": "2.0.0"}, format="json"),
+        400,
+        "not known",
+        "label",
+    )
+
+
+def test_an_aliased_version_is_not_deleted(api, version, model):
+    services.set_alias(model=model, name="champion", version=version, actor=SYSTEM)
+    problem(api("admin").delete("/api/v1/models/churn/versions/1"), 409, "champion")
+
+
+def test_the_audit_trail_is_read_filtered_exported_and_checked(api, version):
+    admin = api("admin")
+    items = admin.get("/api/v1/audit?target=models/churn").json()["items"]
+    assert [item["action"] for item in items] == ["version.register", "model.create"]
+    assert "address" in items[0]
+    assert "address" not in api("viewer").get("/api/v1/audit").json()["items"][0]
+    lines = b"".join(admin.get("/api/v1/audit/export").streaming_content).splitlines()
+    assert [json.loads(line)["sequence"] for line in lines] == list(range(1, len(lines) + 1))
+    assert admin.get("/api/v1/audit/verify").json() == {
+        "whole": True,
+        "checked": AuditEntry.objects.count(),
+        "fault": None,
+        "at": None,
+    }
+
+
+def test_who_am_i(api):
+    assert api("engineer").get("/api/v1/me").json()["role"] == "engineer"
+    nobody = api("outsider").get("/api/v1/me").json()
+    assert (nobody["user"], nobody["role"], nobody["permissions"]) == ("outsider", None, [])
+    assert nobody["token"].startswith("slw_") and len(nobody["token"]) == 12
+
+
+def test_a_wrong_token_is_refused_even_where_a_session_would_do(web):
+    answer = web("admin").get("/api/v1/models", headers={"Authorization": "Bearer slw_wrong"})
+    problem(answer, 401, "unknown, expired or revoked")
+    assert answer["WWW-Authenticate"].startswith("Bearer")
+
+
+def test_a_session_needs_the_csrf_token_to_write(cast, store):
+    from django.test import Client
+
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(cast["engineer"])
+    answer = client.post("/api/v1/models", {"name": "x"}, content_type="application/json")
+    assert answer.status_code == 403
+    assert client.get("/api/v1/models").status_code == 200
+
+
+@pytest.mark.parametrize("count", [2, 12])
+def test_lists_take_the_same_queries_however_long(api, store, onnx_path, django_assert_num_queries, count):
+    for m in range(count):
+        model = services.create_model(name=f"m{m}", actor=SYSTEM)
+    for n in range(count):
+        version = services.register_version(
+            model=model, artifact=onnx_path, store=store, actor=SYSTEM,
+            draft=VersionDraft.parse({"metrics": {"auc": n, "rmse": n}, "parent": n or None}),
+        )  # fmt: skip
+        services.add_metrics(
+            version=version, points=[Point("loss", n, s) for s in range(count)], actor=SYSTEM
+        )
+    services.set_alias(model=model, name="champion", version=version, actor=SYSTEM)
+    client = api("viewer")
+    client.get("/api/v1/models")
+    for url, queries_ in (
+        ("/api/v1/models", 1 + 2),
+        (f"/api/v1/models/{model.name}", 1 + 2),
+        (f"/api/v1/models/{model.name}/versions", 1 + 4),
+        (f"/api/v1/models/{model.name}/versions/1", 1 + 4),
+        (f"/api/v1/models/{model.name}/versions/1/metrics?name=loss", 1 + 5),
+        ("/api/v1/audit", 1 + 1),
+    ):
+        with django_assert_num_queries(queries_):
+            assert client.get(url).status_code == 200
+
+
+def test_the_schema_describes_every_route_of_the_registry(api):
+    schema = api("viewer").get("/api/schema/?format=json").json()
+    paths = {
+        path for path in schema["paths"] if "/models" in path or "/audit" in path or path.endswith("/me")
+    }
+    assert "/api/v1/models/{name}/versions/{number}/artifact" in paths and len(paths) == 12
+    register = schema["paths"]["/api/v1/models/{name}/versions"]["post"]
+    assert "multipart/form-data" in register["requestBody"]["content"]
+
+
+def test_a_version_registered_over_rest_is_what_queries_give(api, model):
+    upload(api("engineer"), metadata={"metrics": {"auc": 0.9}})
+    version = queries.version_by_number(model, 1)
+    assert version.latest_metrics.get().value == 0.9

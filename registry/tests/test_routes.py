@@ -1,0 +1,138 @@
+"""Every route of the registry against every role: the answer each may expect.
+
+A route that is not in the table fails the test, so nobody adds one without deciding who may use it.
+"""
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.urls import get_resolver
+
+from registry.domain.roles import Permission, permissions
+from registry.tests import onnx_files
+from registry.tests.conftest import CAST
+
+VIEW, REGISTER, PROMOTE, ADMINISTER = (
+    Permission.VIEW, Permission.REGISTER, Permission.PROMOTE, Permission.ADMINISTER,
+)  # fmt: skip
+ANYONE, SIGNED_IN = "anyone", "signed in"
+
+API = [
+    ("me", "GET", SIGNED_IN, {}),
+    ("models", "GET", VIEW, {}),
+    ("models", "POST", REGISTER, {"name": "fresh"}),
+    ("model", "GET", VIEW, {}),
+    ("model", "PATCH", REGISTER, {"description": "x"}),
+    ("model", "DELETE", ADMINISTER, {}),
+    ("aliases", "GET", VIEW, {}),
+    ("alias", "GET", VIEW, {}),
+    ("alias", "PUT", PROMOTE, {"version": 1}),
+    ("alias", "DELETE", PROMOTE, {}),
+    ("versions", "GET", VIEW, {}),
+    ("versions", "POST", REGISTER, "upload"),
+    ("version", "GET", VIEW, {}),
+    ("version", "PATCH", REGISTER, {"notes": "x"}),
+    ("version", "DELETE", ADMINISTER, {}),
+    ("artifact", "GET", VIEW, {}),
+    ("metrics", "GET", VIEW, {"name": "rmse"}),
+    ("metrics", "POST", REGISTER, {"points": [{"name": "auc", "value": 1}]}),
+    ("audit", "GET", VIEW, {}),
+    ("audit-export", "GET", ADMINISTER, {}),
+    ("audit-verify", "GET", ADMINISTER, {}),
+]
+WEB = [
+    ("login", "GET", ANYONE),
+    ("logout", "POST", ANYONE),
+    ("models", "GET", VIEW),
+    ("new-model", "GET", REGISTER),
+    ("new-model", "POST", REGISTER),
+    ("model", "GET", VIEW),
+    ("new-version", "GET", REGISTER),
+    ("new-version", "POST", REGISTER),
+    ("version", "GET", VIEW),
+    ("artifact", "GET", VIEW),
+    ("audit", "GET", VIEW),
+    ("tokens", "GET", VIEW),
+    ("tokens", "POST", VIEW),
+    ("revoke-token", "POST", VIEW),
+]
+ALIAS = "champion"
+
+
+def path_of(namespace, name):
+    """The route filled in with the version of the fixtures."""
+    pattern = get_resolver().namespace_dict[namespace][1].reverse_dict.getlist(name)[0][0][0][0]
+    prefix = get_resolver().namespace_dict[namespace][0]
+    return "/" + prefix + pattern % {"name": "churn", "number": 1, "alias": ALIAS, "pk": 999_999}
+
+
+def names_in(namespace):
+    return {key for key in get_resolver().namespace_dict[namespace][1].reverse_dict if isinstance(key, str)}
+
+
+def test_the_table_names_every_route():
+    assert {row[0] for row in API} == names_in("registry-api")
+    assert {row[0] for row in WEB} == names_in("registry")
+
+
+def allowed(who, needed):
+    if needed == ANYONE:
+        return True
+    if needed == SIGNED_IN:
+        return who is not None
+    return who is not None and needed in permissions(CAST[who])
+
+
+@pytest.fixture
+def champion(version, model):
+    from registry import services
+    from registry.domain.actor import SYSTEM
+
+    if ALIAS not in {alias.name for alias in model.aliases.all()}:
+        services.set_alias(model=model, name=ALIAS, version=version, actor=SYSTEM)
+
+
+@pytest.mark.parametrize("who", [*CAST, None], ids=str)
+@pytest.mark.parametrize(("name", "method", "needed", "body"), API, ids=lambda v: str(v)[:12])
+def test_the_api_answers_each_role_as_the_table_says(api, champion, who, name, method, needed, body):
+    client, url = api(who), path_of("registry-api", name)
+    if body == "upload":
+        content = SimpleUploadedFile("m.onnx", onnx_files.linear().SerializeToString())
+        answer = client.post(url, {"artifact": content}, format="multipart")
+    elif method == "GET":
+        answer = client.get(url, body)
+    else:
+        answer = getattr(client, method.lower())(url, body, format="json")
+    if who is None:
+        assert answer.status_code == 401
+    elif not allowed(who, needed):
+        assert answer.status_code == 403
+    elif name == "version" and method == "DELETE":
+        assert answer.status_code == 409, "the champion alias points at it"
+    else:
+        assert answer.status_code in {200, 201, 204}
+
+
+@pytest.mark.parametrize("who", [*CAST, None], ids=str)
+@pytest.mark.parametrize(("name", "method", "needed"), WEB, ids=lambda v: str(v)[:12])
+def test_the_pages_answer_each_role_as_the_table_says(web, version, who, name, method, needed):
+    url = path_of("registry", name)
+    answer = getattr(web(who), method.lower())(url)
+    if who is None and needed != ANYONE:
+        assert answer.status_code == 302 and answer["Location"].startswith("/login?next=")
+    elif not allowed(who, needed):
+        assert answer.status_code == 403
+    elif name == "revoke-token":
+        assert answer.status_code == 404, "somebody else's token"
+    elif name in {"login", "logout"}:
+        assert answer.status_code in {200, 302}
+    else:
+        assert answer.status_code == (200 if method == "GET" else 400), "an empty form is shown again"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("name", sorted({row[0] for row in API}))
+def test_a_method_a_route_does_not_have_changes_nothing(api, version, name, method):
+    if any(row[0] == name and row[1] == method for row in API):
+        pytest.skip("the route has this method")
+    answer = getattr(api("admin"), method.lower())(path_of("registry-api", name), {}, format="json")
+    assert answer.status_code == 405
