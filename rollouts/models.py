@@ -121,7 +121,7 @@ class Rollout(models.Model):  # type: ignore[django-manager-missing]
         constraints = (
             models.UniqueConstraint(
                 fields=("endpoint",),
-                condition=~Q(phase__in=sorted(TERMINAL)),
+                condition=~Q(phase__in=sorted(phase.value for phase in TERMINAL)),
                 name="one_active_rollout_per_endpoint",
             ),
         )
