@@ -1,0 +1,110 @@
+"""Triton's own Python client runs its calls against the server."""
+
+from __future__ import annotations
+
+import ml_dtypes
+import numpy as np
+import pytest
+from onnx import TensorProto
+
+from . import models
+from .support import running
+
+client_module = pytest.importorskip("tritonclient.http")
+utils = pytest.importorskip("tritonclient.utils")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("triton"), models.labelled(), model_version=3) as process:
+        yield process
+
+
+@pytest.fixture
+def client(server):
+    with client_module.InferenceServerClient(f"127.0.0.1:{server.port}") as client:
+        yield client
+
+
+def tensor(name, array, datatype, binary):
+    made = client_module.InferInput(name, array.shape, datatype)
+    made.set_data_from_numpy(array, binary_data=binary)
+    return made
+
+
+def test_health_and_metadata(client):
+    assert client.is_server_live()
+    assert client.is_server_ready()
+    assert client.is_model_ready("m")
+    assert client.is_model_ready("m", "3")
+    assert not client.is_model_ready("m", "4")
+    assert "binary_tensor_data" in client.get_server_metadata()["extensions"]
+    metadata = client.get_model_metadata("m", "3")
+    assert metadata["inputs"] == [
+        {"name": "amount", "datatype": "FP32", "shape": [-1, 1]},
+        {"name": "colour", "datatype": "BYTES", "shape": [-1, 1]},
+    ]
+
+
+@pytest.mark.parametrize("binary_in", [True, False])
+@pytest.mark.parametrize("binary_out", [True, False])
+@pytest.mark.parametrize("compression", [None, "gzip", "deflate"])
+def test_several_inputs_and_outputs_in_every_form(client, binary_in, binary_out, compression):
+    amount = np.array([[1.5], [2.5]], dtype=np.float32)
+    colour = np.array([["red"], ["größer"]], dtype=object)
+    answer = client.infer(
+        "m",
+        [tensor("amount", amount, "FP32", binary_in), tensor("colour", colour, "BYTES", binary_in)],
+        outputs=[
+            client_module.InferRequestedOutput("score", binary_data=binary_out),
+            client_module.InferRequestedOutput("label", binary_data=binary_out),
+        ],
+        request_id="r7",
+        request_compression_algorithm=compression,
+    )
+    assert answer.get_response()["id"] == "r7"
+    assert answer.as_numpy("score").tolist() == [[3], [5]]
+    labels = [item.decode() if isinstance(item, bytes) else item for item in answer.as_numpy("label").ravel()]
+    assert labels == ["red", "größer"]
+
+
+def test_all_outputs_come_without_being_named(client):
+    amount, colour = np.ones((1, 1), dtype=np.float32), np.array([["red"]], dtype=object)
+    inputs = [tensor("amount", amount, "FP32", True), tensor("colour", colour, "BYTES", True)]
+    answer = client.infer("m", inputs, model_version="3")
+    assert answer.as_numpy("score").tolist() == [[2]]
+
+
+def test_an_error_reaches_the_caller_with_its_message(client):
+    amount = np.ones((1, 1), dtype=np.float32)
+    with pytest.raises(utils.InferenceServerException, match="'colour' is missing"):
+        client.infer("m", [tensor("amount", amount, "FP32", True)])
+
+
+@pytest.mark.parametrize(
+    "datatype",
+    ["BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP16", "FP32", "FP64"],
+)
+def test_every_numeric_type_goes_there_and_back(tmp_path, datatype):
+    kind = {"FP16": "FLOAT16", "FP32": "FLOAT", "FP64": "DOUBLE"}.get(datatype, datatype)
+    array = np.array([[0, 1], [1, 1]]).astype(utils.triton_to_np_dtype(datatype))
+    with (
+        running(tmp_path, models.identity(getattr(TensorProto, kind))) as process,
+        client_module.InferenceServerClient(f"127.0.0.1:{process.port}") as client,
+    ):
+        for binary in (True, False):
+            if datatype == "FP16" and not binary:
+                continue  # the client itself sends it in binary only
+            answer = client.infer("m", [tensor("X", array, datatype, binary)])
+            assert answer.as_numpy("Y").dtype == array.dtype
+            assert answer.as_numpy("Y").tolist() == array.tolist()
+
+
+def test_bfloat16_goes_there_and_back(tmp_path):
+    array = np.array([[0.5, -2.0]], dtype=ml_dtypes.bfloat16)
+    with (
+        running(tmp_path, models.identity(TensorProto.BFLOAT16)) as process,
+        client_module.InferenceServerClient(f"127.0.0.1:{process.port}") as client,
+    ):
+        answer = client.infer("m", [tensor("X", array, "BF16", True)])
+        assert answer.as_numpy("Y").astype(np.float32).tolist() == [[0.5, -2.0]]
