@@ -47,6 +47,7 @@ class Server(uvicorn.Server):
                 lifespan="off",
                 interface="asgi3",
                 log_config=None,
+                log_level="error",  # a line for every port scanner's garbage helps nobody
                 access_log=False,
                 server_header=False,
                 backlog=2048,
