@@ -57,7 +57,7 @@ async def serve(options: argparse.Namespace, listener: socket.socket) -> None:
         config = uvicorn.Config(
             Gateway(table, upstream, metrics, mirrors),
             http="httptools", ws="none", lifespan="off", loop="none", interface="asgi3",
-            log_config=None, access_log=False, server_header=False, date_header=False,
+            log_config=None, access_log=False, server_header=False, date_header=False, proxy_headers=False,
             timeout_keep_alive=75, timeout_graceful_shutdown=int(options.timeout), backlog=BACKLOG,
         )  # fmt: skip
         follower = asyncio.create_task(table.follow())

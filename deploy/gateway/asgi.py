@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
+from types import TracebackType
 from typing import Any
 
 Scope = MutableMapping[str, Any]
@@ -48,18 +49,21 @@ async def read_body(receive: Receive, announced: str | None, limit: int) -> byte
 class until_client_leaves:
     """`async with` whose block ends with ClientGone soon after the client closed its connection.
 
-    Enter it when the body was read: from then on, all that `receive` can still say is that.
+    Enter it when the body was read: from then on, all that `receive` can still say is that. It works like
+    asyncio.timeout, at a tenth of its price, because next to no request needs it.
     """
+
+    __slots__ = ("_gone", "_loop", "_receive", "_task", "_timer", "_watcher")
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
-        self._scope = asyncio.timeout(None)
+        self._gone = False
         self._watcher: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
         self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task(self._loop)
         self._timer = self._loop.call_later(PATIENCE_S, self._start)
-        await self._scope.__aenter__()
 
     def _start(self) -> None:
         self._watcher = self._loop.create_task(self._watch())
@@ -67,16 +71,19 @@ class until_client_leaves:
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._scope.reschedule(self._loop.time())
+        self._gone = True
+        if self._task is not None:
+            self._task.cancel()
 
-    async def __aexit__(self, *error: Any) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._timer.cancel()
         if self._watcher is not None:
             self._watcher.cancel()
-        try:
-            await self._scope.__aexit__(*error)
-        except TimeoutError:
-            raise ClientGone from None
+        # Only the cancellation of our own making: one from outside has to go on.
+        if self._gone and self._task is not None and self._task.uncancel() == 0:
+            raise ClientGone from error
 
 
 async def send_answer(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:

@@ -1,9 +1,8 @@
 """One request to one server: pooled connections, time-outs, and failures as one exception type."""
 
-import asyncio
 import io
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -30,7 +29,7 @@ class Unreachable(Exception):
         self.code = code
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """A request as it goes upstream. `target` is path and query exactly as they were received."""
 
@@ -40,7 +39,7 @@ class Request:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Answer:
     """A server's answer; `chunks` is None when `body` is all of it."""
 
@@ -78,17 +77,51 @@ class Upstream:
     ) -> None:
         await self._session.close()
 
-    @asynccontextmanager
-    async def send(self, instance: Instance, request: Request) -> AsyncIterator[Answer]:
-        """The answer of `instance`. Raises Unreachable (also while `chunks` is read)."""
+    def send(self, instance: Instance, request: Request) -> "Sending":
+        """`async with` it to get an Answer. Raises Unreachable, also while the answer's `chunks` are read."""
         url = URL(f"http://{instance.host}:{instance.port}{request.target}", encoded=True)
         # aiohttp writes large bytes in one go, and files in pieces.
         body = io.BytesIO(request.body) if len(request.body) > WHOLE_BYTES else request.body or None
-        with _translated(instance, self.timeout):
-            async with self._session.request(
-                request.method, url, data=body, headers=request.headers, allow_redirects=False
-            ) as response:
-                yield await _answer(response)
+        exchange = self._session.request(
+            request.method, url, data=body, headers=request.headers, allow_redirects=False
+        )
+        return Sending(exchange, instance.name, self.timeout)
+
+
+class Sending:
+    """A request on its way, as an async context manager; errors come out of it as Unreachable."""
+
+    __slots__ = ("_exchange", "_name", "_timeout")
+
+    def __init__(
+        self, exchange: AbstractAsyncContextManager[aiohttp.ClientResponse], name: str, timeout: float
+    ) -> None:
+        self._exchange = exchange
+        self._name = name
+        self._timeout = timeout
+
+    async def __aenter__(self) -> Answer:
+        try:
+            response = await self._exchange.__aenter__()
+            return await _answer(response)
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unreachable(error) from error
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._exchange.__aexit__(kind, error, trace)
+        if isinstance(error, aiohttp.ClientError | OSError):
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> Unreachable:
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return Unreachable(504, f"{self._name} did not accept a connection in time")
+        if isinstance(error, TimeoutError):
+            return Unreachable(504, f"{self._name} did not answer within {self._timeout:g} s")
+        if isinstance(error, aiohttp.ClientConnectorError):
+            return Unreachable(502, f"{self._name} refused the connection")
+        return Unreachable(502, f"{self._name} broke off the connection")
 
 
 async def _answer(response: aiohttp.ClientResponse) -> Answer:
@@ -97,27 +130,3 @@ async def _answer(response: aiohttp.ClientResponse) -> Answer:
     if length is not None and length <= WHOLE_BYTES:
         return Answer(response.status, headers, await response.read(), None)
     return Answer(response.status, headers, b"", response.content.iter_any())
-
-
-class _translated:
-    """aiohttp's and the system's errors as Unreachable."""
-
-    def __init__(self, instance: Instance, timeout: float) -> None:
-        self.instance = instance
-        self.timeout = timeout
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        name = self.instance.name
-        if isinstance(error, aiohttp.ConnectionTimeoutError):
-            raise Unreachable(504, f"{name} did not accept a connection in time") from error
-        if isinstance(error, asyncio.TimeoutError):
-            raise Unreachable(504, f"{name} did not answer within {self.timeout:g} s") from error
-        if isinstance(error, aiohttp.ClientConnectorError):
-            raise Unreachable(502, f"{name} refused the connection") from error
-        if isinstance(error, aiohttp.ClientError | OSError):
-            raise Unreachable(502, f"{name} broke off the connection") from error
