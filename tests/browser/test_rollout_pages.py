@@ -70,6 +70,7 @@ def test_a_release_is_started_in_the_form_watched_and_rolled_back_with_a_button(
         start(page, stack, quiet_endpoint)
         watch_the_weight_move(page)
         charts_are_drawn(page)
+        page.locator("#timeline summary").first.click()
         roll_back(page)
     answered = stack.versions_that_answer(quiet_endpoint, 100)
     assert answered == {"1": 100}
@@ -133,6 +134,7 @@ def roll_back(page: Page) -> None:
     dialog.get_by_role("button", name="Roll back to v1").click()
     expect(page.locator("#status")).to_have_attribute("data-phase", "rolled_back", timeout=30_000)
     expect(page.locator("#timeline")).to_contain_text("The tail looks wrong")
+    expect(page.locator("#timeline details[open]"), "refreshed, and still open").to_have_count(1)
     expect(page.locator("#status[hx-trigger], #controls[hx-trigger]")).to_have_count(0)
     expect(page.get_by_role("link", name="Roll back")).to_have_count(0)
 
@@ -147,6 +149,7 @@ def test_the_dialog_opens_and_closes_with_the_keyboard(page: Page, stack: Stack,
     expect(dialog).to_be_hidden()
     expect(page.get_by_role("link", name="Pause")).to_be_focused()
     page.keyboard.press("Enter")
+    expect(dialog.get_by_label("Reason")).to_be_focused()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(dialog).to_be_hidden()
@@ -202,11 +205,14 @@ def test_a_lost_connection_is_shown_with_the_age_of_the_data_and_recovers(
     context.close()
 
 
-def test_open_evidence_stays_open_while_the_page_refreshes(page: Page, stack: Stack, under_way: int):
-    page.goto(f"{stack.url}/rollouts/{under_way}/")
-    before = page.locator("#status .live__at, #status").first.inner_text()
-    expect(page.locator("#status")).not_to_have_text(before, timeout=15_000)
-    expect(page.locator("#timeline li")).not_to_have_count(0)
+def test_when_the_session_ends_the_live_page_asks_to_sign_in(browser: Browser, stack: Stack, endpoint: str):
+    context = browser.new_context()
+    page = context.new_page()
+    sign_in(page, stack, "viewer")
+    page.goto(f"{stack.url}/endpoints/{endpoint}/")
+    context.clear_cookies()
+    expect(page).to_have_url(f"{stack.url}/login?next=/endpoints/{endpoint}/", timeout=15_000)
+    context.close()
 
 
 @pytest.mark.parametrize("width", [390, 1024])
