@@ -16,6 +16,7 @@ from deploy.fleet.servers import SERVING, Servers
 
 log = logging.getLogger("slipway.fleet")
 STEP_S = 0.05
+TROUBLED_STEP_S = 1.0
 
 
 def arguments(argv: list[str] | None = None) -> argparse.Namespace:
@@ -54,9 +55,10 @@ async def run(fleet: Fleet) -> None:
             try:
                 fleet.step()
                 prober.look(fleet.instances, fleet.clock().now)
+                await asyncio.sleep(STEP_S)
             except OSError as error:
-                log.error("cannot go on: %s; trying again", error)
-            await asyncio.sleep(STEP_S)
+                log.error("cannot look: %s; trying again", error)
+                await asyncio.sleep(TROUBLED_STEP_S)
         await prober.close()
     fleet.stop_all()
     while not fleet.step_down():
@@ -66,6 +68,7 @@ async def run(fleet: Fleet) -> None:
 def main() -> int:
     """Exit status 0 after a signal, 1 when another fleet runs on this home."""
     options = arguments()
+    options.home = options.home.resolve()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
         held = lock(options.home)

@@ -48,6 +48,7 @@ class Fleet:
         self._watch = FolderWatch(self.folder / "desired")
         self._strangers = memory.Strangers(set(), 0.0)
         self._reported: object = None
+        self._trouble = ""
         self._reported_at = self._rotated_at = float("-inf")
 
     def begin(self) -> None:
@@ -168,13 +169,22 @@ class Fleet:
             return
         lifecycle.launched(item, process, port, begin, moment)
         log.info("%s: started pid %d on port %d", item.name, process.pid, port)
-        memory.remember(self.folder / "instances.json", self.instances)
 
     def _file_revision(self, item: Instance) -> str:
         desired = self.desired.get(item.endpoint)
         return desired.revision if desired else ""
 
     def _report(self, moment: Clock) -> None:
+        """Write the files for others. A full disk must not keep the servers from being looked after."""
+        try:
+            self._write(moment)
+            self._trouble = ""
+        except OSError as error:
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                log.error("cannot write below %s: %s; trying again", self.folder, error)
+
+    def _write(self, moment: Clock) -> None:
         """Write what changed; `status.json` also as a sign of life."""
         document = documents.status(self.instances, self.errors, 0.0)
         changed = document != self._reported

@@ -13,6 +13,7 @@ from deploy.gateway.routes import Route, parse_route
 
 log = logging.getLogger("slipway.gateway")
 INTERVAL_S = 0.05
+TROUBLED_INTERVAL_S = 1.0
 
 
 def _no_one(route: Route) -> None:
@@ -70,9 +71,10 @@ class Table:
         while True:
             try:
                 self.refresh()
+                await asyncio.sleep(interval)
             except OSError as error:
-                log.error("cannot read %s: %s", self.home, error)
-            await asyncio.sleep(interval)
+                log.error("cannot read below %s: %s; trying again", self.home, error)
+                await asyncio.sleep(TROUBLED_INTERVAL_S)
 
     def pick(self, endpoint: str, version: str) -> Instance | None:
         """The ready instance of `version` whose turn it is, if any."""

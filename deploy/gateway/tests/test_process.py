@@ -50,6 +50,18 @@ async def test_get_and_the_bare_endpoint_are_passed_on(rig):
     assert rig.upstreams["1"].requests[-1][:2] == ("GET", "/")
 
 
+async def test_head_has_the_headers_of_the_answer_and_no_body(rig):
+    for _ in range(3):  # a body left in the connection would be taken for the next answer
+        async with rig.client.head(f"{rig.url}/d/predict") as response:
+            assert (response.status, response.headers["x-slipway-version"]) == (200, "1")
+            assert int(response.headers["content-length"]) > 0 and await response.read() == b""
+
+
+async def test_addresses_that_a_client_claims_are_added_to_and_not_believed(rig):
+    await rig.ask(headers={"x-forwarded-for": "6.6.6.6"})
+    assert rig.upstreams["1"].requests[-1][2]["x-forwarded-for"] == "6.6.6.6, 127.0.0.1"
+
+
 @pytest.mark.parametrize("weight", [5, 25])
 async def test_traffic_is_split_by_weight_within_the_binomial_interval(rig, weight):
     rig.route([("3", weight), ("1", 100 - weight)])
