@@ -78,7 +78,7 @@ class Release:
         if rollout is None:
             self._rest()
             rollout = self._until(lambda: self._start_rollout(item, number))
-        ended = self._follow(rollout["id"], number)
+        ended = self._follow(rollout["id"], number) if rollout["active"] else rollout
         say(f"{self.name} v{number}: {ended['phase'].replace('_', ' ')}")
         return str(ended["phase"])
 

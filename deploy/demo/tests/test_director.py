@@ -182,6 +182,18 @@ def test_every_move_is_told_once(slipway, capsys) -> None:
     assert sum("diabetes v2: succeeded" in line for line in lines) == 1
 
 
+def test_a_director_that_starts_again_does_not_tell_old_moves_again(slipway, capsys) -> None:
+    release(slipway).run()
+    capsys.readouterr()
+    release(slipway).run()
+    lines = [line.partition(" ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "diabetes: diabetes-production is live with v1",
+        "diabetes v2: succeeded",
+        "diabetes v3: rolled back",
+    ]
+
+
 def test_a_release_that_ended_otherwise_is_named(capsys) -> None:
     assert list(director._unexpected(MODEL, {"good": "rolled_back", "bad": "rolled_back"})) == ["good"]
     assert "diabetes good: expected succeeded, but the rollout ended rolled_back" in capsys.readouterr().out
