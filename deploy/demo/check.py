@@ -18,10 +18,10 @@ from typing import Any
 
 from .access import Access, read_access
 from .api import Api, ApiError, Unreachable
+from .canary import INTERVAL_SECONDS
 from .models.manifest import FOLDER, read_manifest
 from .outcome import Outcome, problems
 from .process import DemoProcess
-from .releases import INTERVAL_SECONDS
 from .watch import Timeline, Weights, outcome
 
 BOUND_SECONDS = 360.0

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from deploy.demo import director
+from deploy.demo import release as releasing
 from deploy.demo.api import ApiError, Unreachable
-from deploy.demo.director import Release, Stopped
+from deploy.demo.release import Release, Stopped
 
 MODEL = {
     "name": "diabetes",
@@ -99,8 +100,8 @@ class Slipway:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(director, "POLL_SECONDS", 0.0)
-    monkeypatch.setattr(director, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(releasing, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(releasing, "REST_SECONDS", 0.0)
 
 
 @pytest.fixture

@@ -64,8 +64,7 @@ def test_an_export_without_a_fault_scores_as_its_training_run_did(versions, name
 
 def test_the_slow_candidate_is_slow_and_nothing_else(versions) -> None:
     champion, slow = versions["breast-cancer", 1]["served"], versions["breast-cancer", 2]["served"]
-    assert champion["p95_ms"] < 1
-    assert slow["p50_ms"] > 4
+    assert slow["p50_ms"] > 100 * champion["p50_ms"]
     assert slow["psi"] < 0.05
     assert slow["metrics"]["auc"] >= champion["metrics"]["auc"]
 
