@@ -3,7 +3,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 from rollouts.tests.cast import later
-from rollouts.web.charts import lines_of, step_marks
+from rollouts.web.charts import lines_of, outcome_marks, step_marks
 
 
 def moves(*rows: tuple[str, str, int]) -> list[SimpleNamespace]:
@@ -38,6 +38,18 @@ def test_the_promotion_is_marked_when_all_traffic_moves():
         moves(("a", "progressing", 50), ("progressing", "promoting", 100), ("promoting", "succeeded", 100))
     )
     assert [(mark.label, mark.kind) for mark in marks] == [("50 %", "step"), ("100 %", "promote")]
+
+
+def test_an_endpoints_charts_mark_only_how_rollouts_ended():
+    marks = outcome_marks(
+        moves(
+            ("progressing", "progressing", 50),
+            ("promoting", "succeeded", 100),
+            ("progressing", "rolling_back", 0),
+            ("rolling_back", "rolled_back", 0),
+        )
+    )
+    assert [(mark.label, mark.at) for mark in marks] == [("promote", later(1)), ("rollback", later(2))]
 
 
 def test_each_version_is_drawn_once_and_the_candidate_last():

@@ -83,6 +83,16 @@ def step_marks(transitions: Iterable[Transition]) -> tuple[Mark, ...]:
     return tuple(marks)
 
 
+def outcome_marks(transitions: Iterable[Transition]) -> tuple[Mark, ...]:
+    """Only how rollouts ended: an endpoint's charts span many of them, and their steps would not fit."""
+    kinds = {Phase.ROLLING_BACK.value: "rollback", Phase.SUCCEEDED.value: "promote"}
+    return tuple(
+        Mark(at=transition.at, label=kinds[transition.to_phase], kind=kinds[transition.to_phase])
+        for transition in transitions
+        if transition.to_phase in kinds and transition.from_phase != transition.to_phase
+    )
+
+
 def show(request: HttpRequest, drawn: Drawn, *, still: bool = False) -> HttpResponse:
     """The charts as a fragment, or as a page of their own for browsers without JavaScript.
 

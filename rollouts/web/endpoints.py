@@ -16,7 +16,7 @@ from registry.identity import may, permissions_of
 from rollouts import queries
 from rollouts.models import Endpoint
 from rollouts.web.charts import endpoint_charts as draw
-from rollouts.web.charts import show, step_marks
+from rollouts.web.charts import outcome_marks, show
 from rollouts.web.door import page
 from rollouts.web.past import causes, moves_since
 from rollouts.web.presenters import EndpointView, endpoint_view, release_ref, rollout_views
@@ -24,6 +24,8 @@ from rollouts.web.verbs import ABORT, ROLLBACK, Button, button
 
 HISTORY = 20
 CHART_WINDOW = timedelta(minutes=15)
+# A young endpoint's charts begin a little before it was made, and not with an empty quarter of an hour.
+LEAD = timedelta(seconds=30)
 
 
 @page()
@@ -64,14 +66,14 @@ def endpoint_charts(request: HttpRequest, name: str) -> HttpResponse:
     """Fragment: the endpoint's charts of the last minutes."""
     row = queries.endpoint_by_name(name)
     now = timezone.now()
-    window = Window(start=now - CHART_WINDOW, end=now)
+    window = Window(start=max(now - CHART_WINDOW, row.created_at - LEAD), end=now)
     drawn = draw(
         row.name,
         stable=release_ref(row.stable),
         candidate=release_ref(row.active.candidate) if row.active else None,
         previous=release_ref(row.previous),
         window=window,
-        marks=step_marks(moves_since(row, window.start)),
+        marks=outcome_marks(moves_since(row, window.start)),
     )
     return show(request, drawn)
 
