@@ -66,9 +66,14 @@ class Batch:
     def run(self, model: Model) -> Batch:
         """Compute, in any thread. If the shared run fails, every job runs alone: none pays for another."""
         self.started = perf_counter()
-        if not self._run_together(model):
+        try:
+            if not self._run_together(model):
+                self.outputs = None
+                self.results = [_run_alone(model, job) for job in self.jobs]
+        except Exception as error:  # memory, most likely; whatever it is, nobody may wait for ever
             self.outputs = None
-            self.results = [_run_alone(model, job) for job in self.jobs]
+            self.results = [ModelFailed(f"the server failed on this batch: {type(error).__name__}")]
+            self.results *= len(self.jobs)
         self.seconds = perf_counter() - self.started
         return self
 
@@ -203,10 +208,7 @@ class Batcher:
 
     def _done(self, run: asyncio.Future[Batch]) -> None:
         batch, self._running = self._running, None
-        error = None if run.cancelled() else run.exception()
-        if batch is not None and error is not None:
-            batch.results = [ModelFailed(f"the server failed: {type(error).__name__}")] * len(batch.jobs)
-        if batch is not None:
+        if batch is not None and not run.cancelled():
             self._settle(batch)
 
     def _take(self) -> list[Job]:

@@ -95,6 +95,8 @@ class TensorColumns:
 
     def observe(self, array: Array) -> None:
         """Take the rows of `array`, of shape [rows, …]; a row is flattened before columns are picked."""
+        if array.ndim == 0:
+            array = array.reshape(1)
         rows = len(array)
         table = array.reshape(rows, -1) if array.ndim != 2 else array
         if table.shape[1] < self._width:

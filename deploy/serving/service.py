@@ -18,6 +18,7 @@ from .loading import Loaded
 from .messages import Request, Response, error_response, json_response
 from .metrics import Metrics
 from .oip.response import server_metadata
+from .openapi import document
 from .served import ServedModel
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -127,11 +128,17 @@ class Service:
         if self._log is not None:
             self._log.record(request, status, outcome)
 
+    @property
+    def paths(self) -> set[str]:
+        """Every path that is answered."""
+        return {*self._get, *self._post}
+
     def _routes(self) -> tuple[dict[str, Handler], dict[str, Handler]]:
         model = f"/v2/models/{self.options.model}"
         get: dict[str, Handler] = {
             "/health": self._health,
             "/metrics": self._metrics,
+            "/openapi.json": self._openapi,
             "/v2": self._server,
             "/v2/health/live": self._live,
             "/v2/health/ready": self._ready,
@@ -155,7 +162,7 @@ class Service:
         if path.startswith("/v2/models/"):
             raise NotFound(f"this server has the model {self.options.model!r} "
                            f"in version {self.options.model_version!r}, not {path}")  # fmt: skip
-        raise NotFound(f"there is nothing at {path}; try /predict, /health, /metrics or /v2")
+        raise NotFound(f"there is nothing at {path}; try /predict, /health, /metrics, /v2 or /openapi.json")
 
     async def _health(self, _: Request) -> Response:
         status = 200 if self.state is State.READY else 503
@@ -180,6 +187,10 @@ class Service:
 
     async def _metadata(self, _: Request) -> Response:
         return json_response(self._model().metadata())
+
+    async def _openapi(self, _: Request) -> Response:
+        options = self.options
+        return json_response(document(options.model, options.model_version, self._model().signature))
 
     async def _predict(self, request: Request) -> Response:
         return await self._model().predict(request)

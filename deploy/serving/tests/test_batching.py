@@ -173,3 +173,16 @@ async def test_queue_compute_and_batch_sizes_are_counted():
     assert f"model_compute_seconds_count{{{labels}}} 2\n" in text
     assert f"model_batch_size_sum{{{labels}}} 3.0\n" in text
     assert f"model_batch_size_count{{{labels}}} 1\n" in text
+
+
+@pytest.mark.parametrize("inline", [True, False])
+async def test_a_bug_in_a_run_fails_its_requests_instead_of_leaving_them_waiting(inline):
+    class Broken(Doubler):
+        def run(self, inputs):
+            raise MemoryError
+
+    batch = batcher(Broken(), inline=inline)
+    results = await asyncio.wait_for(answers(submit(batch, 1), submit(batch, 2)), 5)
+    assert all(isinstance(result, ModelFailed) for result in results)
+    assert batch.idle
+    batch.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import http.client
 import json
@@ -131,6 +132,47 @@ def test_the_server_survives_bytes_that_are_not_http(server):
         with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
             connection.sendall(garbage)
             assert connection.recv(1000).startswith(b"HTTP/1.1 400")
+    assert server.predict([1, 2, 3]).status == 200
+
+
+HOSTILE = [
+    ("/predict", b'{"features":[1,2]}', b""),
+    ("/predict", b'{"features":[1,2,null]}', b""),
+    ("/predict", b"{", b""),
+    ("/predict", b'{"features":' + b"[" * 5000, b""),
+    ("/predict", b"no gzip", b"Content-Encoding: gzip\r\n"),
+    ("/v2/models/m/infer", b"{}", b"Inference-Header-Content-Length: 99\r\n"),
+    ("/v2/models/m/infer", b'{"inputs":[{"name":"X","shape":[1,3],"datatype":"FP32","data":[1]}]}', b""),
+    ("/nowhere", b"{}", b""),
+]
+
+
+async def test_a_crowd_of_good_and_hostile_connections_gets_each_its_answer(server):
+    def raw(path, body, extra=b""):
+        length = b"Content-Length: %d\r\n\r\n" % len(body)
+        return b"POST " + path.encode() + b" HTTP/1.1\r\nHost: x\r\n" + extra + length + body
+
+    async def exchange(reader, writer, request):
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+        return int(head[9:12]), await reader.readexactly(length)
+
+    async def client(index):
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        for turn in range(20):
+            if (index + turn) % 3:
+                assert (await exchange(reader, writer, raw("/predict", b'{"features":[1,2,3]}')))[0] == 200
+                continue
+            status, body = await exchange(reader, writer, raw(*HOSTILE[(index + turn) % len(HOSTILE)]))
+            assert 400 <= status < 500
+            assert json.loads(body)["error"]
+        if index % 4 == 0:
+            writer.write(b"POST /predict HTTP/1.1\r\nContent-Length: 1000\r\n\r\n{")
+        writer.close()
+
+    async with asyncio.timeout(60):
+        await asyncio.gather(*(client(index) for index in range(100)))
     assert server.predict([1, 2, 3]).status == 200
 
 

@@ -1,0 +1,151 @@
+"""The HTTP interface as an OpenAPI 3.1 document, with the feature names and shapes of the model it serves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .datatypes import DataType
+from .signature import Signature, TensorSpec
+
+Schema = dict[str, Any]
+
+_ERROR: Schema = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {"type": "string"},
+        "field": {"type": "string", "description": "Path of the value that is to blame."},
+    },
+}
+_REFUSALS = {
+    "400": "Not JSON, or lengths that disagree",
+    "401": "No valid API key",
+    "413": "Too many bytes or rows",
+    "415": "Unknown Content-Encoding",
+    "422": "Does not fit the model's signature",
+    "429": "More requests than the key's rate",
+    "500": "The model failed on this input",
+    "503": "The queue is full, or the model is not ready",
+    "504": "The deadline passed",
+}
+
+
+def document(model: str, version: str, signature: Signature) -> Schema:
+    """The whole document for one served model."""
+    base = f"/v2/models/{model}"
+    versioned = f"{base}/versions/{version}"
+    ready = _get("Readiness", {"200": "Ready", "503": "Loading or draining"})
+    paths: dict[str, Schema] = {
+        "/predict": _post("Predict one row or a batch", _predict_schema(signature)),
+        "/health": ready,
+        "/metrics": _get("Prometheus metrics", {"200": "Text format 0.0.4"}),
+        "/openapi.json": _get("This document", {"200": "OpenAPI 3.1"}),
+        "/v2": _get("Server metadata", {"200": "Name, version, extensions"}),
+        "/v2/health/live": _get("Liveness", {"200": "The process answers"}),
+        "/v2/health/ready": ready,
+    }
+    for path in (base, versioned):
+        paths[path] = _get("Model metadata", {"200": "Inputs and outputs", "503": "Not loaded yet"})
+        paths[f"{path}/ready"] = ready
+        paths[f"{path}/infer"] = _post("Infer (Open Inference Protocol V2)", _infer_schema(signature))
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": model, "version": version},
+        "paths": paths,
+        "components": {"schemas": {"Error": _ERROR}},
+    }
+
+
+def _get(summary: str, answers: dict[str, str]) -> Schema:
+    responses = {code: {"description": text} for code, text in answers.items()}
+    return {"get": {"summary": summary, "responses": responses}}
+
+
+def _post(summary: str, schema: Schema) -> Schema:
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    refusals = {code: {"description": text, "content": error} for code, text in _REFUSALS.items()}
+    return {
+        "post": {
+            "summary": summary,
+            "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+            "responses": {"200": {"description": "The answer"}, **refusals},
+        }
+    }
+
+
+def _predict_schema(signature: Signature) -> Schema:
+    named = _named_row(signature)
+    rows = [named] if len(signature.inputs) > 1 else [_nested(signature.inputs[0]), named]
+    features = [*rows, *({"type": "array", "items": row, "minItems": 1} for row in rows)]
+    return {
+        "type": "object",
+        "required": ["features"],
+        "additionalProperties": False,
+        "properties": {"features": {"oneOf": features}, "id": {"type": "string"}},
+    }
+
+
+def _named_row(signature: Signature) -> Schema:
+    """An object with a value per named feature, or per input where features have no names."""
+    if signature.features:
+        inputs = signature.inputs
+        properties = {name: _value(inputs[at].datatype) for name, (at, _) in signature.features.items()}
+    else:
+        properties = {spec.name: _nested(spec) for spec in signature.inputs}
+    return {
+        "type": "object",
+        "required": list(properties),
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
+def _nested(spec: TensorSpec) -> Schema:
+    """One row of a tensor as nested lists of fixed or free length."""
+    schema = _value(spec.datatype)
+    for size in reversed(spec.row_shape):
+        schema = {"type": "array", "items": schema}
+        if size >= 0:
+            schema |= {"minItems": size, "maxItems": size}
+    return schema
+
+
+def _value(datatype: DataType) -> Schema:
+    if datatype.oip == "BYTES":
+        return {"type": "string"}
+    if datatype.oip == "BOOL":
+        return {"type": "boolean"}
+    return {"type": "number" if datatype.is_float else "integer"}
+
+
+def _infer_schema(signature: Signature) -> Schema:
+    tensor: Schema = {
+        "type": "object",
+        "required": ["name", "shape", "datatype"],
+        "properties": {
+            "name": {"enum": [spec.name for spec in signature.inputs]},
+            "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}},
+            "datatype": {"enum": sorted({spec.datatype.oip for spec in signature.inputs})},
+            "parameters": {"type": "object"},
+            "data": {"type": "array"},
+        },
+    }
+    output: Schema = {
+        "type": "object",
+        "required": ["name"],
+        "properties": {
+            "name": {"enum": [spec.name for spec in signature.outputs]},
+            "parameters": {"type": "object"},
+        },
+    }
+    return {
+        "type": "object",
+        "required": ["inputs"],
+        "additionalProperties": False,
+        "properties": {
+            "id": {"type": "string"},
+            "parameters": {"type": "object"},
+            "inputs": {"type": "array", "items": tensor},
+            "outputs": {"type": "array", "items": output},
+        },
+    }
