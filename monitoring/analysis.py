@@ -14,7 +14,7 @@ from monitoring.domain.judge.error_rate import ErrorRateGate, Outcomes
 from monitoring.domain.judge.evidence import Judgement, Subject
 from monitoring.domain.judge.gates import GateSpec
 from monitoring.domain.judge.latency import LatencyGate
-from monitoring.domain.judge.spending import alpha_of_look
+from monitoring.domain.judge.spending import alpha_of_look, alpha_of_window
 from monitoring.domain.judge.verdict import GateResult, Verdict, combine
 from monitoring.domain.window import Window
 from monitoring.errors import MetricsUnavailable
@@ -29,8 +29,8 @@ logger = logging.getLogger(__name__)
 def judge(gates: Sequence[GateSpec], subject: Subject, source: MetricsSource, now: datetime) -> Judgement:
     """Judge every gate over the subject's window at this look; never raises.
 
-    The rollout's budget for false alarms is split over the gates and spent over the looks, so the verdict
-    stays valid however often one looks. A provider that does not answer, and a bug inside a gate, are the
+    The rollout's budget for false alarms is split over gates and windows, and every gate's test stays valid
+    however often one looks. A provider that does not answer, and a bug inside a gate, are the
     verdict `error`: never a pass, never a reason to roll back.
     """
     cached = CachedSource(source)
@@ -41,7 +41,7 @@ def judge(gates: Sequence[GateSpec], subject: Subject, source: MetricsSource, no
 
 def _guarded(gate: GateSpec, gates: int, subject: Subject, source: MetricsSource) -> GateResult:
     try:
-        return _judge_gate(gate, subject, source, alpha_of_look(subject.look, gates))
+        return _judge_gate(gate, gates, subject, source)
     except MetricsUnavailable as error:
         reason = f"the metrics provider did not answer: {error.message}"
     except outputs.NotComparable as error:
@@ -52,7 +52,8 @@ def _guarded(gate: GateSpec, gates: int, subject: Subject, source: MetricsSource
     return GateResult(gate.name, gate.kind, Verdict.ERROR, reason)
 
 
-def _judge_gate(gate: GateSpec, subject: Subject, source: MetricsSource, alpha: float) -> GateResult:
+def _judge_gate(gate: GateSpec, gates: int, subject: Subject, source: MetricsSource) -> GateResult:
+    alpha = alpha_of_window(subject.windows, gates)
     if isinstance(gate, ErrorRateGate):
         by_version = _outcomes(gate, subject, source)
         candidate = by_version.get(subject.candidate, Outcomes(0, 0))
@@ -62,7 +63,7 @@ def _judge_gate(gate: GateSpec, subject: Subject, source: MetricsSource, alpha: 
             gate.metric, by=("model_version",), where=_where(subject), window=subject.window
         )
         return latency.judge(gate, found.get((subject.candidate,)), found.get((subject.stable or "",)), alpha)
-    return distribution.judge(gate, _pair(gate, subject, source), alpha)
+    return distribution.judge(gate, _pair(gate, subject, source), alpha_of_look(subject.look, gates))
 
 
 def _where(subject: Subject) -> Mapping[str, str | list[str]]:

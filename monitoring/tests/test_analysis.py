@@ -151,12 +151,20 @@ def test_comparing_with_a_stable_version_that_does_not_exist_is_an_error(source)
     assert "no stable version" in found.reason
 
 
-def test_a_later_look_needs_more_evidence(source):
+def test_more_windows_in_a_rollout_ask_for_more_evidence_in_each(source):
     Server(source, "1").serve(3000)
     Server(source, "3").serve(40, bad=3)
     gates = parse_gates([{"kind": "error_rate", "max": None}])
-    assert judge(gates, subject(look=1), source, NOW).verdict is Verdict.FAIL
-    assert judge(gates, subject(look=10_000), source, NOW).verdict is Verdict.INCONCLUSIVE
+    assert judge(gates, subject(windows=1), source, NOW).verdict is Verdict.FAIL
+    assert judge(gates, subject(windows=10_000), source, NOW).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_later_look_at_the_distribution_asks_for_more_evidence(source):
+    Server(source, "1").serve(3000)
+    Server(source, "3").serve(200, shift=48)
+    gates = parse_gates([{"kind": "distribution"}])
+    alphas = [judge(gates, subject(look=look), source, NOW).gates[0].alpha for look in (1, 1000)]
+    assert alphas[0] > 1000 * alphas[1]
 
 
 def test_the_baseline_can_be_compared_with_instead(source):

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
+from scipy.special import bdtrc
+
 from monitoring.domain.judge import wording as say
 from monitoring.domain.judge.fields import Fields
-from monitoring.domain.judge.proportions import (
-    binomial_greater,
-    clopper_pearson_lower,
-    clopper_pearson_upper,
+from monitoring.domain.judge.sequential import (
     difference_bounds,
-    fisher_greater,
+    log_evidence,
+    rate_lower,
+    rate_upper,
+    share_lower,
+    surely_above,
 )
 from monitoring.domain.judge.verdict import GateResult, Verdict
 
@@ -75,11 +79,13 @@ class ErrorRateGate:
 
 
 def judge(gate: ErrorRateGate, candidate: Outcomes, stable: Outcomes | None, alpha: float) -> GateResult:
-    """Judge one look at significance level `alpha`; `stable` None or empty leaves only the ceiling.
+    """Judge one look at level `alpha`, which holds for all looks at a growing window together.
 
-    Relative: Fisher's exact test, one-sided, and a difference of at least `min_effect`. Ceiling: exact
-    binomial test. With both, each has half of `alpha`. A value over a limit without significance
-    is inconclusive, for the relative limit only when it is also unlikely to be chance (p ≤ 0.1).
+    Relative: if both versions are equally good, each bad request is the candidate's with a probability equal
+    to its share of the requests; that share is tested sequentially, and the difference must be at least
+    `min_effect`. Ceiling: a sequential test of the candidate's own rate. With both, each has half of `alpha`.
+    `stable` None or without requests leaves only the ceiling. A value over a limit without proof is
+    inconclusive, for the relative limit only when chance alone makes it rarely (SUSPICION).
     """
     rival = stable if stable is not None and stable.total > 0 else None
     facts = _facts(gate, candidate, rival, alpha)
@@ -89,59 +95,65 @@ def judge(gate: ErrorRateGate, candidate: Outcomes, stable: Outcomes | None, alp
     if rival is None and gate.max is None:
         reason = "no requests to the stable version to compare with, and the gate has no ceiling"
         return GateResult(verdict=Verdict.NO_DATA, reason=reason, **facts)
-    verdict, because = _decide(gate, candidate, rival, facts, alpha)
-    return GateResult(verdict=verdict, reason=_measured(gate, candidate, rival) + because, **facts)
+    against = "" if rival is None else f" vs {say.percent(rival.rate)} stable"
+    measured = f"{gate.noun} {say.percent(candidate.rate)}{against} over {say.requests(candidate.total)}"
+    level = _level(gate, rival, alpha)
+    verdict, because = (rival and _compare(gate, candidate, rival, facts, level)) or (Verdict.PASS, "")
+    if verdict is not Verdict.FAIL and gate.max is not None and candidate.rate > gate.max:
+        verdict, because = _over_ceiling(gate.max, candidate, level)
+    return GateResult(verdict=verdict, reason=measured + because, **facts)
 
 
-def _level(gate: ErrorRateGate, alpha: float, rival: Outcomes | None) -> float:
+def _level(gate: ErrorRateGate, rival: Outcomes | None, alpha: float) -> float:
     """What each of the gate's tests may use of alpha."""
     return alpha / 2 if gate.max is not None and rival is not None else alpha
 
 
 def _facts(gate: ErrorRateGate, candidate: Outcomes, rival: Outcomes | None, alpha: float) -> dict[str, Any]:
+    bad, total, level = candidate.bad, candidate.total, _level(gate, rival, alpha)
     facts: dict[str, Any] = {
         "name": gate.name, "kind": gate.kind, "unit": "ratio", "alpha": alpha, "ceiling": gate.max,
-        "limit": gate.min_effect, "n": candidate.total,
-        "details": {"bad": candidate.bad, "statuses": list(gate.statuses)},
+        "limit": gate.min_effect, "n": total, "details": {"bad": bad, "statuses": list(gate.statuses)},
     }  # fmt: skip
-    if not candidate.total:
+    if not total:
         return facts
-    level = _level(gate, alpha, rival)
-    bad, total = candidate.bad, candidate.total
     facts["value"] = candidate.rate
-    facts["details"]["rate_interval"] = [
-        clopper_pearson_lower(bad, total, level), clopper_pearson_upper(bad, total, level),
-    ]  # fmt: skip
+    facts["details"]["rate_interval"] = [rate_lower(bad, total, level), rate_upper(bad, total, level)]
     if rival is not None:
+        evidence = log_evidence(bad, bad + rival.bad, total / (total + rival.total))
         lower, upper = difference_bounds(bad, total, rival.bad, rival.total, level)
         facts |= {
             "reference": rival.rate, "reference_n": rival.total, "effect": candidate.rate - rival.rate,
-            "lower": lower, "upper": upper,
-            "p_value": fisher_greater(bad, total, rival.bad, rival.total),
+            # Proof that the candidate is worse excludes all differences below 0.
+            "lower": max(lower, 0.0) if evidence >= -math.log(level) else lower,
+            "upper": upper, "p_value": math.exp(min(0.0, -evidence)),
         }  # fmt: skip
         facts["details"]["reference_bad"] = rival.bad
     return facts
 
 
-def _decide(
-    gate: ErrorRateGate, candidate: Outcomes, rival: Outcomes | None, facts: dict[str, Any], alpha: float
-) -> tuple[Verdict, str]:
-    level = _level(gate, alpha, rival)
-    apart = rival is not None and candidate.rate > rival.rate and facts["effect"] >= gate.min_effect
-    if apart and facts["p_value"] <= level and facts["lower"] > 0:
-        difference = say.points(facts["lower"])
-        return Verdict.FAIL, f"; the difference is at least {difference} {say.CONFIDENTLY}"
-    if gate.max is not None and candidate.rate > gate.max:
-        over = f"above the ceiling of {say.percent(gate.max)}"
-        if binomial_greater(candidate.bad, candidate.total, gate.max) <= level:
-            surely = say.percent(facts["details"]["rate_interval"][0])
-            return Verdict.FAIL, f"; it is at least {surely} {say.CONFIDENTLY}, {over}"
-        return Verdict.INCONCLUSIVE, f"; {over}, but too few requests to be sure"
-    if apart and facts["p_value"] <= SUSPICION:
+def _compare(
+    gate: ErrorRateGate, candidate: Outcomes, rival: Outcomes, facts: Mapping[str, Any], level: float
+) -> tuple[Verdict, str] | None:
+    """FAIL or INCONCLUSIVE with the reason, None when the difference is no reason to stop."""
+    if candidate.rate - rival.rate < gate.min_effect or candidate.rate <= rival.rate:
+        return None
+    bad, events = candidate.bad, candidate.bad + rival.bad
+    share = candidate.total / (candidate.total + rival.total)
+    if facts["p_value"] <= level:
+        if facts["lower"] > 0:
+            difference = say.points(facts["lower"])
+            return Verdict.FAIL, f"; the difference is at least {difference} {say.CONFIDENTLY}"
+        least = share_lower(bad, events, share, level)
+        times = least / (1 - least) * (1 - share) / share
+        return Verdict.FAIL, f"; it is at least {times:.2f} times as high {say.CONFIDENTLY}"
+    if bdtrc(bad - 1, events, share) <= SUSPICION:
         return Verdict.INCONCLUSIVE, "; higher, but too few requests to tell it from chance"
-    return Verdict.PASS, ""
+    return None
 
 
-def _measured(gate: ErrorRateGate, candidate: Outcomes, rival: Outcomes | None) -> str:
-    against = "" if rival is None else f" vs {say.percent(rival.rate)} stable"
-    return f"{gate.noun} {say.percent(candidate.rate)}{against} over {say.requests(candidate.total)}"
+def _over_ceiling(ceiling: float, candidate: Outcomes, level: float) -> tuple[Verdict, str]:
+    over = f"above the ceiling of {say.percent(ceiling)}"
+    if not surely_above(candidate.bad, candidate.total, ceiling, level):
+        return Verdict.INCONCLUSIVE, f"; {over}, but too few requests to be sure"
+    return Verdict.FAIL, f"; it is {over} {say.CONFIDENTLY}"

@@ -15,9 +15,12 @@ from monitoring.domain.window import Window
 class Subject:
     """Candidate against stable on one endpoint over one window.
 
-    `candidate` and `stable` are version refs; `stable` None = nothing to compare with. `look` counts the
-    analyses of the whole rollout from 1 and is never reset: it is what keeps repeated looks honest.
-    `profile` is the candidate's baseline document, None when it has none.
+    `candidate` and `stable` are version refs; `stable` None = nothing to compare with. `profile` is the
+    candidate's baseline document, None when it has none.
+
+    What keeps repeated looks honest: `window` begins when the present share of traffic took effect and
+    grows from look to look; `windows` is how many such windows the whole rollout has (steps of traffic);
+    `look` counts the analyses of the whole rollout from 1 and is never reset.
     """
 
     endpoint: str
@@ -25,6 +28,7 @@ class Subject:
     candidate: str
     window: Window
     look: int = 1
+    windows: int = 5
     profile: Mapping[str, Any] | None = None
 
 

@@ -1,9 +1,9 @@
 """Confidence bounds of a quantile from binned counts, and of the ratio and difference of two of them.
 
-Order statistics: the r-th smallest of n values lies below the true q-quantile with probability
-P(Bin(n, q) ≥ r), whatever the distribution (e.g. Hahn & Meeker, Statistical Intervals, §5). Ranks map to
-values through the histogram's CDF, linear inside a bin: the bounds are those of the values spread evenly
-over their bins, which is what `Histogram.quantile` measures, on both sides of a comparison alike.
+The quantile lies above x exactly when less than a share q of all values lie at or below x, so counts at the
+edges are tested sequentially, whatever the distribution of latencies. Ranks map to values through the
+histogram's CDF, linear inside a bin: the bounds are those of the values spread evenly over their bins, which
+is what `Histogram.quantile` measures, on both sides of a comparison alike.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.special import bdtr, bdtrik
-
 from monitoring.domain.histogram import Histogram
+from monitoring.domain.judge.sequential import rank_below
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,30 +25,19 @@ class Estimate:
     upper: float
 
 
-def _largest_rank(n: int, q: float, alpha: float) -> int:
-    """The largest k with P(Bin(n, q) < k) ≤ alpha; 0 when there is none."""
-    root = float(bdtrik(alpha, n, q))
-    if math.isnan(root):
-        return 0
-    k = int(root) + 1
-    # The inversion works to about 1e-9: settle the neighbouring integers by the exact tail.
-    while k > 0 and bdtr(k - 1, n, q) > alpha:
-        k -= 1
-    return k
-
-
 def estimate(histogram: Histogram, quantile: float, alpha: float) -> Estimate:
-    """The quantile with bounds that each hold at confidence 1 − alpha.
+    """The quantile with bounds that each hold at confidence 1 − alpha, at all looks at a growing histogram.
 
     Counts are rounded to whole observations. `lower` is 0 without enough observations below, `upper`
     inf without enough above or when it falls into the open last bin.
     """
     n = round(histogram.total)
-    below = _largest_rank(n, quantile, alpha)
-    above = n - _largest_rank(n, 1 - quantile, alpha) + 1
-    lower = histogram.quantile(max(0, below - 1) / n) if below else 0.0
+    below = rank_below(n, quantile, alpha)
+    beyond = rank_below(n, 1 - quantile, alpha)
+    lower = histogram.quantile(below / n) if below > 0 else 0.0
     closed = (n - float(histogram.counts[-1])) / n
-    upper = histogram.quantile(above / n) if above <= n and above / n <= closed else math.inf
+    above = (n - beyond) / n
+    upper = histogram.quantile(above) if beyond >= 0 and above <= closed else math.inf
     return Estimate(n, histogram.quantile(quantile), lower, upper)
 
 

@@ -26,7 +26,8 @@ class GateResult:
 
     `value` and `reference` are the candidate's and the rival's figure in `unit` (`ratio`, `seconds` or
     `psi`), from `n` and `reference_n` observations; `lower` and `upper` bound `effect` (what the gate
-    compares: a difference of rates, a ratio of latencies, a divergence) at confidence 1 − `alpha`;
+    compares: a difference of rates, a ratio of latencies, a divergence) at confidence 1 − `alpha`, and
+    `p_value` is of no effect at all;
     `limit` is the effect above which the gate fails. None = not applicable or not known. All JSON.
     """
 

@@ -5,14 +5,14 @@ from monitoring.domain.histogram import Histogram
 from monitoring.domain.judge import LatencyGate, Verdict
 from monitoring.domain.judge.latency import judge
 from monitoring.domain.judge.quantiles import estimate, ratio_bounds
-from monitoring.domain.judge.spending import alpha_of_look
+from monitoring.domain.judge.spending import alpha_of_window
 
 SECONDS = [
     0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.075, 0.1,
     0.15, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10,
 ]  # fmt: skip
 GATE = LatencyGate()
-ALPHA = alpha_of_look(1, gates=4)
+ALPHA = alpha_of_window(5, gates=4)
 
 
 def histogram(values) -> Histogram:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from monitoring.domain.judge import GateResult, Judgement, Verdict, combine
-from monitoring.domain.judge.spending import ALPHA, alpha_of_look, share_of_look
+from monitoring.domain.judge.spending import ALPHA, alpha_of_look, alpha_of_window, share_of_look
 from monitoring.domain.window import Window
 
 
@@ -51,6 +51,12 @@ def test_a_million_looks_spend_no_more_than_the_budget():
 
 def test_gates_share_the_budget_of_a_look():
     assert 4 * alpha_of_look(3, gates=4) == pytest.approx(ALPHA * share_of_look(3))
+
+
+def test_windows_and_gates_share_the_budget_of_a_rollout():
+    assert 4 * 5 * alpha_of_window(5, gates=4) == pytest.approx(ALPHA)
+    with pytest.raises(ValueError, match="at least one"):
+        alpha_of_window(0, gates=4)
 
 
 def test_looks_are_counted_from_one():
