@@ -89,8 +89,16 @@ def _problem(response: requests.Response) -> str:
         return response.text[:200]
 
 
-def persist(work: Callable[[], Result], patience: float, pause: float = 0.5) -> Result:
-    """Repeat `work` while nobody answers, for up to `patience` seconds; it must be safe to repeat."""
+def persist(
+    work: Callable[[], Result],
+    patience: float,
+    pause: float = 0.5,
+    rest: Callable[[float], None] = time.sleep,
+) -> Result:
+    """Repeat `work` while nobody answers, for up to `patience` seconds; it must be safe to repeat.
+
+    `rest` waits between two tries and may raise to give up early.
+    """
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -98,4 +106,4 @@ def persist(work: Callable[[], Result], patience: float, pause: float = 0.5) -> 
         except Unreachable:
             if time.monotonic() >= deadline:
                 raise
-            time.sleep(pause)
+            rest(pause)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .api import Api, ApiError, persist
+from .api import Api, ApiError, Result, persist
 from .canary import CANARY, ENVIRONMENT
 
 Document = dict[str, Any]
@@ -60,17 +60,17 @@ class Release:
     def run(self) -> dict[str, str]:
         """Do whatever is left to do; returns the phase in which each candidate's rollout ended."""
         champion, *candidates = self.model["versions"]
-        persist(self._ensure_model, PATIENCE)
-        number = persist(lambda: self._ensure_version(champion), PATIENCE)
-        persist(lambda: self._ensure_endpoint(number), PATIENCE)
+        self._persist(self._ensure_model)
+        number = self._persist(lambda: self._ensure_version(champion))
+        self._persist(lambda: self._ensure_endpoint(number))
         self._until(self._is_live, f"{self.endpoint} is live with v{number}")
         return {item["name"]: self._release(item) for item in candidates}
 
     def _release(self, item: Document) -> str:
-        number = persist(lambda: self._ensure_version(item), PATIENCE)
-        rollout = persist(lambda: self._rollout_of(number), PATIENCE)
+        number = self._persist(lambda: self._ensure_version(item))
+        rollout = self._persist(lambda: self._rollout_of(number))
         if rollout is None:
-            self._rest()
+            self._rest(REST_SECONDS)
             rollout = self._until(lambda: self._start_rollout(item, number))
         ended = self._follow(rollout["id"], number) if rollout["active"] else rollout
         say(f"{self.name} v{number}: {ended['phase'].replace('_', ' ')}")
@@ -167,20 +167,23 @@ class Release:
             say(f"{self.name}: {line}")
         self.told = line
 
-    def _rest(self) -> None:
-        if self.stopped.wait(REST_SECONDS):
+    def _persist(self, work: Callable[[], Result]) -> Result:
+        """Wait out a server that cannot answer, unless told to stop meanwhile."""
+        return persist(work, PATIENCE, rest=self._rest)
+
+    def _rest(self, seconds: float) -> None:
+        if self.stopped.wait(seconds):
             raise Stopped
 
     def _until(self, look: Callable[[], Any], done: str = "") -> Any:
         """Poll until `look` finds something; `done` is said then."""
         while True:
-            found = persist(look, PATIENCE)
+            found = self._persist(look)
             if found:
                 if done:
                     say(f"{self.name}: {done}")
                 return found
-            if self.stopped.wait(POLL_SECONDS):
-                raise Stopped
+            self._rest(POLL_SECONDS)
 
 
 def _scores(metadata: Document) -> str:
