@@ -185,7 +185,8 @@ def test_a_server_on_no_record_is_ended_by_the_next_fleet(home):
     (home.path / "fleet" / "instances.json").unlink()
     home.start()
     until(lambda: not alive(entry["pid"]))
-    assert home.ready("1")[0]["pid"] != entry["pid"]
+    until(lambda: home.ready("1")[0]["pid"] != entry["pid"])
+    assert len(servers_of(home.path)) == 1
 
 
 def test_a_pid_on_record_that_is_another_process_by_now_is_left_alone(home):
