@@ -157,14 +157,18 @@ class Batcher:
     def idle(self) -> bool:
         return not self._waiting and self._running is None
 
+    def check_room(self) -> None:
+        """Raise Overloaded if the queue is full: worth knowing before a body is read and parsed."""
+        if len(self._waiting) >= self._limit:
+            raise Overloaded(f"the queue is full ({self._limit} requests are waiting)")
+
     def submit(self, inputs: Sequence[Array], rows: int, deadline: float) -> Job:
         """Queue one request; `job.future` brings its outputs or a ServingError.
 
         Raises:
             Overloaded: as many requests as allowed are waiting already.
         """
-        if len(self._waiting) >= self._limit:
-            raise Overloaded(f"the queue is full ({self._limit} requests are waiting)")
+        self.check_room()
         shapes = tuple(array.shape[1:] for array in inputs) if self._ragged else None
         job = Job(inputs, rows, shapes, self._loop.create_future(), deadline)
         self._waiting.append(job)

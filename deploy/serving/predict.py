@@ -248,8 +248,10 @@ def _plain_output(spec: TensorSpec) -> Callable[[Array, bool], Any]:
             array = from_bfloat16(array)
         if array.ndim == 2 and array.shape[1] == 1:
             array = array.reshape(-1)
+        if array.ndim == 0:
+            return array.item() if is_text or not is_float else array[()]
         values = array.tolist() if is_text else array
-        if not single or array.ndim == 0 or len(array) != 1:
+        if not single or len(array) != 1:
             return values
         value = values[0]
         # float32 stays numpy's: the shortest text that reads back as the same float32.

@@ -52,6 +52,10 @@ class ServedModel:
         """Give up threads."""
         self._batcher.close()
 
+    def check_room(self) -> None:
+        """Raise Overloaded if the queue is full."""
+        self._batcher.check_room()
+
     def metadata(self) -> dict[str, Any]:
         """The model's metadata in the Open Inference Protocol."""
         return model_metadata(self._options.model, [self._options.model_version], self.signature)

@@ -68,12 +68,14 @@ class Service:
         """Whether the request's body is wanted; called before it is read.
 
         Raises:
-            Unauthorized, RateLimited: the client may not ask for predictions, or not so often.
+            Unauthorized, RateLimited: the client may not ask for predictions, or not so often;
+            Overloaded: the queue is full. To refuse before parsing keeps an overloaded server productive.
         """
         if not self._is_prediction(request):
             return False
         if self._keys is not None:
             request.client = self._keys.admit(request.headers)
+        self._model().check_room()
         return True
 
     async def handle(self, request: Request) -> Response:

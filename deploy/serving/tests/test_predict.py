@@ -181,3 +181,13 @@ def test_float32_answers_read_back_bit_for_bit():
     array = np.random.default_rng(0).normal(size=(50, 1)).astype(np.float32)
     answer = json.loads(codec().render(parse([[1, 2, 3]] * 50), [array]))
     assert (np.array(answer["predictions"], dtype=np.float32) == array[:, 0]).all()
+
+
+@pytest.mark.parametrize(
+    ("datatype", "value"), [(FP32, np.float32(0.1)), (INT64, np.int64(7)), (BOOL, np.bool_(True)), (BYTES, "x")]
+)
+def test_an_output_without_dimensions_is_a_plain_value(datatype, value):
+    signature = Signature(TABLE.inputs, (TensorSpec("s", datatype, ()),))
+    array = np.array(value, dtype=datatype.dtype)
+    answer = json.loads(codec(signature).render(parse([1, 2, 3], signature), [array]))
+    assert answer["prediction"] == (0.1 if datatype is FP32 else value)
