@@ -1,0 +1,106 @@
+"""The unit of a model run: one request's tensors, and several requests that share a run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from time import perf_counter
+
+import numpy as np
+
+from .datatypes import Array
+from .errors import ModelFailed, ServingError
+from .model import Model
+
+RowShapes = tuple[tuple[int, ...], ...]
+
+
+class Job:
+    """One request's tensors and the future its caller waits on; times are perf_counter seconds."""
+
+    __slots__ = ("inputs", "rows", "shapes", "future", "enqueued", "deadline", "queued", "computed")
+
+    def __init__(
+        self,
+        inputs: Sequence[Array],
+        rows: int,
+        shapes: RowShapes | None,
+        future: asyncio.Future[list[Array]],
+        deadline: float,
+    ) -> None:
+        self.inputs = inputs
+        self.rows = rows
+        self.shapes = shapes
+        self.future = future
+        self.enqueued = perf_counter()
+        self.deadline = deadline
+        self.queued = 0.0
+        self.computed = 0.0
+
+
+class Batch:
+    """Jobs of one run and what came of them: an outputs list or an error each."""
+
+    __slots__ = ("jobs", "inputs", "outputs", "results", "started", "seconds")
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self.jobs = jobs
+        self.inputs: Sequence[Array] = ()
+        self.outputs: list[Array] | None = None
+        self.results: list[list[Array] | ServingError] = []
+        self.started = 0.0
+        self.seconds = 0.0
+
+    @property
+    def rows(self) -> int:
+        return sum(job.rows for job in self.jobs)
+
+    def run(self, model: Model) -> Batch:
+        """Compute, in any thread. If the shared run fails, every job runs alone: none pays for another."""
+        self.started = perf_counter()
+        try:
+            if not self._run_together(model):
+                self.outputs = None
+                self.results = [_run_alone(model, job) for job in self.jobs]
+        except Exception as error:  # memory, most likely; whatever it is, nobody may wait for ever
+            self.outputs = None
+            self.results = [ModelFailed(f"the server failed on this batch: {type(error).__name__}")]
+            self.results *= len(self.jobs)
+        self.seconds = perf_counter() - self.started
+        return self
+
+    def _run_together(self, model: Model) -> bool:
+        jobs = self.jobs
+        if len(jobs) == 1:
+            self.inputs = jobs[0].inputs
+        else:
+            self.inputs = [np.concatenate(parts) for parts in zip(*(job.inputs for job in jobs), strict=True)]
+        try:
+            outputs = model.run(self.inputs)
+        except ModelFailed as error:
+            self.results = [error]
+            # A job that was alone has its answer; several get another run each.
+            return len(jobs) == 1
+        self.outputs = outputs
+        if len(jobs) == 1:
+            self.results = [outputs]
+            return True
+        return self._split(outputs)
+
+    def _split(self, outputs: list[Array]) -> bool:
+        rows = self.rows
+        if any(array.ndim == 0 or len(array) != rows for array in outputs):
+            return False
+        start = 0
+        for job in self.jobs:
+            stop = start + job.rows
+            self.results.append([array[start:stop] for array in outputs])
+            start = stop
+        return True
+
+
+def _run_alone(model: Model, job: Job) -> list[Array] | ServingError:
+    try:
+        return model.run(job.inputs)
+    except ModelFailed as error:
+        return error
