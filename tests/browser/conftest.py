@@ -62,8 +62,9 @@ def endpoint(stack: Stack) -> str:
     return ENDPOINT
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
+    """Closed with the last browser test: Playwright's event loop would forbid database access to later tests."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
         yield browser
