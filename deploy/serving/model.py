@@ -17,7 +17,10 @@ from .datatypes import Array
 from .errors import LoadError, ModelFailed
 from .signature import Signature, read_signature
 
-_STATUS = re.compile(r"^\[ONNXRuntimeError\] : \d+ : (\w+) : ")
+# What stands around the reason in ONNX Runtime's messages: its own status, and where in its sources it arose.
+_STATUS = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
+_NODE = re.compile(r"Non-zero status code returned while running (\w+) node\. Name:'(.*?)' Status Message: ")
+_PLACE = re.compile(r"/\S+\.(?:cc|cpp|h|cu):\d+ [^()\[\]]*\([^()]*\)(?: const)?(?: \[with [^\]]*\])? ")
 _SHOWN = 300
 
 
@@ -75,7 +78,7 @@ def _to_numpy(value: Any) -> Array:
 
 def _reason(error: Exception) -> str:
     """The runtime's message without its prefix, in one line of bounded length."""
-    text = _STATUS.sub("", str(error)).replace("\n", " ").strip()
+    text = _PLACE.sub("", _NODE.sub(r"\1: ", _STATUS.sub("", str(error)))).replace("\n", " ").strip()
     return text[:_SHOWN] or type(error).__name__
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -18,53 +20,98 @@ RELATIVE_TOLERANCE = 1e-3
 ABSOLUTE_TOLERANCE = 1e-4
 
 
+# However many runs are asked for, a slow model becomes ready in about this time.
+BUDGET_SECONDS = 2.0
+# From here on a shared run makes every request in it wait for all rows, so it must be worth it: a model
+# whose rows cost as much together as alone only gets slower by batching.
+SLOW_SECONDS = 0.005
+WORTHWHILE = 0.8
+
+Rows = Callable[[int], list[Array]]
+"""Inputs of so many made-up rows."""
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What warm-up found out. `mergeable`: rows of different requests may share a run."""
+    """What warm-up found out; times are the best seen, in seconds per run.
+
+    `mergeable`: rows of different requests may share a run, and gain by it. `seconds_full` is for a full
+    batch, or for as many rows as fit the budget.
+    """
 
     mergeable: bool
-    seconds_alone: float
-    seconds_full: float
+    seconds_alone: float = math.inf
+    seconds_full: float = math.inf
     note: str = ""
 
 
 def warm_up(model: Model, runs: int, max_batch: int) -> Profile:
-    """Run made-up rows, alone and in full batches, and report times (seconds per run, best seen).
+    """Run made-up rows, alone and in batches: at most `runs` times, and within the time budget.
 
     A model that refuses made-up rows is not a broken one: warm-up then ends early and says so.
     """
-    signature = model.signature
-    mergeable = signature.batchable and max_batch > 1
-    alone = full = float("inf")
+    may_merge = model.signature.batchable and max_batch > 1
+    if runs == 0:
+        return Profile(may_merge)
+    end = time.perf_counter() + BUDGET_SECONDS
     try:
-        if mergeable and not rows_are_independent(model):
-            mergeable = False
-        large = max_batch if mergeable else 1
-        for index in range(runs):
-            rows = 1 if index % 2 == 0 else large
-            seconds = _timed_run(model, rows)
-            alone = min(alone, seconds) if rows == 1 else alone
-            full = min(full, seconds) if rows == large else full
+        made_up = _rows_the_model_takes(model)
+        if may_merge and not rows_are_independent(model, made_up):
+            return _timed(model, runs, 1, made_up, end, "its rows depend on each other")
+        return _timed(model, runs, max_batch if may_merge else 1, made_up, end)
     except ModelFailed as error:
-        return Profile(mergeable, alone, full, f"warm-up ended early: {error}")
-    return Profile(mergeable, alone, full)
+        return Profile(may_merge, note=f"warm-up ended early: {error}")
 
 
-def _timed_run(model: Model, rows: int) -> float:
-    inputs = made_up_rows(model.signature, rows)
+def _timed(model: Model, runs: int, most: int, made_up: Rows, end: float, note: str = "") -> Profile:
+    """Alternate single rows and batches of up to `most` rows."""
+    alone = _run(model, made_up, 1)
+    size = min(most, max(2, int(BUDGET_SECONDS / 4 / alone)))
+    full = math.inf
+    for index in range(1, runs):
+        if time.perf_counter() > end and index > 1:
+            break
+        if index % 2:
+            full = min(full, _run(model, made_up, size))
+        else:
+            alone = min(alone, _run(model, made_up, 1))
+    if most > 1 and alone >= SLOW_SECONDS and full > WORTHWHILE * size * alone:
+        return Profile(False, alone, full, "batches gain nothing")
+    return Profile(most > 1, alone, full, note)
+
+
+def _run(model: Model, made_up: Rows, rows: int) -> float:
+    inputs = made_up(rows)
     start = time.perf_counter()
     model.run(inputs)
     return time.perf_counter() - start
 
 
-def rows_are_independent(model: Model) -> bool:
+def _rows_the_model_takes(model: Model) -> Rows:
+    """Random rows, or zeros, or ones: the first that the model computes. Raises ModelFailed if none."""
+    random = partial(made_up_rows, model.signature)
+    kinds: list[Rows] = [random, lambda rows: _filled(random(rows), 0), lambda rows: _filled(random(rows), 1)]
+    for made_up in kinds[:-1]:
+        try:
+            model.run(made_up(1))
+        except ModelFailed:
+            continue
+        return made_up
+    model.run(kinds[-1](1))
+    return kinds[-1]
+
+
+def _filled(arrays: list[Array], value: int) -> list[Array]:
+    return [array if array.dtype.kind == "O" else np.full_like(array, value) for array in arrays]
+
+
+def rows_are_independent(model: Model, made_up: Rows) -> bool:
     """Whether a batch gives each row what it gets alone, and one output row per input row.
 
     A free leading axis is not always a batch axis: a graph may normalise or sum over it.
     """
-    first, second = made_up_rows(model.signature, 1, seed=1), made_up_rows(model.signature, 1, seed=2)
-    both = [np.concatenate(pair) for pair in zip(first, second, strict=True)]
-    alone = [model.run(first), model.run(second)]
+    both = made_up(2)
+    alone = [model.run([array[row : row + 1] for array in both]) for row in range(2)]
     together = model.run(both)
     return all(
         array.ndim > 0
@@ -83,9 +130,9 @@ def _equal(left: Array, right: Array) -> bool:
     return bool(np.array_equal(left, right))
 
 
-def made_up_rows(signature: Signature, rows: int, seed: int = 0) -> list[Array]:
+def made_up_rows(signature: Signature, rows: int) -> list[Array]:
     """Rows that fit the signature; a free dimension is 1, a fixed batch axis keeps its size."""
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     return [_made_up(spec, rows, generator) for spec in signature.inputs]
 
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from onnx import TensorProto
 
+from deploy.serving import warmup
 from deploy.serving.artifact import Artifact, read_artifact
-from deploy.serving.datatypes import TYPES
+from deploy.serving.datatypes import BY_OIP, TYPES
 from deploy.serving.errors import LoadError, ModelFailed
-from deploy.serving.model import load_model
+from deploy.serving.model import _reason, load_model
+from deploy.serving.signature import Signature, TensorSpec
 from deploy.serving.warmup import warm_up
 
 from . import models
@@ -39,6 +41,57 @@ def test_a_fixed_batch_axis_is_not_batched(content):
     assert profile.note == ""
 
 
+def test_rows_that_random_values_do_not_fit_are_made_of_zeros():
+    picky = models.model(
+        [
+            models.helper.make_node("Mul", ["X", "big"], ["scaled"]),
+            models.helper.make_node("Cast", ["scaled"], ["index"], to=models.INT64),
+            models.helper.make_node("Gather", ["table", "index"], ["Y"]),
+        ],
+        [models.tensor("X", models.FLOAT, ["N", 1])],
+        [models.tensor("Y", models.FLOAT, ["N", 1])],
+        {"big": np.array([1e6], dtype=np.float32), "table": np.array([1, 2], dtype=np.float32)},
+    )
+    profile = warm_up(loaded(picky), 4, 8)
+    assert profile.note == ""
+    assert profile.mergeable
+    assert profile.seconds_full < 1
+
+
+class Slow:
+    """Takes `base` seconds per run and `each` per row, by a clock of its own."""
+
+    def __init__(self, monkeypatch, base, each):
+        self.signature = Signature((TensorSpec("X", BY_OIP["FP32"], (-1, 1)),), ())
+        self.base, self.each, self.now, self.sizes = base, each, 0.0, []
+        monkeypatch.setattr(warmup.time, "perf_counter", lambda: self.now)
+
+    def run(self, inputs):
+        self.sizes.append(len(inputs[0]))
+        self.now += self.base + self.each * len(inputs[0])
+        return [inputs[0]]
+
+
+def test_a_slow_model_is_warmed_up_within_the_budget(monkeypatch):
+    model = Slow(monkeypatch, 0, 0.1)
+    warm_up(model, 1000, 32)
+    assert model.now < 2 * warmup.BUDGET_SECONDS
+    assert max(model.sizes) == 5
+
+
+def test_a_slow_model_that_gains_nothing_by_batches_is_not_batched(monkeypatch):
+    profile = warm_up(Slow(monkeypatch, 0, 0.05), 8, 32)
+    assert (profile.mergeable, profile.note) == (False, "batches gain nothing")
+
+
+def test_a_slow_model_that_gains_by_batches_is_batched(monkeypatch):
+    assert warm_up(Slow(monkeypatch, 0.05, 0.001), 8, 32).mergeable
+
+
+def test_a_fast_model_is_batched_whatever_its_runs_cost(monkeypatch):
+    assert warm_up(Slow(monkeypatch, 0, 0.0001), 8, 32).mergeable
+
+
 def test_a_model_that_refuses_made_up_rows_is_served_all_the_same():
     needs_many = models.model(
         [models.helper.make_node("Gather", ["X", "index"], ["Y"], axis=0)],
@@ -55,8 +108,21 @@ def test_the_runtime_s_refusal_is_one_line_without_its_prefix():
     with pytest.raises(ModelFailed) as caught:
         model.run([np.array([[99]], dtype=np.float32)])
     assert "\n" not in caught.value.message
-    assert "ONNXRuntimeError" not in caught.value.message
-    assert "out of" in caught.value.message
+    assert caught.value.message.startswith(
+        "the model failed on this input: Gather: indices element out of data bounds"
+    )
+
+
+def test_the_runtime_s_source_files_are_no_business_of_the_caller():
+    text = (
+        "[ONNXRuntimeError] : 1 : FAIL : Non-zero status code returned while running GatherElements node. "
+        "Name:'g' Status Message: /onnxruntime_src/onnxruntime/core/providers/cpu/tensor/gather_elements.cc:150 "
+        "void onnxruntime::core_impl(const Tensor*, Tensor*, int64_t, concurrency::ThreadPool*) "
+        "[with Tin = long int; int64_t = long int] GatherElements op: Out of range value in index tensor\n"
+    )
+    assert _reason(RuntimeError(text)) == (
+        "GatherElements: GatherElements op: Out of range value in index tensor"
+    )
 
 
 @pytest.mark.parametrize("datatype", TYPES, ids=lambda datatype: datatype.oip)
