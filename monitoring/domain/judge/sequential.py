@@ -13,10 +13,10 @@ import math
 
 from scipy.special import betainc, betaincc, betaln
 
-# How strongly the weights gather around the null: for events, a quarter of the weight is spread over all
+# How strongly the weights gather around the null: for events, a fifth of the weight is spread over all
 # rates, so that a handful suffices when nearly all of them hit a small canary.
-EVENTS_CONCENTRATION = 10.0
-EVENTS_SPREAD = 0.25
+EVENTS_CONCENTRATION = 20.0
+EVENTS_SPREAD = 0.2
 RANKS_CONCENTRATION = 20.0
 
 

@@ -14,10 +14,10 @@ counts = st.tuples(st.integers(0, 300), st.integers(1, 300)).map(lambda pair: (m
 
 @pytest.mark.parametrize(("bad", "total", "rate"), [(3, 3, 0.05), (7, 20, 0.2), (1, 30, 0.1), (40, 100, 0.5)])
 def test_evidence_is_the_averaged_likelihood_ratio(bad, total, rate):
-    prior = beta(10 * rate, 10 * (1 - rate))
+    prior = beta(20 * rate, 20 * (1 - rate))
 
     def ratio(p):
-        weight = 0.75 * prior.pdf(p) / prior.sf(rate) + 0.25 / (1 - rate)
+        weight = 0.8 * prior.pdf(p) / prior.sf(rate) + 0.2 / (1 - rate)
         return (p / rate) ** bad * ((1 - p) / (1 - rate)) ** (total - bad) * weight
 
     assert s.log_evidence(bad, total, rate) == pytest.approx(

@@ -1,0 +1,79 @@
+"""Prints the tables; exits 1 when a figure misses what docs/monitoring.md promises."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+from scipy.stats import binom
+
+from benchmarks.judge.hours import HOURS, run
+from benchmarks.judge.rollouts import STRICT_GATES, roll_out
+from benchmarks.judge.traffic import Behaviour
+from monitoring.domain.judge import DEFAULT_GATES, parse_gates
+
+HEALTHY = Behaviour()
+ROLLOUTS = (
+    ("A/A, default gates, 20 requests/s", parse_gates(DEFAULT_GATES), HEALTHY, 20.0),
+    ("A/A, no slack in any gate, 20 requests/s", STRICT_GATES, HEALTHY, 20.0),
+    ("A/A, no slack in any gate, 2 requests/s", STRICT_GATES, HEALTHY, 2.0),
+    ("5 % errors", parse_gates(DEFAULT_GATES), replace(HEALTHY, error_rate=0.05), 20.0),
+    ("twice as slow", parse_gates(DEFAULT_GATES), replace(HEALTHY, median=2 * HEALTHY.median), 20.0),
+    ("outputs moved by one deviation", parse_gates(DEFAULT_GATES), replace(HEALTHY, moved=1.0), 20.0),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=200, help="simulated rollouts and hours per line")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    began = time.monotonic()
+    missed = _rollouts(options.runs, options.seed) + _hours(options.runs, options.seed)
+    print(f"\n{options.runs} runs per line in {time.monotonic() - began:.0f} s")
+    for line in missed:
+        print(f"MISSED: {line}")
+    return 1 if missed else 0
+
+
+def surely_more(hits: int, runs: int, share: float) -> bool:
+    """Whether so many hits would be rarer than 1 % if the true share were `share`."""
+    return hits > 0 and bool(binom.sf(hits - 1, runs, share) < 0.01)
+
+
+def _rollouts(runs: int, seed: int) -> list[str]:
+    print(f"{'whole rollout 5/10/25/50 %, a look every 5 s':<45}{'rolled back':>12}{'median look':>14}")
+    missed = []
+    for name, gates, candidate, per_second in ROLLOUTS:
+        rng = np.random.default_rng(seed)
+        found = [roll_out(rng, gates, HEALTHY, candidate, per_second=per_second) for _ in range(runs)]
+        looks = [outcome.look for outcome in found if outcome.look is not None]
+        middle = f"{np.median(looks):.0f} of {found[0].looks}" if looks else "-"
+        print(f"{name:<45}{100 * len(looks) / runs:>10.1f} %{middle:>14}")
+        if name.startswith("A/A") and surely_more(len(looks), runs, 0.01):
+            missed.append(f"{name}: {len(looks)} of {runs} healthy candidates rolled back")
+    return missed
+
+
+def _hours(runs: int, seed: int) -> list[str]:
+    print(f"\n{'one hour, equal arms':<45}{'Slipway':>12}{'Kayenta':>10}{'Kayenta, peeking':>18}")
+    missed = []
+    for hour in HOURS:
+        rng = np.random.default_rng(seed)
+        found = [run(rng, hour) for _ in range(runs)]
+        shares = {rule: sum(item[rule] for item in found) / runs for rule in found[0]}
+        percents = [f"{100 * shares[rule]:.1f} %" for rule in ("slipway", "kayenta", "kayenta_peeking")]
+        print(f"{hour.name:<45}{percents[0]:>12}{percents[1]:>10}{percents[2]:>18}")
+        hits = round(shares["slipway"] * runs)
+        if hour.needed is not None and surely_more(runs - hits, runs, 1 - hour.needed):
+            missed.append(f"{hour.name}: found {percents[0]}, needed {100 * hour.needed:g} %")
+        if hour.allowed is not None and surely_more(hits, runs, hour.allowed):
+            missed.append(f"{hour.name}: flagged {percents[0]}, allowed {100 * hour.allowed:g} %")
+    return missed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
