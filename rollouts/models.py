@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from registry.models import Model, Version
 from registry.models.fields import Kept, KeptQuerySet
-from rollouts.domain.phases import TERMINAL, Phase
+from rollouts.domain.phases import ACTIVE, Phase
 
 # The stubs cannot follow `as_manager()` across modules to the reverse relations of kept rows; the two
 # ignores below say so to the type checker.
@@ -50,6 +50,7 @@ class Endpoint(models.Model):  # type: ignore[django-manager-missing]
     previous = models.ForeignKey("Release", on_delete=models.PROTECT, related_name="+", null=True, blank=True)
     previous_until = models.DateTimeField(null=True, blank=True)
     active = models.ForeignKey("Rollout", on_delete=models.PROTECT, related_name="+", null=True, blank=True)
+    queued = models.ForeignKey("Rollout", on_delete=models.PROTECT, related_name="+", null=True, blank=True)
     generation = models.PositiveBigIntegerField(default=1)
     look_at = models.DateTimeField(default=timezone.now, db_index=True)
     observed = models.JSONField(default=dict, blank=True)
@@ -113,6 +114,7 @@ class Rollout(models.Model):  # type: ignore[django-manager-missing]
     looks = models.PositiveIntegerField(default=0)
     unready_since = models.DateTimeField(null=True, blank=True)
     rolling_back_since = models.DateTimeField(null=True, blank=True)
+    ending = models.CharField(max_length=20, choices=PHASES, default=Phase.ROLLED_BACK.value)
     reason = models.TextField(blank=True)
 
     class Meta:
@@ -121,8 +123,13 @@ class Rollout(models.Model):  # type: ignore[django-manager-missing]
         constraints = (
             models.UniqueConstraint(
                 fields=("endpoint",),
-                condition=~Q(phase__in=sorted(phase.value for phase in TERMINAL)),
+                condition=Q(phase__in=sorted(phase.value for phase in ACTIVE)),
                 name="one_active_rollout_per_endpoint",
+            ),
+            models.UniqueConstraint(
+                fields=("endpoint",),
+                condition=Q(phase=Phase.QUEUED.value),
+                name="one_queued_rollout_per_endpoint",
             ),
         )
 

@@ -50,6 +50,8 @@ def tick(endpoint_id: int, ports: Ports, now: datetime | None = None) -> None:
     loaded = store.load(endpoint_id)
     if loaded.endpoint.stable is None:
         return
+    if loaded.rollout is None and loaded.endpoint.queued_id and store.activate_queued(loaded.endpoint, now):
+        loaded = store.load(endpoint_id)
     world = observe(loaded.endpoint.name, ports)
     judgement = _look(loaded, ports.metrics, now)
     if loaded.snapshot is not None:

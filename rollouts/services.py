@@ -22,16 +22,18 @@ from registry.models import Version
 from registry.services import set_alias
 from rollouts import store
 from rollouts.domain import commands
+from rollouts.domain.phases import ACTIVE, TERMINAL, Phase
 from rollouts.domain.plan import Plan
 from rollouts.domain.snapshot import Decision, Snapshot
-from rollouts.domain.strategies import compile_plan
-from rollouts.errors import AlreadyRolling, Conflict, Invalid, LostRace
+from rollouts.domain.strategies import STARTABLE, compile_plan
+from rollouts.errors import AlreadyRolling, Conflict, Invalid, LostRace, WrongPhase
 from rollouts.models import Endpoint, Environment, Release, Rollout, Transition
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 REASON_LIMIT = 2000
 # An abort races against ticks and other people; it must win, so it tries again on the newer row.
-ABORT_ATTEMPTS = 20
+MUST_WIN = frozenset({commands.abort, commands.supersede})
+ATTEMPTS = 20
 
 
 def create_environment(*, name: str, alias: str = "", actor: Actor) -> Environment:
@@ -102,38 +104,102 @@ def start_rollout(
     parameters: Mapping[str, Any],
     actor: Actor,
     reason: str,
+    supersede: bool = False,
 ) -> Rollout:
     """Starts moving the endpoint to `version`; its digest and the compiled plan are pinned now.
 
+    supersede: while another rollout is under way, that one gives the traffic back first and this one
+    follows; asking for the stable version then is simply a rollback.
     Raises Invalid for a version of another model or the one that is stable already, InvalidPlan for a bad
-    parameter, AlreadyRolling while another rollout of the endpoint is active.
+    parameter, AlreadyRolling while another rollout of the endpoint is under way.
     """
     reason = _check_reason(reason)
     plan = preview(endpoint=endpoint, strategy=strategy, parameters=parameters)
     with transaction.atomic():
         endpoint = _locked(endpoint)
+        if supersede and endpoint.active is not None and _is_stable(endpoint, version):
+            return abort(rollout=endpoint.active, actor=actor, reason=reason)
         _check_candidate(endpoint, version)
+        if supersede:
+            _give_way(endpoint, version, actor, reason)
+        elif endpoint.active is not None or endpoint.queued is not None:
+            raise _already_rolling(endpoint)
         return _begin(endpoint, version, strategy, parameters, plan, actor, reason)
 
 
-def rollback_endpoint(*, endpoint: Endpoint, actor: Actor, reason: str) -> Rollout:
-    """Back at once: aborts the active rollout, or else moves all traffic to the previous release."""
+def retry(*, rollout: Rollout, actor: Actor, reason: str) -> Rollout:
+    """The same version with the same parameters once more, after a rollout that did not succeed."""
+    if Phase(rollout.phase) not in TERMINAL - {Phase.SUCCEEDED}:
+        raise WrongPhase(
+            f"Rollout {rollout.pk} is {rollout.phase.replace('_', ' ')}; only one that ended without success "
+            "can be retried."
+        )
+    if rollout.strategy not in STARTABLE:
+        raise WrongPhase("A rollback is not retried.", hint="Roll back the endpoint again instead.")
+    return start_rollout(
+        endpoint=rollout.endpoint,
+        version=rollout.candidate.version,
+        strategy=rollout.strategy,
+        parameters=rollout.parameters,
+        actor=actor,
+        reason=reason,
+    )
+
+
+def rollback_endpoint(
+    *, endpoint: Endpoint, actor: Actor, reason: str, version: Version | None = None
+) -> Rollout:
+    """Back at once: aborts the active rollout, or else moves all traffic to an earlier release.
+
+    Without a version that is the previous one, which is kept warm; any version that served here before
+    may be named.
+    """
     reason = _check_reason(reason)
     with transaction.atomic():
         endpoint = _locked(endpoint)
         if endpoint.active is None:
-            return _back_to_previous(endpoint, actor, reason)
+            return _back(endpoint, version, actor, reason)
     return abort(rollout=endpoint.active, actor=actor, reason=reason)
 
 
-def _back_to_previous(endpoint: Endpoint, actor: Actor, reason: str) -> Rollout:
-    if endpoint.previous is None:
+def _back(endpoint: Endpoint, version: Version | None, actor: Actor, reason: str) -> Rollout:
+    if version is not None:
+        _check_served_before(endpoint, version)
+    elif endpoint.previous is not None:
+        version = endpoint.previous.version
+    else:
         raise Conflict(
             f"{endpoint.name} keeps no previous version to go back to.",
-            hint="Start a rollout of the version you want instead.",
+            hint="Name a version that served here before, or start a rollout of the one you want.",
         )
     plan = compile_plan("instant", {}, replicas=endpoint.replicas)
-    return _begin(endpoint, endpoint.previous.version, "instant", {}, plan, actor, reason)
+    return _begin(endpoint, version, "instant", {}, plan, actor, reason)
+
+
+def _check_served_before(endpoint: Endpoint, version: Version) -> None:
+    _check_candidate(endpoint, version)
+    promoted = Rollout.objects.filter(endpoint=endpoint, phase=Phase.SUCCEEDED.value)
+    if (
+        promoted.filter(candidate__version=version).exists()
+        or promoted.filter(stable__version=version).exists()
+    ):
+        return
+    raise Invalid(
+        f"{version} never served {endpoint.name}, so there is nothing to go back to.",
+        field="version",
+        hint="Start a rollout of it instead.",
+    )
+
+
+def _give_way(endpoint: Endpoint, version: Version, actor: Actor, reason: str) -> None:
+    """Sends the rollouts of the endpoint that have not ended on their way out."""
+    for rollout in (endpoint.queued, endpoint.active):
+        if rollout is not None:
+            _command(rollout, commands.supersede, actor, f"superseded by version {version.ref}: {reason}")
+
+
+def _is_stable(endpoint: Endpoint, version: Version) -> bool:
+    return endpoint.stable is not None and endpoint.stable.version_id == version.pk
 
 
 def pause(*, rollout: Rollout, actor: Actor, reason: str) -> Rollout:
@@ -153,18 +219,25 @@ def promote(*, rollout: Rollout, actor: Actor, reason: str) -> Rollout:
 
 def abort(*, rollout: Rollout, actor: Actor, reason: str) -> Rollout:
     """Rolls back. Against any concurrent verb or tick the abort wins."""
-    for _ in range(ABORT_ATTEMPTS - 1):
-        try:
-            return _command(rollout, commands.abort, actor, reason)
-        except LostRace:
-            continue
     return _command(rollout, commands.abort, actor, reason)
 
 
 def _command(
     rollout: Rollout, verb: Callable[[Snapshot, str, datetime], Decision], actor: Actor, reason: str
 ) -> Rollout:
+    """One verb on a rollout. The verbs that must win try again on the newer row when they lose a race."""
     reason = _check_reason(reason)
+    for _ in range(ATTEMPTS if verb in MUST_WIN else 1):
+        try:
+            return _attempt(rollout, verb, actor, reason)
+        except LostRace as error:
+            lost = error
+    raise lost
+
+
+def _attempt(
+    rollout: Rollout, verb: Callable[[Snapshot, str, datetime], Decision], actor: Actor, reason: str
+) -> Rollout:
     now = timezone.now()
     row = Rollout.objects.select_related("endpoint", "stable__version", "candidate__version").get(
         pk=rollout.pk
@@ -196,6 +269,7 @@ def _begin(
 ) -> Rollout:
     now = timezone.now()
     assert endpoint.stable is not None
+    waits = Rollout.objects.filter(endpoint=endpoint, phase__in=sorted(ACTIVE)).exists()
     try:
         with transaction.atomic():
             rollout = Rollout.objects.create(
@@ -207,12 +281,13 @@ def _begin(
                 plan=plan.to_dict(),
                 start_reason=reason,
                 created_by=str(actor)[:150],
+                phase=(Phase.QUEUED if waits else Phase.PENDING).value,
                 step_started_at=now,
                 reason=reason,
             )
             _announce(rollout, actor, reason, now)
             Endpoint.objects.filter(pk=endpoint.pk).update(
-                active=rollout, generation=F("generation") + 1, look_at=now
+                **{"queued" if waits else "active": rollout}, generation=F("generation") + 1, look_at=now
             )
             audit.record(
                 actor=actor,
@@ -227,11 +302,15 @@ def _begin(
                 reason=reason,
             )
     except IntegrityError as error:
-        raise AlreadyRolling(
-            f"{endpoint.name} has a rollout under way.",
-            hint="Roll it back or let it end, then start this one.",
-        ) from error
+        raise _already_rolling(endpoint) from error
     return rollout
+
+
+def _already_rolling(endpoint: Endpoint) -> AlreadyRolling:
+    return AlreadyRolling(
+        f"{endpoint.name} has a rollout under way.",
+        hint="Roll it back, let it end, or ask for this one to supersede it.",
+    )
 
 
 def _locked(endpoint: Endpoint) -> Endpoint:

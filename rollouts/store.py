@@ -12,6 +12,7 @@ from monitoring.domain.judge import Judgement
 from registry.domain.actor import SYSTEM, Actor
 from registry.models import Version
 from registry.services import set_alias
+from rollouts.domain.commands import activate
 from rollouts.domain.desired import EndpointState, ReleaseSpec
 from rollouts.domain.phases import TERMINAL, Phase
 from rollouts.domain.plan import Plan
@@ -21,7 +22,7 @@ from rollouts.models import Endpoint, Look, Release, Rollout, Transition
 
 _STATE = (
     "phase", "step", "step_started_at", "exposed_at", "last_look_at", "looks",
-    "unready_since", "rolling_back_since", "reason",
+    "unready_since", "rolling_back_since", "ending", "reason",
 )  # fmt: skip
 
 
@@ -63,7 +64,8 @@ def snapshot_of(rollout: Rollout) -> Snapshot:
         candidate=rollout.candidate.version.ref,
         revision=rollout.revision,
         started_at=rollout.created_at,
-        **{name: getattr(rollout, name) for name in _STATE if name != "phase"},
+        ending=Phase(rollout.ending),
+        **{name: getattr(rollout, name) for name in _STATE if name not in {"phase", "ending"}},
     )
 
 
@@ -98,6 +100,9 @@ def record(
     if after.phase in TERMINAL:
         state["finished_at"] = now
     with transaction.atomic():
+        if decision.events:
+            # Everybody locks the endpoint before its rollouts, so that nobody waits in a circle.
+            Endpoint.objects.select_for_update().values_list("pk").get(pk=loaded.endpoint.pk)
         won = Rollout.objects.filter(pk=before.id, revision=before.revision).update(
             **state, revision=F("revision") + 1
         )
@@ -109,6 +114,20 @@ def record(
         if judgement is not None:
             _append_look(rollout, after, judgement, now)
         _move_endpoint(loaded, decision, now)
+
+
+def activate_queued(endpoint: Endpoint, now: datetime) -> bool:
+    """Begins the queued rollout against the version that is stable by now; False if it is gone."""
+    with transaction.atomic():
+        mine = Endpoint.objects.filter(pk=endpoint.pk, active=None, queued=endpoint.queued_id)
+        if not mine.update(active=F("queued"), queued=None):
+            return False
+        Rollout.objects.filter(endpoint=endpoint, phase=Phase.QUEUED.value).update(stable=endpoint.stable)
+        fresh = load(endpoint.pk)
+        assert fresh.snapshot is not None
+        decision = activate(fresh.snapshot, "the rollout before it has given the traffic back", now)
+        record(fresh, decision, actor=SYSTEM, now=now)
+    return True
 
 
 def _append(rollout: Rollout, decision: Decision, actor: Actor, now: datetime) -> None:
@@ -156,7 +175,7 @@ def _move_endpoint(loaded: Loaded, decision: Decision, now: datetime) -> None:
         return
     changes: dict[str, object] = {"generation": F("generation") + 1, "look_at": now}
     if decision.snapshot.phase in TERMINAL:
-        changes["active"] = None
+        changes["queued" if loaded.snapshot and loaded.snapshot.phase == Phase.QUEUED else "active"] = None
     if decision.promoted and loaded.rollout is not None:
         warm = timedelta(seconds=decision.snapshot.plan.retire_after)
         changes |= {

@@ -36,6 +36,9 @@ class RolloutIn(serializers.Serializer[Any]):
     strategy = serializers.CharField(max_length=32, default="canary")
     parameters = serializers.DictField(required=False, default=dict)
     reason = serializers.CharField(max_length=2000)
+    supersede = serializers.BooleanField(
+        default=False, help_text="Let a rollout under way give the traffic back first, then start this one."
+    )
 
 
 class PreviewIn(serializers.Serializer[Any]):
@@ -46,6 +49,13 @@ class PreviewIn(serializers.Serializer[Any]):
 
 class ReasonIn(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=2000)
+
+
+class RollbackIn(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=2000)
+    version = serializers.IntegerField(
+        min_value=1, required=False, help_text="One that served here before; by default the previous one."
+    )
 
 
 class StepOut(serializers.Serializer[Any]):

@@ -16,6 +16,7 @@ urlpatterns = [
     path("rollouts/preview", views.PlanPreview.as_view(), name="rollout-preview"),
     path("rollouts/<int:rollout_id>", views.RolloutDetail.as_view(), name="rollout"),
     path("rollouts/<int:rollout_id>/transitions", views.RolloutTransitions.as_view(), name="transitions"),
+    path("rollouts/<int:rollout_id>/retry", views.RolloutRetry.as_view(), name="rollout-retry"),
     *(
         path(
             f"rollouts/<int:rollout_id>/{verb}", views.RolloutVerb.as_view(verb=verb), name=f"rollout-{verb}"

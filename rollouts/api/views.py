@@ -107,18 +107,24 @@ class EndpointDetail(APIView):
 
 
 class EndpointRollback(APIView):
-    """Back at once: aborts the active rollout, or moves all traffic to the previous version."""
+    """Back at once: aborts the active rollout, or moves all traffic to an earlier version."""
 
     @extend_schema(
         operation_id="endpoints_rollback",
-        request=serializers.ReasonIn,
+        request=serializers.RollbackIn,
         responses={202: serializers.RolloutOut},
     )
     def post(self, request: Request, name: str) -> Response:
         require(request.user, Permission.CONTROL_ROLLOUT)
-        reason = _validated(serializers.ReasonIn, request)["reason"]
+        values = _validated(serializers.RollbackIn, request)
         endpoint = queries.endpoint_by_name(name)
-        rollout = services.rollback_endpoint(endpoint=endpoint, actor=actor_for(request), reason=reason)
+        number = values.get("version")
+        rollout = services.rollback_endpoint(
+            endpoint=endpoint,
+            version=version_by_number(endpoint.model, number) if number else None,
+            actor=actor_for(request),
+            reason=values["reason"],
+        )
         return Response(_document(queries.rollout_by_id(rollout.pk)), status=status.HTTP_202_ACCEPTED)
 
 
@@ -169,6 +175,7 @@ class Rollouts(APIView):
             parameters=values["parameters"],
             actor=actor_for(request),
             reason=values["reason"],
+            supersede=values["supersede"],
         )
         return Response(_document(queries.rollout_by_id(rollout.pk)), status=status.HTTP_201_CREATED)
 
@@ -216,6 +223,23 @@ class RolloutVerb(APIView):
         reason = _validated(serializers.ReasonIn, request)["reason"]
         service(rollout=queries.rollout_by_id(rollout_id), actor=actor_for(request), reason=reason)
         return Response(_document(queries.rollout_by_id(rollout_id)), status=status.HTTP_202_ACCEPTED)
+
+
+class RolloutRetry(APIView):
+    """The same version with the same parameters once more, after a rollout that did not succeed."""
+
+    @extend_schema(
+        operation_id="rollouts_retry",
+        request=serializers.ReasonIn,
+        responses={201: serializers.RolloutOut},
+    )
+    def post(self, request: Request, rollout_id: int) -> Response:
+        require(request.user, Permission.START_ROLLOUT)
+        reason = _validated(serializers.ReasonIn, request)["reason"]
+        again = services.retry(
+            rollout=queries.rollout_by_id(rollout_id), actor=actor_for(request), reason=reason
+        )
+        return Response(_document(queries.rollout_by_id(again.pk)), status=status.HTTP_201_CREATED)
 
 
 class PlanPreview(APIView):

@@ -49,9 +49,27 @@ def promote(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
 
 
 def abort(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
-    """Roll back now, from any phase that has not ended."""
+    """Roll back now, from any phase that has not ended; one that never met a user ends as cancelled."""
     _require(snapshot, "abort")
-    return roll_back(snapshot, reason, now)
+    if snapshot.phase == Phase.QUEUED:
+        return move(snapshot, Phase.CANCELLED, reason, now)
+    return roll_back(
+        snapshot, reason, now, ending=Phase.ROLLED_BACK if snapshot.met_users else Phase.CANCELLED
+    )
+
+
+def supersede(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
+    """Give way to a newer candidate: the traffic goes back first. A rollback under way stays what it is."""
+    if snapshot.phase == Phase.QUEUED:
+        return move(snapshot, Phase.SUPERSEDED, reason, now)
+    if snapshot.phase == Phase.ROLLING_BACK:
+        return Decision(snapshot)
+    return roll_back(snapshot, reason, now, ending=Phase.SUPERSEDED)
+
+
+def activate(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
+    """Begin a queued rollout; its first step's clock starts now."""
+    return move(replace(snapshot, step_started_at=now), Phase.PENDING, reason, now)
 
 
 def _require(snapshot: Snapshot, verb: str) -> None:

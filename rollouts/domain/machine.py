@@ -22,7 +22,7 @@ UNREADY_GRACE = timedelta(seconds=15)
 
 def decide(snapshot: Snapshot, observation: Observation, now: datetime) -> Decision:
     """The next row of this rollout given what was seen; the same row when there is nothing to do."""
-    if snapshot.phase in TERMINAL:
+    if snapshot.phase in TERMINAL or snapshot.phase == Phase.QUEUED:
         return Decision(snapshot)
     looked = _note_look(snapshot, observation.judgement, now)
     if snapshot.phase == Phase.ROLLING_BACK:
@@ -63,9 +63,19 @@ def move(
     return Decision(after, (event,))
 
 
-def roll_back(snapshot: Snapshot, reason: str, now: datetime, judgement: Judgement | None = None) -> Decision:
-    """Towards 0 %: needs no metrics, no queue and no approval; confirmed by later observations."""
-    going = replace(snapshot, rolling_back_since=now, unready_since=None)
+def roll_back(
+    snapshot: Snapshot,
+    reason: str,
+    now: datetime,
+    judgement: Judgement | None = None,
+    *,
+    ending: Phase = Phase.ROLLED_BACK,
+) -> Decision:
+    """Towards 0 %: needs no metrics, no queue and no approval; confirmed by later observations.
+
+    `ending` is the phase that a confirmed rollback ends in.
+    """
+    going = replace(snapshot, rolling_back_since=now, unready_since=None, ending=ending)
     return move(going, Phase.ROLLING_BACK, reason, now, judgement=judgement)
 
 
@@ -78,7 +88,7 @@ def _note_look(snapshot: Snapshot, judgement: Judgement | None, now: datetime) -
 def _confirm_rollback(snapshot: Snapshot, world: World, now: datetime) -> Decision:
     without = not world.weight(snapshot.candidate) and not world.mirror.get(snapshot.candidate)
     if world.router_known and without:
-        return move(snapshot, Phase.ROLLED_BACK, f"v{snapshot.stable} serves all traffic again", now)
+        return move(snapshot, snapshot.ending, f"v{snapshot.stable} serves all traffic", now)
     if now - (snapshot.rolling_back_since or now) > ROLLBACK_CONFIRM:
         reason = (
             f"v{snapshot.candidate} was told to 0 % but the router did not confirm it: a person must look"

@@ -9,8 +9,13 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """Where a rollout is; the terminal ones never change again."""
+    """Where a rollout is; the terminal ones never change again.
 
+    `queued` waits for the rollout that it supersedes to give the traffic back; an endpoint has at most
+    one queued rollout beside its active one.
+    """
+
+    QUEUED = "queued"
     PENDING = "pending"
     PROVISIONING = "provisioning"
     PROGRESSING = "progressing"
@@ -20,26 +25,32 @@ class Phase(StrEnum):
     SUCCEEDED = "succeeded"
     ROLLING_BACK = "rolling_back"
     ROLLED_BACK = "rolled_back"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
     FAILED = "failed"
 
 
 MOVES: dict[Phase, frozenset[Phase]] = {
+    Phase.QUEUED: frozenset({Phase.PENDING, Phase.CANCELLED, Phase.SUPERSEDED}),
     Phase.PENDING: frozenset({Phase.PROVISIONING, Phase.ROLLING_BACK}),
     Phase.PROVISIONING: frozenset({Phase.PROGRESSING, Phase.PROMOTING, Phase.PAUSED, Phase.ROLLING_BACK}),
     Phase.PROGRESSING: frozenset({Phase.HOLDING, Phase.PAUSED, Phase.PROMOTING, Phase.ROLLING_BACK}),
     Phase.HOLDING: frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.PROMOTING, Phase.ROLLING_BACK}),
     Phase.PAUSED: frozenset({Phase.PROVISIONING, Phase.PROGRESSING, Phase.PROMOTING, Phase.ROLLING_BACK}),
     Phase.PROMOTING: frozenset({Phase.SUCCEEDED, Phase.ROLLING_BACK}),
-    Phase.ROLLING_BACK: frozenset({Phase.ROLLED_BACK, Phase.FAILED}),
+    Phase.ROLLING_BACK: frozenset({Phase.ROLLED_BACK, Phase.CANCELLED, Phase.SUPERSEDED, Phase.FAILED}),
     Phase.SUCCEEDED: frozenset(),
     Phase.ROLLED_BACK: frozenset(),
+    Phase.CANCELLED: frozenset(),
+    Phase.SUPERSEDED: frozenset(),
     Phase.FAILED: frozenset(),
 }
 
 TERMINAL = frozenset(phase for phase, moves in MOVES.items() if not moves)
-ACTIVE = frozenset(Phase) - TERMINAL
-# Phases in which time passes at a step of the plan and the candidate may carry traffic.
-WALKING = frozenset({Phase.PROVISIONING, Phase.PROGRESSING, Phase.HOLDING})
+UNENDED = frozenset(Phase) - TERMINAL
+ACTIVE = UNENDED - {Phase.QUEUED}
+# Phases in which the candidate gets nothing.
+IDLE = TERMINAL - {Phase.SUCCEEDED} | {Phase.QUEUED, Phase.PENDING, Phase.ROLLING_BACK}
 
 
 def may_move(source: Phase, target: Phase) -> bool:
@@ -49,7 +60,7 @@ def may_move(source: Phase, target: Phase) -> bool:
 
 def mermaid() -> str:
     """The table as a Mermaid state diagram (docs/rollouts.md holds its output)."""
-    lines = ["stateDiagram-v2", f"    [*] --> {Phase.PENDING}"]
+    lines = ["stateDiagram-v2", f"    [*] --> {Phase.QUEUED}", f"    [*] --> {Phase.PENDING}"]
     lines += [f"    {source} --> {target}" for source in Phase for target in Phase if target in MOVES[source]]
     lines += [f"    {phase} --> [*]" for phase in Phase if phase in TERMINAL]
     return "\n".join(lines)

@@ -20,7 +20,7 @@ class Snapshot:
     step_started_at: when the step began, from the database, so a restart neither shortens nor
     lengthens it. exposed_at: when the present share of traffic was seen in effect; the analysis
     window starts there. unready_since: set while the candidate has no ready server; it gets no
-    traffic then.
+    traffic then. ending: the phase in which a rollback under way will end.
     """
 
     id: int
@@ -37,6 +37,7 @@ class Snapshot:
     looks: int = 0
     unready_since: datetime | None = None
     rolling_back_since: datetime | None = None
+    ending: Phase = Phase.ROLLED_BACK
     reason: str = ""
 
     @property
@@ -63,6 +64,11 @@ class Snapshot:
         ):
             return 0
         return self.plan.mirror_at(self.step)
+
+    @property
+    def met_users(self) -> bool:
+        """Whether the plan has given the candidate a share of the traffic by now."""
+        return self.plan.weight_at(self.step) > 0
 
     @property
     def exposed(self) -> bool:

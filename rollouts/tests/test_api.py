@@ -131,6 +131,19 @@ def test_a_second_rollout_is_a_conflict(engineer):
     assert (response.status_code, response.json()["code"]) == (409, "rollout_active")
 
 
+def test_a_newer_candidate_may_supersede(engineer):
+    started(engineer)
+    response = engineer.post("/api/v1/rollouts", {**BODY, "version": 3, "supersede": True}, format="json")
+    assert (response.status_code, response.json()["phase"]) == (201, "queued")
+
+
+def test_a_rollback_to_a_version_that_never_served_is_refused(engineer):
+    response = engineer.post(
+        "/api/v1/endpoints/churn-production/rollback", {"reason": "back", "version": 3}, format="json"
+    )
+    assert (response.status_code, response.json()["field"]) == (400, "version")
+
+
 def test_environments_and_endpoints_are_made_over_rest(client_of, versions):
     admin = client_of("admin")
     made = admin.post("/api/v1/environments", {"name": "production"}, format="json")
@@ -157,6 +170,7 @@ ROUTES = {
     ("post", "/api/v1/rollouts/1/pause"): {"engineer", "release_manager", "admin"},
     ("post", "/api/v1/rollouts/1/resume"): {"engineer", "release_manager", "admin"},
     ("post", "/api/v1/rollouts/1/abort"): {"engineer", "release_manager", "admin"},
+    ("post", "/api/v1/rollouts/1/retry"): {"engineer", "release_manager", "admin"},
     ("post", "/api/v1/rollouts/1/promote"): {"release_manager", "admin"},
     ("post", "/api/v1/endpoints/churn-production/rollback"): {"engineer", "release_manager", "admin"},
     ("post", "/api/v1/endpoints"): {"release_manager", "admin"},

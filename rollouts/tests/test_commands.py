@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from rollouts.domain.commands import VERBS, abort, pause, promote, resume
+from rollouts.domain.commands import VERBS, abort, activate, pause, promote, resume, supersede
 from rollouts.domain.phases import Phase
 from rollouts.errors import WrongPhase
 from rollouts.tests.cast import ANALYSE_5, NOON, PROMOTE, PROVISION, later, snapshot
@@ -13,7 +13,7 @@ FUNCTIONS = {"pause": pause, "resume": resume, "promote": promote, "abort": abor
 @pytest.mark.parametrize("verb", FUNCTIONS)
 @pytest.mark.parametrize("phase", list(Phase))
 def test_a_verb_works_in_exactly_the_phases_of_its_row(verb, phase):
-    step = PROVISION if phase in {Phase.PENDING, Phase.PROVISIONING} else ANALYSE_5
+    step = PROVISION if phase in {Phase.QUEUED, Phase.PENDING, Phase.PROVISIONING} else ANALYSE_5
     before = snapshot(step, phase)
     if phase in VERBS[verb]:
         assert FUNCTIONS[verb](before, "why", later(1)).events[0].reason == "why"
@@ -57,3 +57,27 @@ def test_a_refusal_says_what_would_be_possible():
     with pytest.raises(WrongPhase) as caught:
         resume(snapshot(ANALYSE_5), "why", NOON)
     assert "paused" in str(caught.value)
+
+
+def test_a_rollout_that_met_no_user_ends_as_cancelled():
+    assert abort(snapshot(PROVISION, Phase.PROVISIONING), "why", NOON).snapshot.ending == Phase.CANCELLED
+    assert abort(snapshot(ANALYSE_5), "why", NOON).snapshot.ending == Phase.ROLLED_BACK
+    assert abort(snapshot(PROVISION, Phase.QUEUED), "why", NOON).snapshot.phase == Phase.CANCELLED
+
+
+def test_a_superseded_rollout_gives_the_traffic_back_first():
+    after = supersede(snapshot(ANALYSE_5), "newer", NOON).snapshot
+    assert (after.phase, after.ending, after.weight) == (Phase.ROLLING_BACK, Phase.SUPERSEDED, 0)
+    assert supersede(snapshot(PROVISION, Phase.QUEUED), "newer", NOON).snapshot.phase == Phase.SUPERSEDED
+
+
+def test_a_rollback_under_way_is_not_renamed_by_a_newer_candidate():
+    going = snapshot(ANALYSE_5, Phase.ROLLING_BACK, rolling_back_since=NOON)
+    assert supersede(going, "newer", NOON).snapshot == going
+
+
+def test_a_queued_rollout_gets_nothing_and_begins_with_a_fresh_clock():
+    queued = snapshot(PROVISION, Phase.QUEUED)
+    assert (queued.weight, queued.mirror) == (0, 0)
+    after = activate(queued, "go", later(9)).snapshot
+    assert (after.phase, after.step_started_at) == (Phase.PENDING, later(9))

@@ -15,12 +15,13 @@ def test_a_rollout_that_has_not_ended_can_always_be_rolled_back():
 
 
 def test_nothing_follows_a_terminal_phase():
-    assert {Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.FAILED} == TERMINAL
+    ends = {Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.CANCELLED, Phase.SUPERSEDED, Phase.FAILED}
+    assert ends == TERMINAL
     assert not any(may_move(phase, other) for phase in TERMINAL for other in Phase if other != phase)
 
 
-def test_every_phase_can_be_reached_from_pending():
-    reached, frontier = {Phase.PENDING}, [Phase.PENDING]
+def test_every_phase_can_be_reached_from_the_queue():
+    reached, frontier = {Phase.QUEUED}, [Phase.QUEUED]
     while frontier:
         new = MOVES[frontier.pop()] - reached
         reached |= new

@@ -71,7 +71,7 @@ class Histories(RuleBasedStateMachine):
         )
         self._take(decide(self.row, Observation(world, look), self.now))
         if look and look.verdict is Verdict.FAIL:
-            assert self.row.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.FAILED}
+            assert self.row.phase is Phase.ROLLING_BACK or self.row.phase in TERMINAL - {Phase.SUCCEEDED}
         self._apply()
 
     def _apply(self) -> None:
@@ -97,9 +97,9 @@ class Histories(RuleBasedStateMachine):
             return
 
     @precondition(lambda self: self.row.phase in commands.ABORTABLE)
-    @rule()
-    def somebody_aborts(self) -> None:
-        self._take(commands.abort(self.row, "stop", self.now))
+    @rule(verb=st.sampled_from([commands.abort, commands.supersede]))
+    def somebody_aborts(self, verb) -> None:
+        self._take(verb(self.row, "stop", self.now))
         self.aborted = True
 
     def _take(self, decision: Decision) -> None:
@@ -125,7 +125,7 @@ class Histories(RuleBasedStateMachine):
     def abort_always_wins(self) -> None:
         if hasattr(self, "row") and self.aborted:
             assert not self.promoted
-            assert self.row.phase in {Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.FAILED}
+            assert self.row.phase is Phase.ROLLING_BACK or self.row.phase in TERMINAL - {Phase.SUCCEEDED}
             assert self.desired.route.split == ((STABLE, 100),)
 
     @invariant()

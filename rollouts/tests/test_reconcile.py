@@ -9,9 +9,10 @@ from itertools import groupby
 import pytest
 
 from monitoring.domain.judge import Verdict
+from registry.models import Version
 from rollouts import reconcile, services, store
 from rollouts.domain.snapshot import WorkloadStatus
-from rollouts.errors import LostRace
+from rollouts.errors import Invalid, LostRace, WrongPhase
 from rollouts.models import Endpoint, Look, Rollout, Transition
 from rollouts.tests.cast import FAST
 from rollouts.tests.driving import Driver
@@ -211,8 +212,6 @@ def test_a_due_endpoint_is_claimed_by_one_worker_only(driver):
 
 
 def test_the_candidate_exposes_the_bins_of_the_stable_version_too(driver, versions, author):
-    from registry.models import Version
-
     other = {**versions[0].profile, "outputs": [{**versions[0].profile["outputs"][0], "edges": [1.5, 9.0]}]}
     newcomer = Version.objects.create(
         model=versions[0].model, number=9, digest="sha256:" + "9" * 64, size=1, format="onnx", profile=other
@@ -226,3 +225,100 @@ def test_the_candidate_exposes_the_bins_of_the_stable_version_too(driver, versio
         reason="x",
     )
     assert rollout.candidate.histograms["outputs"][0]["edges"] == [1.0, 1.5, 2.0, 9.0]
+
+
+def supersede(versions, author, version: int = 2) -> Rollout:
+    return services.start_rollout(
+        endpoint=Endpoint.objects.get(),
+        version=versions[version],
+        strategy="canary",
+        parameters=FAST,
+        actor=author,
+        reason="newer",
+        supersede=True,
+    )
+
+
+def test_a_newer_candidate_waits_until_the_older_one_gave_the_traffic_back(driver, rollout, versions, author):
+    driver.tick(5)
+    assert shares(driver) == {"2": 5, "1": 95}
+    newer = supersede(versions, author)
+    assert newer.phase == "queued"
+    driver.ports.router.frozen = True
+    driver.tick(5)
+    newer.refresh_from_db()
+    assert newer.phase == "queued", "the older one still had traffic"
+    driver.ports.router.frozen = False
+    done = driver.until("succeeded")
+    assert done == newer
+    rollout.refresh_from_db()
+    assert rollout.phase == "superseded"
+    assert done.stable == rollout.stable, "the original stable version stays the one to go back to"
+    routes = [dict(world.route.split) for world in driver.ports.router.history]
+    assert not [split for split in routes if "2" in split and "3" in split]
+
+
+def test_of_two_newer_candidates_the_last_one_runs(driver, rollout, versions, author):
+    driver.tick(5)
+    second = supersede(versions, author)
+    third = supersede(versions, author, 1)
+    second.refresh_from_db()
+    assert (second.phase, third.phase) == ("superseded", "queued")
+    assert driver.until("succeeded") == third
+
+
+def test_asking_for_the_stable_version_in_the_middle_is_a_rollback(driver, rollout, versions, author):
+    driver.tick(5)
+    back = supersede(versions, author, 0)
+    assert back == rollout
+    driver.until("rolled_back")
+    assert Rollout.objects.count() == 1
+
+
+def test_a_queued_rollout_can_be_cancelled(driver, rollout, versions, author):
+    driver.tick(5)
+    newer = supersede(versions, author)
+    services.abort(rollout=newer, actor=author, reason="changed my mind")
+    newer.refresh_from_db()
+    assert newer.phase == "cancelled"
+    driver.tick(5)
+    driver.endpoint.refresh_from_db()
+    assert (driver.endpoint.active, driver.endpoint.queued) == (None, None)
+    assert shares(driver) == {"1": 100}
+
+
+def test_a_rollout_cancelled_before_it_met_a_user_says_so(driver, rollout, author):
+    driver.tick(1)
+    services.abort(rollout=rollout, actor=author, reason="wrong version")
+    assert driver.until("cancelled", most=5) == rollout
+
+
+def test_a_rollout_that_failed_can_be_tried_again(driver, rollout, author):
+    driver.tick(4)
+    driver.verdict = Verdict.FAIL
+    ended = driver.until("rolled_back")
+    driver.verdict = Verdict.PASS
+    again = services.retry(rollout=ended, actor=author, reason="the data centre was on fire")
+    assert (again.candidate.version, again.plan) == (ended.candidate.version, ended.plan)
+    assert driver.until("succeeded") == again
+    with pytest.raises(WrongPhase, match="without success"):
+        services.retry(rollout=again, actor=author, reason="once more")
+
+
+def test_any_version_that_served_before_can_be_gone_back_to(driver, rollout, versions, author):
+    driver.until("succeeded")
+    third = supersede(versions, author)
+    assert driver.until("succeeded") == third
+    with pytest.raises(Invalid, match="never served"):
+        stranger = Version.objects.create(
+            model=versions[0].model, number=9, digest="sha256:" + "9" * 64, size=1, format="onnx"
+        )
+        services.rollback_endpoint(
+            endpoint=Endpoint.objects.get(), version=stranger, actor=author, reason="complaints"
+        )
+    services.rollback_endpoint(
+        endpoint=Endpoint.objects.get(), version=versions[0], actor=author, reason="complaints"
+    )
+    driver.until("succeeded", most=10)
+    driver.tick()
+    assert shares(driver) == {"1": 100}

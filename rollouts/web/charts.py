@@ -15,7 +15,7 @@ from monitoring.domain.window import Window
 from monitoring.errors import MetricsUnavailable
 from monitoring.queries import Mark, VersionLine
 from monitoring.wiring import metrics_source
-from rollouts.domain.phases import Phase
+from rollouts.domain.phases import TERMINAL, Phase
 from rollouts.models import Transition
 
 
@@ -76,7 +76,7 @@ def step_marks(transitions: Iterable[Transition]) -> tuple[Mark, ...]:
         moved = transition.from_phase != transition.to_phase
         if moved and transition.to_phase == Phase.ROLLING_BACK:
             marks.append(Mark(at=transition.at, label="rollback", kind="rollback"))
-        elif transition.weight != weight and transition.to_phase not in {Phase.ROLLED_BACK, Phase.FAILED}:
+        elif transition.weight != weight and transition.to_phase not in TERMINAL - {Phase.SUCCEEDED}:
             kind = "promote" if transition.weight == 100 else "step"
             marks.append(Mark(at=transition.at, label=f"{transition.weight} %", kind=kind))
         weight = transition.weight

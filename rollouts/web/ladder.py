@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from rollouts.domain.phases import ACTIVE, Phase
+from rollouts.domain.phases import ACTIVE, TERMINAL, Phase
 from rollouts.domain.plan import (
     Analyse,
     Hold,
@@ -22,7 +22,7 @@ from rollouts.domain.plan import (
 
 State = Literal["done", "current", "held", "stopped", "todo"]
 _HELD = frozenset({Phase.HOLDING, Phase.PAUSED})
-_STOPPED = frozenset({Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.FAILED})
+_STOPPED = TERMINAL - {Phase.SUCCEEDED} | {Phase.ROLLING_BACK}
 
 
 @dataclass(frozen=True, slots=True)

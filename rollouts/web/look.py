@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from monitoring.domain.judge import Verdict
-from rollouts.domain.phases import Phase
 
 Tone = Literal["pass", "fail", "hold", "info", "muted"]
 Role = Literal["stable", "candidate", "baseline"]
@@ -21,17 +20,20 @@ class Badge:
     tone: Tone
 
 
-PHASES: dict[Phase, Badge] = {
-    Phase.PENDING: Badge("Pending", "muted"),
-    Phase.PROVISIONING: Badge("Provisioning", "info"),
-    Phase.PROGRESSING: Badge("Progressing", "info"),
-    Phase.HOLDING: Badge("Holding", "hold"),
-    Phase.PAUSED: Badge("Paused", "hold"),
-    Phase.PROMOTING: Badge("Promoting", "info"),
-    Phase.SUCCEEDED: Badge("Promoted", "pass"),
-    Phase.ROLLING_BACK: Badge("Rolling back", "fail"),
-    Phase.ROLLED_BACK: Badge("Rolled back", "fail"),
-    Phase.FAILED: Badge("Failed", "fail"),
+PHASES: dict[str, Badge] = {
+    "queued": Badge("Queued", "muted"),
+    "pending": Badge("Pending", "muted"),
+    "provisioning": Badge("Provisioning", "info"),
+    "progressing": Badge("Progressing", "info"),
+    "holding": Badge("Holding", "hold"),
+    "paused": Badge("Paused", "hold"),
+    "promoting": Badge("Promoting", "info"),
+    "succeeded": Badge("Promoted", "pass"),
+    "rolling_back": Badge("Rolling back", "fail"),
+    "rolled_back": Badge("Rolled back", "fail"),
+    "cancelled": Badge("Cancelled", "muted"),
+    "superseded": Badge("Superseded", "muted"),
+    "failed": Badge("Failed", "fail"),
 }
 
 VERDICTS: dict[Verdict, Badge] = {
@@ -45,9 +47,7 @@ VERDICTS: dict[Verdict, Badge] = {
 
 def phase_badge(phase: str) -> Badge:
     """The badge of a phase; a phase this page does not know is shown by its own name."""
-    return (
-        PHASES[Phase(phase)] if phase in list(Phase) else Badge(phase.replace("_", " ").capitalize(), "muted")
-    )
+    return PHASES.get(phase) or Badge(phase.replace("_", " ").capitalize(), "muted")
 
 
 def verdict_badge(verdict: str) -> Badge:

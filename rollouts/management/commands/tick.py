@@ -25,26 +25,49 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="Do what is due now and stop.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        self._trouble = ""
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         while not stop.is_set():
-            self._round()
+            done = self._round(stop)
             if options["once"]:
                 return
-            stop.wait(POLL_SECONDS)
+            if done < tasks.CLAIM_LIMIT:
+                stop.wait(POLL_SECONDS)
 
-    def _round(self) -> None:
+    def _round(self, stop: threading.Event) -> int:
         """One pass over what is due; a database that is away costs time, nothing else."""
         try:
-            if settings.CELERY_BROKER_URL:
-                tasks.dispatch()
-                return
-            for endpoint_id in tasks.claim():
-                self._tick(endpoint_id)
+            done = self._hand_out() if settings.CELERY_BROKER_URL else self._tick_due(stop)
+        except tasks.QueueDown as error:
+            self._tell(f"the queue did not answer, ticking here until it does: {error}")
+            return self._round_without_queue(stop)
+        except DatabaseError as error:
+            self._tell(f"the database did not answer: {error}")
+            close_old_connections()
+            return 0
+        self._tell("")
+        return done
+
+    def _round_without_queue(self, stop: threading.Event) -> int:
+        """A rollback needs no queue: while it is away the dispatcher does what workers would."""
+        try:
+            return self._tick_due(stop)
         except DatabaseError as error:
             log.error("the database did not answer: %s", error)
             close_old_connections()
+            return 0
+
+    def _hand_out(self) -> int:
+        return tasks.dispatch()
+
+    def _tick_due(self, stop: threading.Event) -> int:
+        due = tasks.claim()
+        for endpoint_id in due:
+            if not stop.is_set():
+                self._tick(endpoint_id)
+        return len(due)
 
     def _tick(self, endpoint_id: int) -> None:
         """One endpoint's failure must not stop the others."""
@@ -54,3 +77,14 @@ class Command(BaseCommand):
             raise
         except Exception:
             log.exception("the tick of endpoint %s failed; it is tried again", endpoint_id)
+
+    def _tell(self, trouble: str) -> None:
+        """Logs a trouble once, and its end."""
+        kind = trouble.partition(":")[0]
+        if kind == self._trouble:
+            return
+        if trouble:
+            log.error(trouble)
+        else:
+            log.info("all is well again")
+        self._trouble = kind
