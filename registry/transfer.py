@@ -10,7 +10,7 @@ from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import FileResponse, HttpRequest, HttpResponseBase, HttpResponseNotModified
 
-from registry.errors import Invalid
+from registry.errors import Invalid, TooLarge
 from registry.models import Version
 from registry.ports import ArtifactStore
 from registry.services.versions import check_size
@@ -25,15 +25,26 @@ class LimitedUpload(TemporaryFileUploadHandler):
     def __init__(self, request: HttpRequest | None = None) -> None:
         super().__init__(request)
         self._received = 0
+        self._begun: list[TemporaryUploadedFile] = []
 
     def handle_raw_input(
         self, input_data: Any, META: Any, content_length: int, boundary: Any, encoding: Any = None
     ) -> None:
         check_size(content_length - _METADATA_BYTES)
 
+    def new_file(self, *args: Any, **kwargs: Any) -> None:
+        super().new_file(*args, **kwargs)
+        self._begun.append(self.file)
+
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:
         self._received += len(raw_data)
-        check_size(self._received)
+        try:
+            check_size(self._received)
+        except TooLarge:
+            # The parser gives up at once, so nobody else would close, and thereby remove, what was spooled.
+            for file in self._begun:
+                file.close()
+            raise
         return super().receive_data_chunk(raw_data, start)
 
 

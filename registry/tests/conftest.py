@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 from django.contrib.auth.models import User
@@ -14,6 +16,7 @@ from registry.domain.actor import SYSTEM
 from registry.domain.draft import VersionDraft
 from registry.domain.roles import Role
 from registry.identity import grant
+from registry.inspect.sandbox import inspect_file
 from registry.tests import onnx_files
 
 CAST = {
@@ -23,6 +26,22 @@ CAST = {
     "admin": Role.ADMIN,
     "outsider": None,
 }
+
+
+_inspected = {}
+
+
+def _inspect_once(path, *, reference=None, feature_names=(), limits=None):
+    """The real inspection, run once per distinct input of the session: it is a process each time."""
+    key = path.read_bytes(), reference and reference.read_bytes(), tuple(feature_names)
+    if key not in _inspected:
+        _inspected[key] = inspect_file(path, reference=reference, feature_names=feature_names, limits=limits)
+    return copy.deepcopy(_inspected[key])
+
+
+@pytest.fixture(autouse=True)
+def remembered_inspections(monkeypatch):
+    monkeypatch.setattr("registry.services.versions.inspect_file", _inspect_once)
 
 
 @pytest.fixture

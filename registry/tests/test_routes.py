@@ -102,6 +102,7 @@ def test_the_api_answers_each_role_as_the_table_says(api, champion, who, name, m
         answer = client.get(url, body)
     else:
         answer = getattr(client, method.lower())(url, body, format="json")
+    answer.close()
     if who is None:
         assert answer.status_code == 401
     elif not allowed(who, needed):
@@ -117,6 +118,7 @@ def test_the_api_answers_each_role_as_the_table_says(api, champion, who, name, m
 def test_the_pages_answer_each_role_as_the_table_says(web, version, who, name, method, needed):
     url = path_of("registry", name)
     answer = getattr(web(who), method.lower())(url)
+    answer.close()
     if who is None and needed != ANYONE:
         assert answer.status_code == 302 and answer["Location"].startswith("/login?next=")
     elif not allowed(who, needed):

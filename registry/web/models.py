@@ -59,7 +59,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
 @page("GET", "HEAD", "POST", permission=Permission.REGISTER)
 def new_model(request: HttpRequest) -> HttpResponse:
     """The form for a new model."""
-    form = ModelForm(request.POST or None)
+    form = ModelForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
             made = services.create_model(**form.cleaned_data, actor=actor_for(request))

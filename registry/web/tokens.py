@@ -22,7 +22,7 @@ from registry.web.presenting import token_row
 def own_tokens(request: HttpRequest) -> HttpResponse:
     """The list and the form; the answer to the form is the only page that ever shows a secret."""
     user, now = cast(User, request.user), timezone.now()
-    form, secret = TokenForm(request.POST or None), ""
+    form, secret = TokenForm(request.POST if request.method == "POST" else None), ""
     if request.method == "POST" and form.is_valid():
         lifetime = form.lifetime()
         try:

@@ -61,7 +61,7 @@ def new_version(request: HttpRequest, name: str) -> HttpResponse:
 @csrf_protect
 def _new_version(request: HttpRequest, name: str) -> HttpResponse:
     model = queries.model_by_name(name)
-    form = UploadForm(request.POST or None, request.FILES or None)
+    form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
     if request.method == "POST" and form.is_valid():
         try:
             made = _register(request, model, form)
