@@ -49,6 +49,7 @@ def rollout(endpoint, versions, author) -> Rollout:
 
 
 def test_the_question_opens_in_a_dialog_or_as_a_page(engineer, rollout):
+    Rollout.objects.filter(pk=rollout.pk).update(phase="progressing", step=2)
     url = f"/rollouts/{rollout.pk}/abort"
     dialog = engineer.get(url, **DIALOG).content.decode()
     page = engineer.get(url).content.decode()
@@ -125,7 +126,7 @@ def test_forms_without_a_token_are_refused_with_help(rollout):
 
 def test_the_endpoints_rollback_aborts_what_is_under_way(engineer, rollout):
     url = "/endpoints/churn-production/rollback"
-    assert b"Roll back to v1" in engineer.get(url, **DIALOG).content
+    assert b"Ends the rollout" in engineer.get(url, **DIALOG).content
     response = engineer.post(url, {"reason": "stop"})
     assert response.url == f"/rollouts/{rollout.pk}/"
     assert Rollout.objects.get(pk=rollout.pk).phase == "rolling_back"
@@ -197,6 +198,28 @@ def test_a_second_rollout_of_the_endpoint_is_refused_above_the_form(engineer, ro
     assert response.status_code == 422
     assert b"churn-production has a rollout under way." in response.content
     assert Rollout.objects.count() == 1
+
+
+def test_the_box_replaces_the_rollout_under_way(engineer, rollout):
+    assert b"Replace the rollout under way" in engineer.get("/rollouts/new?endpoint=churn-production").content
+    response = engineer.post("/rollouts/new", {**START, "version": "3", "supersede": "on"})
+    newer = Rollout.objects.latest("id")
+    assert response.url == f"/rollouts/{newer.pk}/"
+    assert newer.phase == "queued"
+    assert Rollout.objects.get(pk=rollout.pk).phase == "rolling_back"
+    page = engineer.get("/endpoints/churn-production/").content.decode()
+    assert f"Rollout #{newer.pk}</a> starts as soon as" in page
+
+
+def test_an_ended_rollout_can_be_tried_again(engineer, rollout):
+    Rollout.objects.filter(pk=rollout.pk).update(phase="cancelled", finished_at=timezone.now())
+    Endpoint.objects.filter(pk=rollout.endpoint_id).update(active=None)
+    assert f"/rollouts/{rollout.pk}/retry" in engineer.get(f"/rollouts/{rollout.pk}/").content.decode()
+    response = engineer.post(f"/rollouts/{rollout.pk}/retry", {"reason": "the data was late"})
+    newer = Rollout.objects.latest("id")
+    assert newer.pk != rollout.pk
+    assert response.url == f"/rollouts/{newer.pk}/"
+    assert newer.plan == rollout.plan
 
 
 def test_the_preview_button_starts_nothing(engineer):

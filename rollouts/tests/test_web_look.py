@@ -4,7 +4,7 @@ import pytest
 
 from monitoring.domain.judge import GateResult, Verdict
 from rollouts.domain.commands import VERBS
-from rollouts.domain.phases import Phase
+from rollouts.domain.phases import TERMINAL, Phase
 from rollouts.tests.cast import ANALYSE_5, AT_5, HOLD_5, HOLD_50, PROMOTE, PROVISION, plan
 from rollouts.web import look, verbs
 from rollouts.web.gates import gate_row
@@ -12,7 +12,7 @@ from rollouts.web.ladder import ladder, plan_lines, progress
 
 
 def test_every_phase_and_every_verdict_has_a_badge():
-    assert set(look.PHASES) == set(Phase)
+    assert set(look.PHASES) == {phase.value for phase in Phase}
     assert set(look.VERDICTS) == set(Verdict)
 
 
@@ -80,8 +80,10 @@ def test_the_current_rung_tells_what_it_does_and_how_long_it_still_takes():
 
 
 def test_a_rollback_shows_where_it_stopped():
-    stages = ladder(plan(), index=HOLD_50, phase=Phase.ROLLED_BACK, elapsed=2)
-    assert [stage.state for stage in stages] == ["done", "done", "stopped", "todo"]
+    for phase in TERMINAL - {Phase.SUCCEEDED} | {Phase.ROLLING_BACK}:
+        stages = ladder(plan(), index=HOLD_50, phase=phase, elapsed=2)
+        assert [stage.state for stage in stages] == ["done", "done", "stopped", "todo"]
+        assert stages[2].note == "stopped here"
 
 
 def test_a_success_is_a_climbed_ladder():
@@ -130,7 +132,8 @@ def test_what_a_gate_does_not_know_is_a_dash():
 @pytest.mark.parametrize("phase", Phase)
 def test_the_buttons_are_the_verbs_that_apply_in_the_phase(phase):
     shown = {button.verb.name for button in verbs.buttons(phase, set(verbs.Permission))}
-    assert shown == {verb for verb, phases in VERBS.items() if phase in phases}
+    again = {"retry"} if phase in TERMINAL - {Phase.SUCCEEDED} else set()
+    assert shown == {verb for verb, phases in VERBS.items() if phase in phases} | again
 
 
 def test_a_button_that_the_role_may_not_press_says_why():
@@ -144,6 +147,15 @@ def test_every_verb_says_what_it_will_do_to_which_version(verb):
     deed = verbs.deed(verb, stable="1", candidate="3", weight=25)
     assert "v3" in deed.summary
     assert deed.consequences
+
+
+def test_before_any_traffic_nothing_is_said_to_move():
+    deed = verbs.deed("abort", stable="1", candidate="3", weight=0)
+    assert deed.summary == "Ends the rollout and removes v3’s servers; v1 keeps 100 % of traffic."
+
+
+def test_a_queued_rollout_waits_for_its_turn():
+    assert ladder(plan(), index=0, phase=Phase.QUEUED, elapsed=50)[0].note == "waiting for its turn"
 
 
 def test_a_rollback_says_that_it_needs_nobody():

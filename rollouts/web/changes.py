@@ -21,6 +21,7 @@ SERVICES = {
     "resume": services.resume,
     "promote": services.promote,
     "abort": services.abort,
+    "retry": services.retry,
 }
 
 
@@ -37,8 +38,8 @@ def control(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     error: DomainError | None = None
     if request.method == "POST" and form.is_valid():
         try:
-            SERVICES[verb](rollout=row, actor=actor_for(request), reason=form.cleaned_data["reason"])
-            return _go(request, back)
+            after = SERVICES[verb](rollout=row, actor=actor_for(request), reason=form.cleaned_data["reason"])
+            return _go(request, reverse("rollouts:rollout", args=[after.pk]))
         except DomainError as refused:
             error = refused
     return _confirm(request, _deed(row, verb), button, form, back, f"rollout {pk}", error)

@@ -89,6 +89,11 @@ class StartForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 12, "class": "mono", "spellcheck": "false"}),
         help_text="What must hold at every look. Empty means the default gates.",
     )
+    supersede = forms.BooleanField(
+        label="Replace the rollout under way",
+        required=False,
+        help_text="Its traffic goes back to the stable version first, then this rollout starts.",
+    )
     reason = forms.CharField(
         label="Reason",
         max_length=1000,

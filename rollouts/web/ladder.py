@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from rollouts.domain.phases import ACTIVE, TERMINAL, Phase
+from rollouts.domain.phases import TERMINAL, Phase
 from rollouts.domain.plan import (
     Analyse,
     Hold,
@@ -127,6 +127,8 @@ def _note(step: Step, phase: Phase, elapsed: float) -> str:
         return "stopped here"
     if phase is Phase.PAUSED:
         return "paused"
+    if phase is Phase.QUEUED:
+        return "waiting for its turn"
     left = max(0.0, _seconds(step) - elapsed)
     match step:
         case Hold():
@@ -140,7 +142,7 @@ def _note(step: Step, phase: Phase, elapsed: float) -> str:
         case Promote():
             return "moving all traffic"
         case _:
-            return "moving traffic" if phase in ACTIVE else ""
+            return "moving traffic"
 
 
 def _sentence(text: str) -> str:

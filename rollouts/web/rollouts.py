@@ -14,6 +14,7 @@ from registry.domain.roles import Permission
 from registry.identity import may, permissions_of
 from rollouts import queries
 from rollouts.domain.phases import Phase
+from rollouts.domain.strategies import STARTABLE
 from rollouts.models import Rollout
 from rollouts.web.charts import endpoint_charts, show, step_marks
 from rollouts.web.door import page
@@ -21,7 +22,7 @@ from rollouts.web.look import PHASES, verdict_badge
 from rollouts.web.past import causes
 from rollouts.web.presenters import gate_rows, is_over, rollout_view, rollout_views, traffic
 from rollouts.web.presenters import timeline as timeline_entries
-from rollouts.web.verbs import buttons
+from rollouts.web.verbs import RETRY, buttons
 
 PAGE = 50
 ACTIVE = "active"
@@ -121,10 +122,13 @@ def _status(row: Rollout) -> dict[str, Any]:
 
 
 def _controls(request: HttpRequest, row: Rollout) -> dict[str, Any]:
+    shown = buttons(Phase(row.phase), permissions_of(request.user))
+    # A rollback is not tried again: it is asked for on the endpoint's page.
+    again = row.strategy in STARTABLE
     return {
         "rollout": row,
         "over": is_over(row),
-        "buttons": buttons(Phase(row.phase), permissions_of(request.user)),
+        "buttons": [button for button in shown if again or button.verb is not RETRY],
     }
 
 

@@ -82,6 +82,7 @@ def _start(
             parameters=form.parameters(),
             actor=actor_for(request),
             reason=form.cleaned_data["reason"],
+            supersede=form.cleaned_data["supersede"],
         )
     except DomainError as refused:
         form.blame(refused)

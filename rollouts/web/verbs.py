@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from registry.domain.roles import Permission
 from rollouts.domain.commands import VERBS
-from rollouts.domain.phases import Phase
+from rollouts.domain.phases import TERMINAL, Phase
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,14 @@ RESUME = Verb("resume", "Resume", Permission.CONTROL_ROLLOUT)
 PROMOTE = Verb("promote", "Promote now", Permission.PROMOTE)
 ABORT = Verb("abort", "Roll back", Permission.CONTROL_ROLLOUT, danger=True)
 ROLLBACK = Verb("rollback", "Roll back to previous", Permission.CONTROL_ROLLOUT, danger=True)
-ROLLOUT_VERBS = {verb.name: verb for verb in (PAUSE, RESUME, PROMOTE, ABORT)}
+RETRY = Verb("retry", "Try again", Permission.START_ROLLOUT)
+ROLLOUT_VERBS = {verb.name: verb for verb in (PAUSE, RESUME, PROMOTE, ABORT, RETRY)}
+_PHASES = {**VERBS, RETRY.name: TERMINAL - {Phase.SUCCEEDED}}
 
 
 def buttons(phase: Phase, permissions: Collection[Permission]) -> tuple[Button, ...]:
     """The verbs that apply in this phase; those the user may not use say why."""
-    return tuple(button(verb, permissions) for verb in ROLLOUT_VERBS.values() if phase in VERBS[verb.name])
+    return tuple(button(verb, permissions) for verb in ROLLOUT_VERBS.values() if phase in _PHASES[verb.name])
 
 
 def button(verb: Verb, permissions: Collection[Permission]) -> Button:
@@ -59,9 +61,7 @@ def button(verb: Verb, permissions: Collection[Permission]) -> Button:
 
 def deed(name: str, *, stable: str, candidate: str, weight: int) -> Deed:
     """What the verb `name` does to a rollout from v`stable` to v`candidate` that has `weight` % now."""
-    return {"pause": _pause, "resume": _resume, "promote": _promote, "abort": _abort}[name](
-        stable, candidate, weight
-    )
+    return _DEEDS[name](stable, candidate, weight)
 
 
 def rollback_deed(*, stable: str, previous: str) -> Deed:
@@ -110,7 +110,28 @@ def _promote(stable: str, candidate: str, weight: int) -> Deed:
     )
 
 
+def _retry(stable: str, candidate: str, weight: int) -> Deed:
+    return Deed(
+        title=f"Try v{candidate} again",
+        summary=f"Starts a new rollout of v{candidate} with the same strategy and parameters.",
+        consequences=(
+            "It begins at 0 % and takes every step again, on what is stable now.",
+            "A violated gate sends all traffic back, as before.",
+        ),
+    )
+
+
 def _abort(stable: str, candidate: str, weight: int) -> Deed:
+    if weight == 0:
+        return Deed(
+            title="End the rollout",
+            summary=f"Ends the rollout and removes v{candidate}’s servers; v{stable} keeps 100 % of traffic.",
+            consequences=(
+                f"v{candidate} has no traffic at the moment, so nothing moves.",
+                "To try again, start a new rollout.",
+                "Needs no metrics and no approval.",
+            ),
+        )
     return Deed(
         title=f"Roll back to v{stable}",
         summary=f"Sends 100 % of traffic back to v{stable} at once and removes v{candidate}’s servers.",
@@ -120,3 +141,12 @@ def _abort(stable: str, candidate: str, weight: int) -> Deed:
             "Needs no metrics and no approval.",
         ),
     )
+
+
+_DEEDS: dict[str, Callable[[str, str, int], Deed]] = {
+    "pause": _pause,
+    "resume": _resume,
+    "promote": _promote,
+    "abort": _abort,
+    "retry": _retry,
+}
