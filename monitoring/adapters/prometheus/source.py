@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from django.conf import settings
@@ -22,6 +22,10 @@ from monitoring.domain.series import HistogramSeries, Series
 from monitoring.domain.window import Window
 from monitoring.errors import MetricsUnavailable
 from monitoring.ports import Group, Where
+
+T = TypeVar("T")
+# The `result` of the query API as JSON.
+Rows = Sequence[Mapping[str, Any]]
 
 TIMEOUT_SECONDS = 10
 # `increase` needs two samples; with four scrapes in the range one may be late and one may be lost.
@@ -75,30 +79,32 @@ class PrometheusSource:
     def histogram(
         self, metric: str, *, by: Sequence[str], where: Where, window: Window
     ) -> dict[Group, Histogram]:
-        rows = self._instant(promql.bucket_increase(metric, by, where, window.seconds), window)
-        return {
-            group: Histogram(edges, counts[0])
-            for group, (edges, counts) in _histograms(rows, by, np.array([window.end.timestamp()])).items()
-        }
+        query = promql.bucket_increase(metric, by, where, window.seconds)
+        at = np.array([window.end.timestamp()])
+        found = self._instant(query, window, lambda rows: _histograms(rows, by, at))
+        return {group: Histogram(edges, counts[0]) for group, (edges, counts) in found.items()}
 
     def rates(
         self, metric: str, *, by: Sequence[str], where: Where, window: Window, step: float
     ) -> dict[Group, Series]:
-        grid = window.grid(step)
-        seconds = max(step, self._shortest)
-        rows = self._range(promql.increase(metric, by, where, seconds), grid, step)
-        found = {_group(row, by): _on_grid(row, grid) / seconds for row in rows}
-        return {group: Series(grid, values) for group, values in found.items() if not np.isnan(values).all()}
+        grid, seconds = window.grid(step), max(step, self._shortest)
+        query = promql.increase(metric, by, where, seconds)
+        found = self._range(query, grid, step, lambda rows: _series(rows, by, grid))
+        return {
+            group: Series(grid, values / seconds)
+            for group, values in found.items()
+            if not np.isnan(values).all()
+        }
 
     def histogram_series(
         self, metric: str, *, by: Sequence[str], where: Where, window: Window, step: float
     ) -> dict[Group, HistogramSeries]:
-        grid = window.grid(step)
-        seconds = max(step, self._shortest)
-        rows = self._range(promql.bucket_increase(metric, by, where, seconds), grid, step)
+        grid, seconds = window.grid(step), max(step, self._shortest)
+        query = promql.bucket_increase(metric, by, where, seconds)
+        found = self._range(query, grid, step, lambda rows: _histograms(rows, by, grid))
         return {
             group: HistogramSeries(grid, edges, counts * (step / seconds))
-            for group, (edges, counts) in _histograms(rows, by, grid).items()
+            for group, (edges, counts) in found.items()
         }
 
     def latest(self, metric: str, *, by: Sequence[str], where: Where, window: Window) -> dict[Group, float]:
@@ -106,31 +112,28 @@ class PrometheusSource:
 
     def _scalars(self, query: str, by: Sequence[str], window: Window) -> dict[Group, float]:
         at = np.array([window.end.timestamp()])
-        found = {_group(row, by): float(_on_grid(row, at)[0]) for row in self._instant(query, window)}
-        return {group: value for group, value in found.items() if not math.isnan(value)}
+        found = self._instant(query, window, lambda rows: _series(rows, by, at))
+        return {group: float(values[0]) for group, values in found.items() if not np.isnan(values[0])}
 
-    def _instant(self, query: str, window: Window) -> list[dict[str, Any]]:
+    def _instant(self, query: str, window: Window, read: Callable[[Rows], T]) -> T:
         at = f"{window.end.timestamp():.3f}"
-        rows = self._asked(lambda: self._client.custom_query(query, params={"time": at}))
-        return [{**row, "values": [row["value"]]} for row in rows]
+        return self._asked(lambda: self._client.custom_query(query, params={"time": at}), read)
 
-    def _range(self, query: str, grid: FloatArray, step: float) -> list[dict[str, Any]]:
+    def _range(self, query: str, grid: FloatArray, step: float, read: Callable[[Rows], T]) -> T:
         # The client rounds its times to seconds; as parameters they keep their milliseconds.
         times = {"start": f"{grid[0]:.3f}", "end": f"{grid[-1]:.3f}"}
         end = datetime.fromtimestamp(float(grid[-1]), UTC)
         return self._asked(
             lambda: self._client.custom_query_range(
                 query, start_time=end, end_time=end, step=f"{step:.3f}", params=times
-            )
+            ),
+            read,
         )
 
-    def _asked(self, ask: Any) -> list[dict[str, Any]]:
-        """The rows of an answer; whatever goes wrong with it is MetricsUnavailable."""
+    def _asked(self, ask: Callable[[], Rows], read: Callable[[Rows], T]) -> T:
+        """What `read` makes of the answer; whatever goes wrong with either is MetricsUnavailable."""
         try:
-            rows = ask()
-            if not isinstance(rows, list) or not all(isinstance(row.get("metric"), dict) for row in rows):
-                raise TypeError("the answer is not a list of series")
-            return rows
+            return read(ask())
         except _TROUBLE as error:
             what = str(error)[:300] or type(error).__name__
             raise MetricsUnavailable(
@@ -143,10 +146,14 @@ def _group(row: Mapping[str, Any], by: Sequence[str]) -> Group:
     return tuple(row["metric"].get(name, "") for name in by)
 
 
+def _series(rows: Rows, by: Sequence[str], grid: FloatArray) -> dict[Group, FloatArray]:
+    return {_group(row, by): _on_grid(row, grid) for row in rows}
+
+
 def _on_grid(row: Mapping[str, Any], grid: FloatArray) -> FloatArray:
     """A row's values at the times of the grid, NaN where it has none."""
     values = np.full(len(grid), np.nan)
-    for at, text in row["values"]:
+    for at, text in row["values"] if "values" in row else [row["value"]]:
         index = int(np.argmin(np.abs(grid - float(at))))
         if abs(grid[index] - float(at)) < 0.01:
             values[index] = float(text)
@@ -154,7 +161,7 @@ def _on_grid(row: Mapping[str, Any], grid: FloatArray) -> FloatArray:
 
 
 def _histograms(
-    rows: Iterable[Mapping[str, Any]], by: Sequence[str], grid: FloatArray
+    rows: Rows, by: Sequence[str], grid: FloatArray
 ) -> dict[Group, tuple[FloatArray, FloatArray]]:
     """Edges (B−1,) and counts (T, B) per group, over the edges that every series of the group has."""
     sums: dict[Group, dict[float, FloatArray]] = defaultdict(dict)
