@@ -28,9 +28,10 @@ class Page(Generic[T]):
 
 def model_by_name(name: str) -> Model:
     """The live model of that name, or `NotFound`."""
-    model = Model.objects.filter(name=name, deleted_at=None).first()
+    # PostgreSQL would refuse a NUL with an error of its own.
+    model = None if "\x00" in name else Model.objects.filter(name=name, deleted_at=None).first()
     if model is None:
-        raise NotFound(f"There is no model named {name[:128]!r}.")
+        raise NotFound(f"There is no model named {ascii(name[:128])}.")
     return model
 
 

@@ -11,7 +11,7 @@ from rest_framework.views import APIView
 
 from registry.domain.actor import Actor
 from registry.domain.roles import Permission
-from registry.domain.text import whole_number
+from registry.domain.text import clean_line, whole_number
 from registry.errors import Invalid
 from registry.identity import actor_for, require
 from registry.queries import MAX_PAGE, PAGE, Page
@@ -55,6 +55,11 @@ def limit_of(request: Request, default: int = PAGE, maximum: int = MAX_PAGE) -> 
 def number_of(request: Request, name: str) -> int | None:
     """A whole number from the query string, None when absent."""
     return whole_number(request.query_params.get(name), field=name)
+
+
+def text_of(request: Request, name: str, default: str = "") -> str:
+    """A line of text from the query string; `Invalid` when it holds control characters."""
+    return clean_line(request.query_params.get(name, default), field=name, maximum=2000)
 
 
 def paged(page: Page[Any], items: list[dict[str, Any]]) -> Response:

@@ -11,9 +11,9 @@ from rest_framework.response import Response
 
 from registry import queries, services
 from registry.api import serializers
-from registry.api.base import RegistryView, body_of, limit_of, paged
+from registry.api.base import RegistryView, body_of, limit_of, paged, text_of
 from registry.api.documents import alias_document, model_document
-from registry.domain.names import version_number
+from registry.domain.names import alias_name, version_number
 from registry.domain.roles import Permission, alias_permission
 from registry.errors import NotFound
 from registry.identity import require
@@ -40,8 +40,8 @@ class Models(RegistryView):
     def get(self, request: Request) -> Response:
         page = queries.models_page(
             limit=limit_of(request),
-            after=request.query_params.get("after", ""),
-            search=request.query_params.get("search", ""),
+            after=text_of(request, "after"),
+            search=text_of(request, "search"),
         )
         return paged(page, [model_document(model) for model in page.items])
 
@@ -76,7 +76,7 @@ class OneModel(RegistryView):
     @extend_schema(operation_id="models_delete", parameters=[_REASON], responses={204: None})
     def delete(self, request: Request, name: str) -> Response:
         services.delete_model(
-            model=queries.model_by_name(name), actor=self.actor, reason=request.query_params.get("reason", "")
+            model=queries.model_by_name(name), actor=self.actor, reason=text_of(request, "reason")
         )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -116,15 +116,16 @@ class OneAlias(RegistryView):
             model=queries.model_by_name(name),
             name=alias,
             actor=self.actor,
-            reason=request.query_params.get("reason", ""),
+            reason=text_of(request, "reason"),
         )
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
 def _alias(model: str, name: str) -> Alias:
-    for alias in queries.aliases_of(queries.model_by_name(model), name=name):
-        return alias
-    raise NotFound(f"{model} has no alias {name[:128]!r}.")
+    found = queries.aliases_of(queries.model_by_name(model), name=alias_name(name))
+    if not found:
+        raise NotFound(f"{model} has no alias {name!r}.")
+    return found[0]
 
 
 def _given(body: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 
 from registry import audit, queries
 from registry.api import serializers
-from registry.api.base import RegistryView, limit_of, number_of, paged
+from registry.api.base import RegistryView, limit_of, number_of, paged, text_of
 from registry.api.documents import audit_document
 from registry.domain.roles import Permission
 from registry.identity import may, permissions_of, role_of, token_of
@@ -37,7 +37,7 @@ class Audit(RegistryView):
         responses=serializers.AuditList,
     )
     def get(self, request: Request) -> Response:
-        wanted = {name: request.query_params.get(name, "") for name in ("target", "actor", "action")}
+        wanted = {name: text_of(request, name) for name in ("target", "actor", "action")}
         page = queries.audit_page(limit=limit_of(request), after=number_of(request, "after"), **wanted)
         private = may(request.user, Permission.ADMINISTER)
         return paged(page, [audit_document(entry, private=private) for entry in page.items])

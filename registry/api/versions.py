@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from registry import queries, services, transfer, wiring
 from registry.api import serializers
-from registry.api.base import RegistryView, body_of, limit_of, number_of, paged
+from registry.api.base import RegistryView, body_of, limit_of, number_of, paged, text_of
 from registry.api.documents import metric_document, version_document, version_summary
 from registry.domain.draft import VersionDraft, parse_points
 from registry.domain.roles import Permission
@@ -25,6 +25,9 @@ _PAGE = [
     OpenApiParameter("after", str, description="`next` of the page before."),
     OpenApiParameter("limit", int),
 ]
+
+
+_LARGEST = 2**63 - 1
 
 
 class Versions(RegistryView):
@@ -99,7 +102,7 @@ class OneVersion(RegistryView):
 
     @extend_schema(operation_id="versions_delete", responses={204: None})
     def delete(self, request: Request, name: str, number: int) -> Response:
-        reason = request.query_params.get("reason", "")
+        reason = text_of(request, "reason")
         services.delete_version(version=_version(name, number), actor=self.actor, reason=reason)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -128,7 +131,7 @@ class Metrics(RegistryView):
         responses=serializers.PointList,
     )
     def get(self, request: Request, name: str, number: int) -> Response:
-        metric = request.query_params.get("name")
+        metric = text_of(request, "name")
         if not metric:
             raise Invalid("Say which metric.", field="name", hint="The version document lists their names.")
         limit = limit_of(request, default=1000, maximum=10_000)
@@ -163,6 +166,6 @@ def _cursor(value: str | None) -> tuple[int, int] | None:
     if not value:
         return None
     step, dot, key = value.partition(".")
-    if not (dot and step.isdecimal() and key.isdecimal() and len(value) <= 40):
-        raise Invalid(f"{value[:40]!r} is not a place in this list.", field="after", hint="Use `next`.")
-    return int(step), int(key)
+    if not (dot and all(part.isascii() and part.isdecimal() and len(part) <= 19 for part in (step, key))):
+        raise Invalid(f"{ascii(value[:40])} is not a place in this list.", field="after", hint="Use `next`.")
+    return min(int(step), _LARGEST), min(int(key), _LARGEST)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
+
+from registry.domain.profile import DECILES
 
 WIDTH, HEIGHT = 160.0, 36.0
 # A tie has no width of its own; it is drawn, and its density taken, over this part of the range.
@@ -45,6 +48,28 @@ def number(value: float) -> str:
 
 
 def _numeric(item: Mapping[str, Any]) -> BarChart:
+    chart = _discrete if len(item["edges"]) < len(DECILES) else _density
+    middle = next(
+        (
+            e
+            for e, n in zip(item["edges"], accumulate(item["counts"]), strict=False)
+            if 2 * n >= sum(item["counts"])
+        ),
+        item["max"],
+    )
+    low, high = number(item["min"]), number(item["max"])
+    summary = f"{sum(item['counts'])} values from {low} to {high}, median about {number(middle)}"
+    return BarChart(item["name"], "numeric", chart(item), low, high, summary)
+
+
+def _discrete(item: Mapping[str, Any]) -> tuple[Bar, ...]:
+    """Ties folded the deciles: the column takes few values, so each bin is drawn as a value."""
+    edges = [*item["edges"], item["max"]]
+    held = [(edge, count) for edge, count in zip(edges, item["counts"], strict=True) if count]
+    return _columns([(f"up to {number(edge)}: {count}", count) for edge, count in held])
+
+
+def _density(item: Mapping[str, Any]) -> tuple[Bar, ...]:
     low, high, edges, counts = item["min"], item["max"], item["edges"], item["counts"]
     span = (high - low) or abs(high) or 1.0
     bounds = [min(low, edges[0]), *edges, max(high, edges[-1])]
@@ -55,23 +80,24 @@ def _numeric(item: Mapping[str, Any]) -> BarChart:
             cells.append((max(0.0, right - wide - low), wide, count / wide, _cell(left, right, count)))
     total = max([span, *(start + wide for start, wide, _, _ in cells)])
     peak = max((density for _, _, density, _ in cells), default=1.0)
-    bars = tuple(
+    return tuple(
         _bar(start / total, wide / total, density / peak, label) for start, wide, density, label in cells
     )
-    middle = next((e for e, n in zip(edges, _running(counts), strict=False) if 2 * n >= sum(counts)), high)
-    summary = f"{sum(counts)} values from {number(low)} to {number(high)}, median about {number(middle)}"
-    return BarChart(item["name"], "numeric", bars, number(low), number(high), summary)
 
 
 def _categorical(item: Mapping[str, Any]) -> BarChart:
     categories, counts = item["categories"], item["counts"]
-    peak, each = max(counts, default=1) or 1, 1 / max(len(categories), 1)
-    bars = tuple(
-        _bar(i * each + 0.1 * each, 0.8 * each, count / peak, f"{category}: {count}")
-        for i, (category, count) in enumerate(zip(categories, counts, strict=True))
-    )
+    bars = _columns([(f"{category}: {n}", n) for category, n in zip(categories, counts, strict=True)])
     parts = ", ".join(f"{c} {n}" for c, n in list(zip(categories, counts, strict=True))[:10])
     return BarChart(item["name"], "categorical", bars, categories[0], categories[-1], parts)
+
+
+def _columns(cells: Sequence[tuple[str, int]]) -> tuple[Bar, ...]:
+    """Columns of equal width with gaps, as high as their counts."""
+    peak, each = max((count for _, count in cells), default=0) or 1, 1 / max(len(cells), 1)
+    return tuple(
+        _bar((i + 0.1) * each, 0.8 * each, count / peak, label) for i, (label, count) in enumerate(cells)
+    )
 
 
 def _bar(x: float, width: float, height: float, label: str) -> Bar:
@@ -81,11 +107,3 @@ def _bar(x: float, width: float, height: float, label: str) -> Bar:
 
 def _cell(left: float, right: float, count: int) -> str:
     return f"{number(left)} to {number(right)}: {count}"
-
-
-def _running(counts: list[int]) -> list[int]:
-    totals, total = [], 0
-    for count in counts:
-        total += count
-        totals.append(total)
-    return totals

@@ -39,6 +39,7 @@ def set_alias(*, model: Model, name: str, version: Version, actor: Actor, reason
 
 def delete_alias(*, model: Model, name: str, actor: Actor, reason: str = "") -> None:
     """Remove the alias; the version stays. `NotFound` when there is none."""
+    name = alias_name(name)
     with transaction.atomic():
         locked(model)
         alias = Alias.objects.select_related("version").filter(model=model, name=name).first()

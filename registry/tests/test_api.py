@@ -297,3 +297,27 @@ def test_a_version_registered_over_rest_is_what_queries_give(api, model):
     upload(api("engineer"), metadata={"metrics": {"auc": 0.9}})
     version = queries.version_by_number(model, 1)
     assert version.latest_metrics.get().value == 0.9
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/api/v1/models?search=a%00",
+        "/api/v1/models?after=%00",
+        "/api/v1/models/a%00b",
+        "/api/v1/models/churn/aliases/a%00",
+        "/api/v1/models/churn/versions?limit=1.5",
+        "/api/v1/models/churn/versions/1/metrics?name=%00",
+        "/api/v1/models/churn/versions/1/metrics?name=rmse&after=junk",
+        "/api/v1/audit?target=%00",
+        "/api/v1/audit?after=99999999999999999999",
+    ],
+)
+def test_odd_characters_and_numbers_are_answered_with_a_problem(api, version, url):
+    answer = api("admin").get(url)
+    assert answer.status_code in {400, 404} and answer["Content-Type"] == "application/problem+json"
+
+
+def test_a_cursor_beyond_every_row_is_an_empty_page(api, version):
+    url = "/api/v1/models/churn/versions/1/metrics?name=rmse&after=9999999999999999999.1"
+    assert api("viewer").get(url).json() == {"items": [], "next": None}

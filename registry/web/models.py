@@ -8,7 +8,7 @@ from django.shortcuts import redirect, render
 from registry import queries, services
 from registry.domain.names import CHAMPION
 from registry.domain.roles import Permission
-from registry.domain.text import whole_number
+from registry.domain.text import clean_line, whole_number
 from registry.errors import DomainError
 from registry.identity import actor_for, may
 from registry.web.door import explain, page
@@ -21,7 +21,8 @@ def models(request: HttpRequest) -> HttpResponse:
     """Every model, by name."""
     form = SearchForm(request.GET)
     search = form.cleaned_data["search"] if form.is_valid() else ""
-    found = queries.models_page(after=request.GET.get("after", ""), search=search)
+    after = clean_line(request.GET.get("after", ""), field="after", maximum=128)
+    found = queries.models_page(after=after, search=search)
     context = {
         "form": form,
         "search": search,

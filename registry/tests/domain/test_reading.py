@@ -63,15 +63,23 @@ def test_equal_values_are_neither_better_nor_worse():
 
 
 def item(**changes):
-    made = {"name": "x", "kind": "numeric", "edges": [1.0, 2.0], "counts": [5, 10, 5], "min": 0.0, "max": 4.0}
+    made = {"name": "x", "kind": "numeric", "min": 0.0, "max": 4.0}
+    made |= {"edges": [n / 5 for n in range(1, 10)], "counts": [10] * 9 + [20]}
     return made | changes
 
 
 def test_bars_show_density_over_the_value_axis():
-    first, second, third = bar_chart(item()).bars
-    assert (first.x, second.x, third.x) == (0, WIDTH / 4, WIDTH / 2)
-    assert second.height == HEIGHT and third.height == pytest.approx(HEIGHT / 4)
-    assert third.label == "2 to 4: 5"
+    bars = bar_chart(item()).bars
+    assert [round(bar.x, 1) for bar in bars] == [8.0 * n for n in range(10)]
+    assert bars[0].height == HEIGHT and bars[9].height == pytest.approx(HEIGHT / 5.5, abs=0.01)
+    assert bars[9].label == "1.8 to 4: 20" and bars[9].width == 88
+
+
+def test_a_column_of_few_values_is_drawn_as_values_not_as_a_density():
+    chart = bar_chart(item(edges=[0.0, 4.0], counts=[12, 8, 0]))
+    assert [bar.label for bar in chart.bars] == ["up to 0: 12", "up to 4: 8"]
+    assert chart.bars[1].height == pytest.approx(HEIGHT * 8 / 12)
+    assert chart.summary == "20 values from 0 to 4, median about 0"
 
 
 @pytest.mark.parametrize(
