@@ -15,6 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from monitoring.adapters.scrape.codec import decode
+from monitoring.adapters.scrape.collect import SELF_JOB
 from monitoring.adapters.scrape.exposition import Layout
 from monitoring.domain.arrays import FloatArray
 from monitoring.domain.labels import accepts
@@ -76,9 +77,9 @@ def _candidates(where: Where, since: float) -> Iterable[ScrapeTarget]:
     endpoint = where.get("endpoint")
     if endpoint is None:
         return query
-    # A page without the target label may carry series of many endpoints (the gateway's does).
+    # A page without the target label may carry series of many endpoints: the gateway's does, ours does not.
     names = [endpoint] if isinstance(endpoint, str) else list(endpoint)
-    return query.filter(endpoint__in=[*names, ""])
+    return query.filter(endpoint__in=[*names, ""]).exclude(job=SELF_JOB)
 
 
 def _may_match(labels: Mapping[str, str], where: Where) -> bool:
