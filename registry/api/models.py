@@ -13,6 +13,7 @@ from registry import queries, services
 from registry.api import serializers
 from registry.api.base import RegistryView, body_of, limit_of, paged, text_of
 from registry.api.documents import alias_document, model_document
+from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.names import alias_name, version_number
 from registry.domain.roles import Permission, alias_permission
 from registry.errors import NotFound
@@ -47,9 +48,11 @@ class Models(RegistryView):
 
     @extend_schema(
         operation_id="models_create",
+        parameters=[IDEMPOTENCY_KEY],
         request=serializers.ModelIn,
         responses={201: serializers.ModelOut},
     )
+    @idempotent
     def post(self, request: Request) -> Response:
         body = body_of(request, "name", *_DETAILS)
         model = services.create_model(**({"name": ""} | _given(body)), actor=self.actor)

@@ -16,6 +16,7 @@ from registry import queries, services, transfer, wiring
 from registry.api import serializers
 from registry.api.base import RegistryView, body_of, limit_of, number_of, paged, text_of
 from registry.api.documents import metric_document, version_document, version_summary
+from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.draft import VersionDraft, parse_points
 from registry.domain.roles import Permission
 from registry.errors import Invalid
@@ -48,6 +49,7 @@ class Versions(RegistryView):
 
     @extend_schema(
         operation_id="versions_register",
+        parameters=[IDEMPOTENCY_KEY],
         request={"multipart/form-data": serializers.VersionIn},
         responses={
             201: serializers.VersionOut,
@@ -57,6 +59,7 @@ class Versions(RegistryView):
             413: OpenApiResponse(description="The file is over the size limit."),
         },
     )
+    @idempotent
     def post(self, request: Request, name: str) -> Response:
         model = queries.model_by_name(name)
         data: Any = request.data
@@ -144,9 +147,11 @@ class Metrics(RegistryView):
 
     @extend_schema(
         operation_id="metrics_append",
+        parameters=[IDEMPOTENCY_KEY],
         request=serializers.PointsIn,
         responses={201: serializers.VersionSummary},
     )
+    @idempotent
     def post(self, request: Request, name: str, number: int) -> Response:
         body = body_of(request, "points", "reason")
         services.add_metrics(

@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from registry.models.catalogue import Alias, LatestMetric, Metric, Model, Version
+from registry.models.requests import IdempotentRequest
 from registry.models.tokens import ApiToken
 from registry.models.trail import AuditEntry, AuditHead
 
-__all__ = ["Alias", "ApiToken", "AuditEntry", "AuditHead", "LatestMetric", "Metric", "Model", "Version"]
+__all__ = [
+    "Alias",
+    "ApiToken",
+    "AuditEntry",
+    "AuditHead",
+    "IdempotentRequest",
+    "LatestMetric",
+    "Metric",
+    "Model",
+    "Version",
+]
