@@ -60,3 +60,27 @@ def flag(name: str, default: bool) -> bool:
 def words(name: str, default: str = "") -> list[str]:
     """A comma-separated list without empty items."""
     return [word.strip() for word in text(name, default).split(",") if word.strip()]
+
+
+def pairs(name: str) -> dict[str, str]:
+    """`key: value` pairs, one a line or separated by semicolons."""
+    found: dict[str, str] = {}
+    for item in text(name).replace("\n", ";").split(";"):
+        if not item.strip():
+            continue
+        key, colon, value = item.partition(":")
+        if not colon or not key.strip() or not value.strip():
+            raise ImproperlyConfigured(f"{name} holds a part that is not `key: value`.")
+        found[key.strip()] = value.strip()
+    return found
+
+
+def user_and_password(name: str) -> tuple[str, str] | None:
+    """`user:password`, or None when unset; the message of an error never shows the value."""
+    value = text(name)
+    if not value:
+        return None
+    user, colon, password = value.partition(":")
+    if not colon:
+        raise ImproperlyConfigured(f"{name} must be user:password.")
+    return user, password

@@ -192,6 +192,10 @@ SLIPWAY_ARTIFACT_FOLDER = Path(env.text("SLIPWAY_ARTIFACT_FOLDER", str(SLIPWAY_H
 SLIPWAY_MAX_ARTIFACT_MB = env.integer("SLIPWAY_MAX_ARTIFACT_MB", 5 * 1024)
 SLIPWAY_METRICS_SOURCE = env.text("SLIPWAY_METRICS_SOURCE", "monitoring.adapters.scrape.ScrapeSource")
 SLIPWAY_PROMETHEUS_URL = env.text("SLIPWAY_PROMETHEUS_URL")
+# "name: value" pairs, such as a tenant of Mimir (X-Scope-OrgID) or a bearer token (Authorization).
+SLIPWAY_PROMETHEUS_HEADERS = env.pairs("SLIPWAY_PROMETHEUS_HEADERS")
+SLIPWAY_PROMETHEUS_AUTH = env.user_and_password("SLIPWAY_PROMETHEUS_AUTH")
+SLIPWAY_PROMETHEUS_VERIFY_TLS = env.flag("SLIPWAY_PROMETHEUS_VERIFY_TLS", True)
 SLIPWAY_SCRAPE_INTERVAL = env.seconds("SLIPWAY_SCRAPE_INTERVAL", 1)
 SLIPWAY_CLUSTER = env.text("SLIPWAY_CLUSTER", "rollouts.adapters.local.LocalCluster")
 SLIPWAY_ROUTER = env.text("SLIPWAY_ROUTER", "rollouts.adapters.local.LocalRouter")

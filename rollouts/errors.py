@@ -9,6 +9,7 @@ __all__ = [
     "Conflict",
     "DomainError",
     "Forbidden",
+    "Frozen",
     "Invalid",
     "InvalidPlan",
     "LostRace",
@@ -30,6 +31,12 @@ class AlreadyRolling(Conflict):
     """The endpoint has an active rollout."""
 
     code = "rollout_active"
+
+
+class Frozen(Conflict):
+    """A freeze window is in force; shares may shrink but not grow."""
+
+    code = "frozen"
 
 
 class WrongPhase(Conflict):

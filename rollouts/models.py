@@ -20,11 +20,13 @@ PHASES = [(phase.value, phase.value.replace("_", " ")) for phase in Phase]
 class Environment(models.Model):
     """Where endpoints live: staging, production.
 
-    alias is moved to the version that becomes stable here ("champion" in production).
+    alias is moved to the version that becomes stable here ("champion" in production). policy is the
+    document of `rollouts.domain.policy.Policy`.
     """
 
     name = models.CharField(max_length=63, unique=True)
     alias = models.CharField(max_length=128)
+    policy = models.JSONField(default=dict, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -90,8 +92,34 @@ class Release(Kept):
         return f"{self.endpoint_id}: version {self.version_id}"
 
 
+class Tenure(models.Model):
+    """From when until when a release was an endpoint's stable one: what served, to the second."""
+
+    endpoint = models.ForeignKey(Endpoint, on_delete=models.PROTECT, related_name="tenures")
+    release = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="+")
+    rollout = models.ForeignKey("Rollout", on_delete=models.PROTECT, related_name="+", null=True)
+    start = models.DateTimeField()
+    end = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-start",)
+        indexes = (models.Index(fields=("endpoint", "-start"), name="tenure_by_start"),)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("endpoint",), condition=Q(end=None), name="one_open_tenure_per_endpoint"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"from {self.start} to {self.end or 'now'}"
+
+
 class Rollout(models.Model):  # type: ignore[django-manager-missing]
-    """Moving one endpoint from its stable release to a candidate, with a frozen plan."""
+    """Moving one endpoint from its stable release to a candidate, with a frozen plan.
+
+    plan_digest is what approvals are bound to. earlier is the success of the same artifact in the
+    environment that the policy asks for: its evidence comes along. override: the glass was broken.
+    """
 
     endpoint = models.ForeignKey(Endpoint, on_delete=models.PROTECT, related_name="rollouts")
     stable = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="+")
@@ -99,8 +127,11 @@ class Rollout(models.Model):  # type: ignore[django-manager-missing]
     strategy = models.CharField(max_length=32)
     parameters = models.JSONField(default=dict, blank=True)
     plan = models.JSONField()
+    plan_digest = models.CharField(max_length=64)
+    earlier = models.ForeignKey("self", on_delete=models.PROTECT, related_name="+", null=True, blank=True)
     start_reason = models.TextField(blank=True)
     created_by = models.CharField(max_length=150)
+    author_id = models.BigIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -114,6 +145,7 @@ class Rollout(models.Model):  # type: ignore[django-manager-missing]
     looks = models.PositiveIntegerField(default=0)
     unready_since = models.DateTimeField(null=True, blank=True)
     rolling_back_since = models.DateTimeField(null=True, blank=True)
+    override = models.BooleanField(default=False)
     ending = models.CharField(max_length=20, choices=PHASES, default=Phase.ROLLED_BACK.value)
     reason = models.TextField(blank=True)
 
@@ -184,3 +216,53 @@ class Look(Kept):
 
     def __str__(self) -> str:
         return f"look {self.number}: {self.verdict}"
+
+
+class Approval(Kept):
+    """One person's answer to an approval step, bound to the artifact and the plan that were shown."""
+
+    rollout = models.ForeignKey(Rollout, on_delete=models.PROTECT, related_name="+")
+    step = models.PositiveIntegerField()
+    approve = models.BooleanField()
+    voter = models.CharField(max_length=150)
+    voter_id = models.BigIntegerField()
+    role = models.CharField(max_length=64)
+    comment = models.TextField(blank=True)
+    digest = models.CharField(max_length=71)
+    plan_digest = models.CharField(max_length=64)
+    at = models.DateTimeField(auto_now_add=True)
+
+    objects: ClassVar[models.Manager[Approval]] = KeptQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("rollout", "step", "id")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("rollout", "step", "voter_id"), name="one_vote_per_person_and_step"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.voter} {'approved' if self.approve else 'refused'}"
+
+
+class FreezeWindow(models.Model):
+    """A stretch of time, once or recurring, in which no share grows; environment None means everywhere."""
+
+    environment = models.ForeignKey(
+        Environment, on_delete=models.CASCADE, related_name="freezes", null=True, blank=True
+    )
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    rule = models.CharField(max_length=200, blank=True)
+    timezone = models.CharField(max_length=64, default="UTC")
+    reason = models.CharField(max_length=200)
+    created_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(auto_now_add=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("starts_at",)
+
+    def __str__(self) -> str:
+        return self.reason

@@ -17,10 +17,14 @@ from rollouts.domain.snapshot import WorkloadStatus
 
 @dataclass(frozen=True, slots=True)
 class ObservedRoute:
-    """The split a router applies right now, in percent by version; None while it has no route."""
+    """The split a router applies right now, in percent by version; None while it has no route.
+
+    preview: the version that requests with the preview header reach.
+    """
 
     weights: Mapping[str, int] | None
     mirror: Mapping[str, int]
+    preview: str | None = None
 
 
 class Cluster(Protocol):

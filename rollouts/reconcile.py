@@ -24,6 +24,7 @@ from rollouts import store
 from rollouts.domain.desired import DesiredWorld, desired_world
 from rollouts.domain.looks import window_due
 from rollouts.domain.machine import decide
+from rollouts.domain.plan import Approve
 from rollouts.domain.snapshot import Observation, World
 from rollouts.errors import LostRace, StaleWrite, WorldUnavailable
 from rollouts.models import Endpoint
@@ -55,7 +56,7 @@ def tick(endpoint_id: int, ports: Ports, now: datetime | None = None) -> None:
     world = observe(loaded.endpoint.name, ports)
     judgement = _look(loaded, ports.metrics, now)
     if loaded.snapshot is not None:
-        decision = decide(loaded.snapshot, Observation(world, judgement), now)
+        decision = decide(loaded.snapshot, _observation(loaded, world, judgement, now), now)
         try:
             store.record(loaded, decision, actor=SYSTEM, now=now, judgement=judgement)
         except LostRace:
@@ -64,6 +65,20 @@ def tick(endpoint_id: int, ports: Ports, now: datetime | None = None) -> None:
         loaded = store.load(endpoint_id)
     _remember(loaded.endpoint, world, now)
     apply(loaded, world, ports)
+
+
+def _observation(
+    loaded: store.Loaded, world: World, judgement: Judgement | None, now: datetime
+) -> Observation:
+    """The world and what people recorded: votes while they are asked for, the freeze in force."""
+    assert loaded.rollout is not None and loaded.snapshot is not None
+    asked = isinstance(loaded.snapshot.current, Approve)
+    return Observation(
+        world,
+        judgement,
+        votes=store.votes(loaded.rollout) if asked else (),
+        freeze=store.freeze_of(loaded.endpoint.environment_id, now),
+    )
 
 
 def observe(endpoint: str, ports: Ports) -> World:
@@ -75,7 +90,7 @@ def observe(endpoint: str, ports: Ports) -> World:
         world = replace(world, cluster_known=False, problem=str(error))
     try:
         route = ports.router.observed_route(endpoint)
-        return replace(world, weights=route.weights, mirror=route.mirror)
+        return replace(world, weights=route.weights, mirror=route.mirror, preview=route.preview)
     except WorldUnavailable as error:
         return replace(world, router_known=False, problem=f"{world.problem} {error}".strip())
 
@@ -88,10 +103,12 @@ def _look(loaded: store.Loaded, source: MetricsSource, now: datetime) -> Judgeme
         return None
     subject = Subject(
         endpoint=loaded.endpoint.name,
-        stable=snapshot.stable,
+        # With all traffic on the candidate there is nothing to compare with in the same window.
+        stable=None if snapshot.weight == 100 else snapshot.stable,
         candidate=snapshot.candidate,
         window=window,
         look=snapshot.looks + 1,
+        windows=snapshot.plan.windows,
         profile=rollout.candidate.version.profile,
     )
     return judge(parse_gates(snapshot.plan.gates), subject, source, now)
@@ -150,6 +167,7 @@ def observation_document(world: World) -> Mapping[str, Any]:
         },
         "weights": dict(world.weights) if world.weights is not None else None,
         "mirror": dict(world.mirror),
+        "preview": world.preview,
         "problem": world.problem,
     }
 

@@ -24,9 +24,10 @@ from rollouts import store
 from rollouts.domain import commands
 from rollouts.domain.phases import ACTIVE, TERMINAL, Phase
 from rollouts.domain.plan import Plan
+from rollouts.domain.policy import Policy, apply_policy
 from rollouts.domain.snapshot import Decision, Snapshot
 from rollouts.domain.strategies import STARTABLE, compile_plan
-from rollouts.errors import AlreadyRolling, Conflict, Invalid, LostRace, WrongPhase
+from rollouts.errors import AlreadyRolling, Conflict, Frozen, Invalid, InvalidPlan, LostRace, WrongPhase
 from rollouts.models import Endpoint, Environment, Release, Rollout, Transition
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
@@ -36,20 +37,46 @@ MUST_WIN = frozenset({commands.abort, commands.supersede})
 ATTEMPTS = 20
 
 
-def create_environment(*, name: str, alias: str = "", actor: Actor) -> Environment:
-    """A new environment; Conflict when the name is taken.
+def create_environment(
+    *, name: str, alias: str = "", policy: Mapping[str, Any] | None = None, actor: Actor
+) -> Environment:
+    """A new environment; Conflict when the name is taken, InvalidPlan for a bad policy.
 
     alias follows the stable version of each of its endpoints: "champion" for production, else the
     environment's name, unless given.
     """
+    Policy.from_dict(policy or {})
     _check_name(name)
     alias = alias_name(alias or (CHAMPION if name == "production" else name))
     with transaction.atomic():
-        environment, created = Environment.objects.get_or_create(name=name, defaults={"alias": alias})
+        environment, created = Environment.objects.get_or_create(
+            name=name, defaults={"alias": alias, "policy": dict(policy or {})}
+        )
         if not created:
             raise Conflict(f"There is an environment {name!r} already.", field="name")
         audit.record(actor=actor, action="environment.create", target=f"environments/{name}")
     return environment
+
+
+def set_policy(
+    *, environment: Environment, policy: Mapping[str, Any], actor: Actor, reason: str
+) -> Environment:
+    """Replaces what the environment asks of rollouts that start from now on; running ones keep theirs."""
+    reason = _check_reason(reason)
+    Policy.from_dict(policy)
+    with transaction.atomic():
+        row = Environment.objects.select_for_update().get(pk=environment.pk)
+        before, row.policy = row.policy, dict(policy)
+        row.save(update_fields=["policy"])
+        audit.record(
+            actor=actor,
+            action="environment.policy",
+            target=f"environments/{row.name}",
+            before=before,
+            after=row.policy,
+            reason=reason,
+        )
+    return row
 
 
 def create_endpoint(
@@ -73,6 +100,7 @@ def create_endpoint(
             )
             endpoint.stable = _release(endpoint, version, rival=None)
             endpoint.save(update_fields=["stable"])
+            store.begin_tenure(endpoint, endpoint.stable, timezone.now())
             set_alias(
                 model=version.model, name=environment.alias, version=version, actor=actor, reason=reason
             )
@@ -92,8 +120,16 @@ def create_endpoint(
 
 
 def preview(*, endpoint: Endpoint, strategy: str, parameters: Mapping[str, Any]) -> Plan:
-    """The plan that `start_rollout` would freeze; nothing is written. InvalidPlan names the bad parameter."""
-    return compile_plan(strategy, parameters, replicas=endpoint.replicas)
+    """The plan that `start_rollout` would freeze, with the approvals that the environment asks for.
+
+    Nothing is written. InvalidPlan names the bad parameter.
+    """
+    if strategy not in STARTABLE:
+        raise InvalidPlan(
+            f"{strategy!r} is not a strategy.", field="strategy", hint=f"Known: {', '.join(STARTABLE)}."
+        )
+    plan = compile_plan(strategy, parameters, replicas=endpoint.replicas)
+    return apply_policy(plan, Policy.from_dict(endpoint.environment.policy))
 
 
 def start_rollout(
@@ -105,11 +141,13 @@ def start_rollout(
     actor: Actor,
     reason: str,
     supersede: bool = False,
+    break_glass: bool = False,
 ) -> Rollout:
     """Starts moving the endpoint to `version`; its digest and the compiled plan are pinned now.
 
     supersede: while another rollout is under way, that one gives the traffic back first and this one
-    follows; asking for the stable version then is simply a rollback.
+    follows; asking for the stable version then is simply a rollback. break_glass: neither a freeze nor
+    an approval holds this rollout; the timeline and the audit trail say who decided so.
     Raises Invalid for a version of another model or the one that is stable already, InvalidPlan for a bad
     parameter, AlreadyRolling while another rollout of the endpoint is under way.
     """
@@ -120,11 +158,24 @@ def start_rollout(
         if supersede and endpoint.active is not None and _is_stable(endpoint, version):
             return abort(rollout=endpoint.active, actor=actor, reason=reason)
         _check_candidate(endpoint, version)
+        earlier = _earlier_success(endpoint, version)
+        if not break_glass:
+            _check_freeze(endpoint)
         if supersede:
             _give_way(endpoint, version, actor, reason)
         elif endpoint.active is not None or endpoint.queued is not None:
             raise _already_rolling(endpoint)
-        return _begin(endpoint, version, strategy, parameters, plan, actor, reason)
+        return _begin(
+            endpoint,
+            version,
+            strategy,
+            parameters,
+            plan,
+            actor,
+            reason,
+            earlier=earlier,
+            override=break_glass,
+        )
 
 
 def retry(*, rollout: Rollout, actor: Actor, reason: str) -> Rollout:
@@ -213,8 +264,15 @@ def resume(*, rollout: Rollout, actor: Actor, reason: str) -> Rollout:
 
 
 def promote(*, rollout: Rollout, actor: Actor, reason: str) -> Rollout:
-    """Skips what is left of the plan and promotes the candidate."""
+    """Skips the steps before the promotion, but no approval; Conflict during a freeze."""
+    if not rollout.override:
+        _check_freeze(rollout.endpoint)
     return _command(rollout, commands.promote, actor, reason)
+
+
+def break_glass(*, rollout: Rollout, actor: Actor, reason: str) -> Rollout:
+    """From now on neither freezes nor approvals hold this rollout."""
+    return _command(rollout, commands.break_glass, actor, reason)
 
 
 def abort(*, rollout: Rollout, actor: Actor, reason: str) -> Rollout:
@@ -266,6 +324,9 @@ def _begin(
     plan: Plan,
     actor: Actor,
     reason: str,
+    *,
+    earlier: Rollout | None = None,
+    override: bool = False,
 ) -> Rollout:
     now = timezone.now()
     assert endpoint.stable is not None
@@ -279,8 +340,12 @@ def _begin(
                 strategy=strategy,
                 parameters=dict(parameters),
                 plan=plan.to_dict(),
+                plan_digest=plan.digest,
+                earlier=earlier,
+                override=override,
                 start_reason=reason,
                 created_by=str(actor)[:150],
+                author_id=actor.id,
                 phase=(Phase.QUEUED if waits else Phase.PENDING).value,
                 step_started_at=now,
                 reason=reason,
@@ -291,7 +356,7 @@ def _begin(
             )
             audit.record(
                 actor=actor,
-                action="rollout.start",
+                action="rollout.break_glass" if override else "rollout.start",
                 target=f"rollouts/{rollout.pk}",
                 after={
                     "endpoint": endpoint.name,
@@ -316,7 +381,7 @@ def _already_rolling(endpoint: Endpoint) -> AlreadyRolling:
 def _locked(endpoint: Endpoint) -> Endpoint:
     """The endpoint as it is now, with its row held until the transaction ends."""
     rows = Endpoint.objects.select_for_update(of=("self",)).select_related(
-        "model", "stable__version", "active"
+        "model", "environment", "stable__version", "active"
     )
     return rows.get(pk=endpoint.pk)
 
@@ -347,6 +412,35 @@ def _release(endpoint: Endpoint, version: Version, *, rival: Release | None) -> 
     rivals = [rival.version.profile] if rival is not None and rival.version.profile else []
     spec = histogram_spec(version.profile, *rivals) if version.profile else {}
     return Release.objects.create(endpoint=endpoint, version=version, digest=version.digest, histograms=spec)
+
+
+def _check_freeze(endpoint: Endpoint) -> None:
+    freeze = store.freeze_of(endpoint.environment_id, timezone.now())
+    if freeze is not None:
+        raise Frozen(
+            f"{endpoint.environment.name} is {freeze}.",
+            hint="Wait, or break the glass with a reason if it cannot wait; rollbacks are always possible.",
+        )
+
+
+def _earlier_success(endpoint: Endpoint, version: Version) -> Rollout | None:
+    """The newest success of this very artifact in the environment that the policy asks for."""
+    wanted = Policy.from_dict(endpoint.environment.policy).after
+    if not wanted:
+        return None
+    done = Rollout.objects.filter(
+        endpoint__environment__name=wanted,
+        candidate__digest=version.digest,
+        phase__in=[Phase.SUCCEEDED.value, Phase.CONCLUDED.value],
+    )
+    earlier = done.order_by("-id").first()
+    if earlier is None:
+        raise Conflict(
+            f"{version} has not succeeded in {wanted}, which {endpoint.environment.name} asks for.",
+            field="version",
+            hint=f"Roll it out in {wanted} first.",
+        )
+    return earlier
 
 
 def _check_candidate(endpoint: Endpoint, version: Version) -> None:

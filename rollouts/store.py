@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from monitoring.domain.judge import Judgement
 from registry.domain.actor import SYSTEM, Actor
@@ -14,15 +14,26 @@ from registry.models import Version
 from registry.services import set_alias
 from rollouts.domain.commands import activate
 from rollouts.domain.desired import EndpointState, ReleaseSpec
+from rollouts.domain.freeze import freeze_at
 from rollouts.domain.phases import TERMINAL, Phase
 from rollouts.domain.plan import Plan
+from rollouts.domain.policy import Freeze, Vote
 from rollouts.domain.snapshot import Decision, Snapshot
 from rollouts.errors import LostRace, NotFound
-from rollouts.models import Endpoint, Look, Release, Rollout, Transition
+from rollouts.models import (
+    Approval,
+    Endpoint,
+    FreezeWindow,
+    Look,
+    Release,
+    Rollout,
+    Tenure,
+    Transition,
+)
 
 _STATE = (
     "phase", "step", "step_started_at", "exposed_at", "last_look_at", "looks",
-    "unready_since", "rolling_back_since", "ending", "reason",
+    "unready_since", "rolling_back_since", "ending", "override", "reason",
 )  # fmt: skip
 
 
@@ -63,6 +74,8 @@ def snapshot_of(rollout: Rollout) -> Snapshot:
         stable=rollout.stable.version.ref,
         candidate=rollout.candidate.version.ref,
         revision=rollout.revision,
+        digest=rollout.candidate.digest,
+        plan_digest=rollout.plan_digest,
         started_at=rollout.created_at,
         ending=Phase(rollout.ending),
         **{name: getattr(rollout, name) for name in _STATE if name not in {"phase", "ending"}},
@@ -185,9 +198,50 @@ def _move_endpoint(loaded: Loaded, decision: Decision, now: datetime) -> None:
         }
     Endpoint.objects.filter(pk=loaded.endpoint.pk).update(**changes)
     if decision.promoted and loaded.rollout is not None:
+        begin_tenure(loaded.endpoint, loaded.rollout.candidate, now, loaded.rollout)
         _move_alias(
             loaded.endpoint, loaded.rollout.candidate.version, f"rollout {loaded.rollout.pk} succeeded"
         )
+
+
+def begin_tenure(endpoint: Endpoint, release: Release, now: datetime, rollout: Rollout | None = None) -> None:
+    """From now on this release is the endpoint's stable one."""
+    Tenure.objects.filter(endpoint=endpoint, end=None).update(end=now)
+    Tenure.objects.create(endpoint=endpoint, release=release, rollout=rollout, start=now)
+
+
+def votes(rollout: Rollout) -> tuple[Vote, ...]:
+    """The answers to the rollout's present approval step."""
+    rows = Approval.objects.filter(rollout=rollout, step=rollout.step).order_by("id")
+    return tuple(
+        Vote(
+            voter=row.voter,
+            approve=row.approve,
+            comment=row.comment,
+            digest=row.digest,
+            plan_digest=row.plan_digest,
+        )
+        for row in rows
+    )
+
+
+def freeze_of(environment_id: int, now: datetime) -> Freeze | None:
+    """The freeze in force in the environment, the longest if there are several."""
+    windows = FreezeWindow.objects.filter(
+        Q(environment=None) | Q(environment=environment_id), starts_at__lte=now, ended_at=None
+    )
+    found = [
+        freeze_at(
+            now,
+            start=window.starts_at,
+            duration=window.ends_at - window.starts_at,
+            rule=window.rule,
+            zone=window.timezone,
+            reason=window.reason,
+        )
+        for window in windows
+    ]
+    return max((freeze for freeze in found if freeze), key=lambda freeze: freeze.until, default=None)
 
 
 def _move_alias(endpoint: Endpoint, version: Version, reason: str) -> None:

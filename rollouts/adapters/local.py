@@ -66,7 +66,7 @@ class LocalRouter:
             "generation": world.generation,
             "split": [{"version": version, "weight": weight} for version, weight in world.route.split],
             "mirror": [{"version": version, "percent": percent} for version, percent in world.route.mirror],
-            "matches": [],
+            "matches": [_match(*world.route.preview)] if world.route.preview else [],
             "sticky": {"header": "x-slipway-key"},
         }
         replace_document(self._folder / f"{world.endpoint}.json", document)
@@ -85,7 +85,12 @@ class LocalRouter:
         return ObservedRoute(
             weights={str(share["version"]): int(share["weight"]) for share in route["split"]},
             mirror={str(copy["version"]): int(copy["percent"]) for copy in route.get("mirror") or []},
+            preview=next((str(match["version"]) for match in route.get("matches") or []), None),
         )
+
+
+def _match(header: str, value: str, version: str) -> dict[str, str]:
+    return {"header": header, "value": value, "version": version}
 
 
 def _workload(release: ReleaseSpec, artifact: str) -> dict[str, Any]:

@@ -61,7 +61,12 @@ class MemoryRouter:
         world = self.effective.get(endpoint)
         if world is None or world.route is None:
             return ObservedRoute(weights=None, mirror={})
-        return ObservedRoute(weights=dict(world.route.split), mirror=dict(world.route.mirror))
+        preview = world.route.preview
+        return ObservedRoute(
+            weights=dict(world.route.split),
+            mirror=dict(world.route.mirror),
+            preview=preview[2] if preview else None,
+        )
 
 
 def _check(down: bool, present: DesiredWorld | None, world: DesiredWorld) -> None:

@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from rollouts.domain.machine import move, roll_back
+from rollouts.domain.machine import begin_step, move, roll_back
 from rollouts.domain.phases import TERMINAL, Phase
-from rollouts.domain.plan import Provision
 from rollouts.domain.snapshot import Decision, Snapshot
 from rollouts.errors import WrongPhase
 
-PAUSABLE = frozenset({Phase.PROVISIONING, Phase.PROGRESSING, Phase.HOLDING})
+PAUSABLE = frozenset({Phase.PROVISIONING, Phase.PROGRESSING, Phase.HOLDING, Phase.AWAITING_APPROVAL})
 PROMOTABLE = frozenset({Phase.PROGRESSING, Phase.HOLDING, Phase.PAUSED})
+WALKED = PAUSABLE | PROMOTABLE
 ABORTABLE = frozenset(Phase) - TERMINAL - {Phase.ROLLING_BACK}
 # Which verbs apply in which phase: doors show a button for exactly these.
 VERBS: dict[str, frozenset[Phase]] = {
     "pause": PAUSABLE,
     "resume": frozenset({Phase.PAUSED}),
     "promote": PROMOTABLE,
+    "break_glass": WALKED,
     "abort": ABORTABLE,
 }
 
@@ -32,20 +33,30 @@ def pause(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
 def resume(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
     """Go on with the step that was paused; its clock starts anew."""
     _require(snapshot, "resume")
-    phase = Phase.PROVISIONING if isinstance(snapshot.current, Provision) else Phase.PROGRESSING
-    return move(replace(snapshot, step_started_at=now), phase, reason, now)
+    return begin_step(snapshot, snapshot.step, reason, now)
 
 
 def promote(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
-    """Skip the remaining steps: all traffic to the candidate as soon as its servers are ready."""
+    """Skip the steps before the promotion, but no approval."""
     _require(snapshot, "promote")
-    if snapshot.unready_since or isinstance(snapshot.current, Provision):
+    if snapshot.unready_since or not snapshot.provisioned:
         raise WrongPhase(
             f"v{snapshot.candidate} has no ready server yet, so it cannot take all traffic.",
             hint="Wait until it is ready, or roll back.",
         )
-    going = replace(snapshot, exposed_at=None)
-    return move(going, Phase.PROMOTING, reason, now, step=snapshot.plan.promote_index)
+    if not snapshot.plan.promotes:
+        raise WrongPhase(
+            "This plan measures and promotes nothing.", hint="Start a canary of the version to promote it."
+        )
+    return begin_step(replace(snapshot, exposed_at=None), snapshot.plan.shortcut(snapshot.step), reason, now)
+
+
+def break_glass(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
+    """From now on neither freezes nor approvals hold this rollout; the timeline says who decided so."""
+    _require(snapshot, "break_glass")
+    if snapshot.override:
+        raise WrongPhase("The glass of this rollout is broken already.")
+    return move(replace(snapshot, override=True), snapshot.phase, f"the glass was broken: {reason}", now)
 
 
 def abort(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
@@ -81,5 +92,6 @@ def _require(snapshot: Snapshot, verb: str) -> None:
         raise WrongPhase(f"This rollout is {snapshot.phase.replace('_', ' ')}: {over}.")
     phases = ", ".join(phase.replace("_", " ") for phase in Phase if phase in allowed)
     raise WrongPhase(
-        f"A rollout that is {snapshot.phase.replace('_', ' ')} cannot {verb}.", hint=f"It can while {phases}."
+        f"A rollout that is {snapshot.phase.replace('_', ' ')} cannot {verb.replace('_', ' ')}.",
+        hint=f"It can while {phases}.",
     )

@@ -24,11 +24,13 @@ class Route:
     """How an endpoint's traffic is split.
 
     split: (version, percent) in bucket order, the candidate first, so that a user who met the
-    candidate keeps meeting it while its share grows; sums to 100. mirror: percent by version.
+    candidate keeps meeting it while its share grows; sums to 100. mirror: percent by version. preview:
+    (header, value, version), requests with that header go to that version.
     """
 
     split: tuple[tuple[str, int], ...]
     mirror: tuple[tuple[str, int], ...] = ()
+    preview: tuple[str, str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ def desired_world(endpoint: EndpointState, rollout: Snapshot | None) -> DesiredW
     Until a first server of the stable version is ready there is no route: nothing could answer.
     """
     releases = {endpoint.stable.version: endpoint.stable}
-    for release in (endpoint.previous, endpoint.candidate if rollout else None):
+    candidate = endpoint.candidate if rollout and rollout.wants_servers else None
+    for release in (endpoint.previous, candidate):
         if release is not None:
             releases.setdefault(release.version, release)
     return DesiredWorld(
@@ -83,4 +86,9 @@ def _route(endpoint: EndpointState, rollout: Snapshot | None) -> Route:
         return Route(split=((stable, 100),))
     shares = ((rollout.candidate, rollout.weight), (stable, 100 - rollout.weight))
     mirror = ((rollout.candidate, rollout.mirror),) if rollout.mirror else ()
-    return Route(split=tuple(share for share in shares if share[1]), mirror=mirror)
+    tester = rollout.preview
+    return Route(
+        split=tuple(share for share in shares if share[1]),
+        mirror=mirror,
+        preview=(tester.header, tester.value, rollout.candidate) if tester else None,
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,28 @@ def whole(source: Mapping[str, Any], key: str, path: str, *, default: int, least
     if value != int(value):
         raise InvalidPlan(f"{value:g} is not a whole number.", field=path + key)
     return int(value)
+
+
+def flag(source: Mapping[str, Any], key: str, path: str, *, default: bool) -> bool:
+    """True or false."""
+    value = source.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise InvalidPlan(f"{value!r} is neither true nor false.", field=path + key)
+    return value
+
+
+def text(source: Mapping[str, Any], key: str, path: str, *, default: str, pattern: str) -> str:
+    """A string that matches the pattern as a whole."""
+    value = source.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, str) or not re.fullmatch(pattern, value):
+        raise InvalidPlan(
+            f"{value!r} cannot be used here.", field=path + key, hint=f"It must match {pattern}."
+        )
+    return value
 
 
 def only_known(source: Mapping[str, Any], known: frozenset[str], path: str) -> None:

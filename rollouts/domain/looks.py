@@ -9,7 +9,7 @@ from rollouts.domain.phases import Phase
 from rollouts.domain.plan import Analyse
 from rollouts.domain.snapshot import Snapshot
 
-_LOOKING = frozenset({Phase.PROGRESSING, Phase.HOLDING, Phase.PAUSED})
+_LOOKING = frozenset({Phase.PROGRESSING, Phase.HOLDING, Phase.PAUSED, Phase.AWAITING_APPROVAL})
 
 
 def window_due(snapshot: Snapshot, now: datetime) -> Window | None:

@@ -6,18 +6,48 @@ is a rollback being confirmed? did a gate fail? is the candidate alive? may the 
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from monitoring.domain.judge import Judgement, Verdict
 from rollouts.domain.phases import TERMINAL, Phase, may_move
-from rollouts.domain.plan import Analyse, Hold, Mirror, Promote, Provision, SetWeight
+from rollouts.domain.plan import (
+    Analyse,
+    Approve,
+    Conclude,
+    Hold,
+    Mirror,
+    Preview,
+    Promote,
+    Provision,
+    SetWeight,
+    duration,
+)
+from rollouts.domain.policy import Freeze, Vote, tally
 from rollouts.domain.snapshot import Decision, Event, Observation, Snapshot, World
 
 # How long a write of "0 %" may stay unconfirmed before a person is called.
 ROLLBACK_CONFIRM = timedelta(seconds=120)
 # How long the candidate may have no ready server while it should carry traffic.
 UNREADY_GRACE = timedelta(seconds=15)
+
+
+# A person is asked in these; a crash of the candidate does not answer for them.
+_WAITING = frozenset({Phase.PAUSED, Phase.AWAITING_APPROVAL})
+# The phase in which a step of a kind is walked; every other kind is walked in `progressing`.
+STEP_PHASES = {
+    Approve.kind: Phase.AWAITING_APPROVAL,
+    Provision.kind: Phase.PROVISIONING,
+    Promote.kind: Phase.PROMOTING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Why a step is over, with the judgement that says so."""
+
+    why: str
+    judgement: Judgement | None = None
 
 
 def decide(snapshot: Snapshot, observation: Observation, now: datetime) -> Decision:
@@ -86,7 +116,8 @@ def _note_look(snapshot: Snapshot, judgement: Judgement | None, now: datetime) -
 
 
 def _confirm_rollback(snapshot: Snapshot, world: World, now: datetime) -> Decision:
-    without = not world.weight(snapshot.candidate) and not world.mirror.get(snapshot.candidate)
+    candidate = snapshot.candidate
+    without = not world.weight(candidate) and not world.mirror.get(candidate) and world.preview != candidate
     if world.router_known and without:
         return move(snapshot, snapshot.ending, f"v{snapshot.stable} serves all traffic", now)
     if now - (snapshot.rolling_back_since or now) > ROLLBACK_CONFIRM:
@@ -105,7 +136,7 @@ def _candidate_lost(snapshot: Snapshot, world: World, now: datetime) -> Decision
         allowed = snapshot.plan.max_restarts
         reason = f"v{snapshot.candidate} crashed {status.restarts} times; the plan allows {allowed}"
         return roll_back(snapshot, f"{reason}. {status.message}".strip(), now)
-    if snapshot.phase == Phase.PROVISIONING or status.ready > 0:
+    if snapshot.phase == Phase.PROVISIONING or status.ready > 0 or not snapshot.provisioned:
         return None
     if snapshot.unready_since is None:
         return _hold_unready(snapshot, status.message, now)
@@ -116,14 +147,12 @@ def _candidate_lost(snapshot: Snapshot, world: World, now: datetime) -> Decision
     return Decision(snapshot)
 
 
-def _hold_unready(snapshot: Snapshot, message: str, now: datetime) -> Decision | None:
+def _hold_unready(snapshot: Snapshot, message: str, now: datetime) -> Decision:
     """Takes the traffic away while no server can answer it; a promotion under way is given up instead."""
-    if snapshot.phase == Phase.PENDING:
-        return None
     if snapshot.phase == Phase.PROMOTING:
         return roll_back(snapshot, f"v{snapshot.candidate} lost its last ready server while promoting", now)
     held = replace(snapshot, unready_since=now, exposed_at=None)
-    phase = Phase.PAUSED if snapshot.phase == Phase.PAUSED else Phase.HOLDING
+    phase = snapshot.phase if snapshot.phase in _WAITING else Phase.HOLDING
     reason = (
         f"v{snapshot.candidate} has no ready server; its traffic went back to v{snapshot.stable}. {message}"
     )
@@ -135,32 +164,64 @@ def _candidate_back(snapshot: Snapshot, world: World, now: datetime) -> Decision
         return None
     # The step starts over: what was measured before the crash says nothing about the server now.
     back = replace(snapshot, unready_since=None, exposed_at=None, step_started_at=now)
-    phase = Phase.PAUSED if snapshot.phase == Phase.PAUSED else Phase.PROGRESSING
+    phase = snapshot.phase if snapshot.phase in _WAITING else Phase.PROGRESSING
     return move(back, phase, f"v{snapshot.candidate} is ready again", now)
 
 
 def _walk(snapshot: Snapshot, observation: Observation, world: World, now: datetime) -> Decision:
     if snapshot.phase == Phase.PENDING:
-        return move(snapshot, Phase.PROVISIONING, snapshot.current.describe(), now)
+        return begin_step(snapshot, snapshot.step, snapshot.current.describe(), now)
     exposed = _note_exposure(snapshot, world, now)
     if snapshot.phase == Phase.PAUSED or snapshot.unready_since:
         return Decision(exposed)
-    match exposed.current:
+    done = _step_done(exposed, observation, world, now)
+    if isinstance(done, Decision):
+        return done
+    return _advance(exposed, done, observation.freeze, now)
+
+
+def _step_done(snapshot: Snapshot, observation: Observation, world: World, now: datetime) -> Decision | Ended:
+    """Why the present step is over, or the decision to stay in it."""
+    match snapshot.current:
+        case Approve() as step:
+            return _approve(snapshot, step, observation.votes, now)
         case Provision(replicas):
-            return _provision(exposed, world, replicas, now)
-        case SetWeight() | Mirror():
-            return (
-                _advance(exposed, "seen in effect", now) if _in_effect(exposed, world) else Decision(exposed)
-            )
+            return _provision(snapshot, world, replicas, now)
+        case SetWeight() | Mirror() | Preview():
+            return Ended("seen in effect") if _in_effect(snapshot, world) else Decision(snapshot)
         case Hold(seconds):
-            over = now - exposed.step_started_at >= timedelta(seconds=seconds)
-            return _advance(exposed, "held", now) if over else Decision(exposed)
+            over = now - snapshot.step_started_at >= timedelta(seconds=seconds)
+            return Ended("held") if over else Decision(snapshot)
         case Analyse(seconds):
-            return _analyse(exposed, observation.judgement, seconds, now)
+            return _analyse(snapshot, observation.judgement, seconds, now)
         case Promote():
-            return _promote(exposed, world, now)
+            return _promote(snapshot, world, now)
+        case Conclude():
+            return roll_back(snapshot, "measured to the end", now, ending=Phase.CONCLUDED)
         case _:
-            return Decision(exposed)
+            return Decision(snapshot)
+
+
+def _approve(snapshot: Snapshot, step: Approve, votes: tuple[Vote, ...], now: datetime) -> Decision | Ended:
+    counted = tally(votes, digest=snapshot.digest, plan_digest=snapshot.plan_digest)
+    if snapshot.override:
+        return Ended("the glass was broken")
+    if counted.refusal is not None:
+        said = f": {counted.refusal.comment}" if counted.refusal.comment else ""
+        return _end_quietly(snapshot, f"refused by {counted.refusal.voter}{said}", now)
+    if counted.approvals >= step.count:
+        return Ended(f"approved by {', '.join(sorted({vote.voter for vote in votes if vote.approve}))}")
+    if now - snapshot.step_started_at >= timedelta(seconds=step.seconds):
+        return _end_quietly(
+            snapshot, f"{counted.approvals} of {step.count} approvals after {duration(step.seconds)}", now
+        )
+    return Decision(snapshot)
+
+
+def _end_quietly(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
+    """Back, and over: as cancelled when nobody met the candidate yet."""
+    ending = Phase.ROLLED_BACK if snapshot.met_users else Phase.CANCELLED
+    return roll_back(snapshot, reason, now, ending=ending)
 
 
 def _note_exposure(snapshot: Snapshot, world: World, now: datetime) -> Snapshot:
@@ -174,15 +235,14 @@ def _in_effect(snapshot: Snapshot, world: World) -> bool:
     return (
         world.weight(snapshot.candidate) == snapshot.weight
         and world.mirror.get(snapshot.candidate, 0) == snapshot.mirror
+        and world.preview == (snapshot.candidate if snapshot.preview else None)
     )
 
 
-def _provision(snapshot: Snapshot, world: World, replicas: int, now: datetime) -> Decision:
+def _provision(snapshot: Snapshot, world: World, replicas: int, now: datetime) -> Decision | Ended:
     status = world.workload(snapshot.candidate)
     if status.ready >= replicas:
-        return _advance(
-            snapshot, f"{status.ready} of {replicas} servers of v{snapshot.candidate} are ready", now
-        )
+        return Ended(f"{status.ready} of {replicas} servers of v{snapshot.candidate} are ready")
     waited = now - snapshot.step_started_at
     if waited <= timedelta(seconds=snapshot.plan.ready_within):
         return Decision(snapshot)
@@ -190,12 +250,14 @@ def _provision(snapshot: Snapshot, world: World, replicas: int, now: datetime) -
     return roll_back(snapshot, f"{reason}. {status.message}".strip(), now)
 
 
-def _analyse(snapshot: Snapshot, judgement: Judgement | None, seconds: float, now: datetime) -> Decision:
+def _analyse(
+    snapshot: Snapshot, judgement: Judgement | None, seconds: float, now: datetime
+) -> Decision | Ended:
     elapsed = now - snapshot.step_started_at
     if judgement is None or elapsed < timedelta(seconds=seconds):
         return Decision(snapshot)
     if judgement.verdict == Verdict.PASS:
-        return _advance(snapshot, judgement.reason, now, judgement)
+        return Ended(judgement.reason, judgement)
     if elapsed >= timedelta(seconds=seconds + snapshot.plan.deadline):
         reason = (
             f"no decision after {elapsed.total_seconds():.0f} s, a person must decide: {judgement.reason}"
@@ -217,13 +279,25 @@ def _promote(snapshot: Snapshot, world: World, now: datetime) -> Decision:
     return replace(done, promoted=True)
 
 
-def _advance(snapshot: Snapshot, why: str, now: datetime, judgement: Judgement | None = None) -> Decision:
-    """To the next step; its name and why the last one ended make the reason."""
+def _advance(snapshot: Snapshot, ended: Ended, freeze: Freeze | None, now: datetime) -> Decision:
+    """To the next step, unless a freeze forbids that a share grows."""
     index = snapshot.step + 1
-    upcoming = snapshot.plan.steps[index]
-    phase = Phase.PROMOTING if isinstance(upcoming, Promote) else Phase.PROGRESSING
-    reason = f"{why}; now: {upcoming.describe()}"
-    decision = move(snapshot, phase, reason, now, step=index, judgement=judgement)
+    grows = snapshot.plan.weight_at(index) > snapshot.plan.weight_at(snapshot.step)
+    if freeze is not None and grows and not snapshot.override:
+        if snapshot.reason == str(freeze):
+            return Decision(snapshot)
+        return move(snapshot, Phase.HOLDING, str(freeze), now)
+    reason = f"{ended.why}; now: {snapshot.plan.steps[index].describe()}"
+    return begin_step(snapshot, index, reason, now, ended.judgement)
+
+
+def begin_step(
+    snapshot: Snapshot, index: int, reason: str, now: datetime, judgement: Judgement | None = None
+) -> Decision:
+    """The step at `index`, in the phase that belongs to its kind, with its clock at zero."""
+    phase = STEP_PHASES.get(snapshot.plan.steps[index].kind, Phase.PROGRESSING)
+    started = replace(snapshot, step_started_at=now) if index == snapshot.step else snapshot
+    decision = move(started, phase, reason, now, step=index, judgement=judgement)
     after = decision.snapshot
     if (after.weight, after.mirror) != (snapshot.weight, snapshot.mirror):
         after = replace(after, exposed_at=None, last_look_at=None)

@@ -21,27 +21,38 @@ class Phase(StrEnum):
     PROGRESSING = "progressing"
     HOLDING = "holding"
     PAUSED = "paused"
+    AWAITING_APPROVAL = "awaiting_approval"
     PROMOTING = "promoting"
     SUCCEEDED = "succeeded"
     ROLLING_BACK = "rolling_back"
     ROLLED_BACK = "rolled_back"
+    CONCLUDED = "concluded"
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
     FAILED = "failed"
 
 
+# From every phase of the walk.
+_GOING = frozenset(
+    {Phase.HOLDING, Phase.PAUSED, Phase.AWAITING_APPROVAL, Phase.PROMOTING, Phase.ROLLING_BACK}
+)
+
 MOVES: dict[Phase, frozenset[Phase]] = {
     Phase.QUEUED: frozenset({Phase.PENDING, Phase.CANCELLED, Phase.SUPERSEDED}),
-    Phase.PENDING: frozenset({Phase.PROVISIONING, Phase.ROLLING_BACK}),
-    Phase.PROVISIONING: frozenset({Phase.PROGRESSING, Phase.PROMOTING, Phase.PAUSED, Phase.ROLLING_BACK}),
-    Phase.PROGRESSING: frozenset({Phase.HOLDING, Phase.PAUSED, Phase.PROMOTING, Phase.ROLLING_BACK}),
-    Phase.HOLDING: frozenset({Phase.PROGRESSING, Phase.PAUSED, Phase.PROMOTING, Phase.ROLLING_BACK}),
-    Phase.PAUSED: frozenset({Phase.PROVISIONING, Phase.PROGRESSING, Phase.PROMOTING, Phase.ROLLING_BACK}),
+    Phase.PENDING: frozenset({Phase.PROVISIONING, Phase.AWAITING_APPROVAL, Phase.ROLLING_BACK}),
+    Phase.PROVISIONING: _GOING | {Phase.PROGRESSING},
+    Phase.PROGRESSING: _GOING,
+    Phase.HOLDING: _GOING | {Phase.PROGRESSING},
+    Phase.PAUSED: _GOING | {Phase.PROVISIONING, Phase.PROGRESSING},
+    Phase.AWAITING_APPROVAL: _GOING | {Phase.PROVISIONING, Phase.PROGRESSING},
     Phase.PROMOTING: frozenset({Phase.SUCCEEDED, Phase.ROLLING_BACK}),
-    Phase.ROLLING_BACK: frozenset({Phase.ROLLED_BACK, Phase.CANCELLED, Phase.SUPERSEDED, Phase.FAILED}),
+    Phase.ROLLING_BACK: frozenset(
+        {Phase.ROLLED_BACK, Phase.CANCELLED, Phase.SUPERSEDED, Phase.CONCLUDED, Phase.FAILED}
+    ),
     Phase.SUCCEEDED: frozenset(),
     Phase.ROLLED_BACK: frozenset(),
     Phase.CANCELLED: frozenset(),
+    Phase.CONCLUDED: frozenset(),
     Phase.SUPERSEDED: frozenset(),
     Phase.FAILED: frozenset(),
 }

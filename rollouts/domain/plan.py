@@ -6,11 +6,13 @@ runs is what was previewed and approved.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar
 
-from rollouts.domain.fields import number, only_known, whole
+from rollouts.domain.fields import number, only_known, text, whole
 from rollouts.errors import InvalidPlan
 
 YEAR = 366 * 86_400
@@ -74,6 +76,45 @@ class Analyse:
 
 
 @dataclass(frozen=True, slots=True)
+class Preview:
+    """Send requests that carry `header: value` to the candidate, so that testers meet it before users do.
+
+    It holds until the candidate takes a share of everybody's traffic.
+    """
+
+    kind: ClassVar[str] = "preview"
+    header: str = "x-slipway-version"
+    value: str = "preview"
+
+    def describe(self) -> str:
+        return f"let testers reach the candidate with the header {self.header}: {self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    """Wait for `count` approvals by members of `group`; a refusal, or `seconds` without them, ends it."""
+
+    kind: ClassVar[str] = "approve"
+    count: int = 1
+    group: str = "release_manager"
+    seconds: float = 86_400
+
+    def describe(self) -> str:
+        people = f"{self.count} approval{'s' if self.count > 1 else ''}"
+        return f"wait up to {duration(self.seconds)} for {people} by a {self.group.replace('_', ' ')}"
+
+
+@dataclass(frozen=True, slots=True)
+class Conclude:
+    """End here: the candidate's traffic goes back, what was measured stays with the version."""
+
+    kind: ClassVar[str] = "conclude"
+
+    def describe(self) -> str:
+        return "end without a promotion; keep what was measured"
+
+
+@dataclass(frozen=True, slots=True)
 class Promote:
     """Send all traffic to the candidate and make it the endpoint's stable version."""
 
@@ -94,14 +135,23 @@ class Retire:
         return f"keep the previous version warm for {duration(self.seconds)}, then remove it"
 
 
-Step = Provision | Mirror | SetWeight | Hold | Analyse | Promote | Retire
+Step = Approve | Provision | Preview | Mirror | SetWeight | Hold | Analyse | Promote | Retire | Conclude
 STEPS: dict[str, type[Step]] = {
-    step.kind: step for step in (Provision, Mirror, SetWeight, Hold, Analyse, Promote, Retire)
-}
-_LIMITS: dict[tuple[str, str], tuple[int, int]] = {
+    step.kind: step
+    for step in (
+        Approve, Provision, Preview, Mirror, SetWeight, Hold, Analyse, Promote, Retire, Conclude,
+    )
+}  # fmt: skip
+_WHOLE: dict[tuple[str, str], tuple[int, int]] = {
     ("provision", "replicas"): (1, 1000),
     ("mirror", "percent"): (0, 100),
     ("set_weight", "percent"): (1, 100),
+    ("approve", "count"): (1, 20),
+}
+_TEXT: dict[tuple[str, str], str] = {
+    ("preview", "header"): r"[a-z0-9-]{1,64}",
+    ("preview", "value"): r"[\x21-\x7e]{1,128}",
+    ("approve", "group"): r"[a-z0-9_-]{1,64}",
 }
 
 
@@ -137,20 +187,38 @@ class Plan:
         percents = [step.percent for step in self.steps[: index + 1] if isinstance(step, Mirror)]
         return percents[-1] if percents and self.weight_at(index) < 100 else 0
 
+    def preview_at(self, index: int) -> Preview | None:
+        """How testers reach the candidate while the step at `index` runs."""
+        previews = [step for step in self.steps[: index + 1] if isinstance(step, Preview)]
+        return previews[-1] if previews and not self.weight_at(index) else None
+
     @property
     def replicas(self) -> int:
         """The candidate's size."""
         return next(step.replicas for step in self.steps if isinstance(step, Provision))
 
     @property
-    def promote_index(self) -> int:
-        """Where the Promote step is."""
-        return next(index for index, step in enumerate(self.steps) if isinstance(step, Promote))
+    def promotes(self) -> bool:
+        """Whether the plan ends with a promotion; a shadow or an A/B test does not."""
+        return any(isinstance(step, Promote) for step in self.steps)
+
+    def shortcut(self, index: int) -> int:
+        """Where a promotion by hand jumps to: the next approval if one is left, else the promotion."""
+        return next(
+            at for at, step in enumerate(self.steps) if at > index and isinstance(step, Approve | Promote)
+        )
 
     @property
     def retire_after(self) -> float:
         """Seconds that the previous version stays warm."""
         return next((step.seconds for step in self.steps if isinstance(step, Retire)), 0)
+
+    @property
+    def windows(self) -> int:
+        """In how many stretches of constant share the candidate is judged: the budget of false alarms is
+        divided among them."""
+        shares = [(self.weight_at(index), self.mirror_at(index)) for index in range(len(self.steps))]
+        return max(1, sum(1 for at, share in enumerate(shares) if any(share) and share != shares[at - 1]))
 
     @property
     def least_seconds(self) -> float:
@@ -163,6 +231,12 @@ class Plan:
         document["steps"] = [{"kind": step.kind, **asdict(step)} for step in self.steps]
         document["gates"] = [dict(gate) for gate in self.gates]
         return document
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the plan in canonical JSON: what approvals are bound to."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], path: str = "plan.") -> Plan:
@@ -195,36 +269,43 @@ def _step(item: Any, path: str) -> Step:
     shape = STEPS[kind]
     names = [field.name for field in fields(shape)]
     only_known(item, frozenset(["kind", *names]), path)
-    values: dict[str, Any] = {}
-    for name in names:
-        if name == "seconds":
-            values[name] = number(item, name, path, default=0, least=0, most=YEAR)
-        else:
-            least, most = _LIMITS[kind, name]
-            values[name] = whole(item, name, path, default=least, least=least, most=most)
-    return shape(**values)
+    return shape(**{name: _value(shape, kind, name, item, path) for name in names})
+
+
+def _value(shape: type[Step], kind: str, name: str, item: Mapping[str, Any], path: str) -> Any:
+    if name == "seconds":
+        return number(item, name, path, default=float(getattr(shape(), name)), least=0, most=YEAR)
+    if (kind, name) in _TEXT:
+        return text(item, name, path, default=getattr(shape(), name), pattern=_TEXT[kind, name])
+    least, most = _WHOLE[kind, name]
+    return whole(item, name, path, default=max(least, getattr(shape(), name)), least=least, most=most)
 
 
 def check(plan: Plan, path: str) -> None:
     """Refuses a list of steps that could not be walked safely from first to last."""
-    if not isinstance(plan.steps[0], Provision):
-        raise InvalidPlan("the first step must be `provision`.", field=f"{path}[0]")
-    promotions = [index for index, step in enumerate(plan.steps) if isinstance(step, Promote)]
-    if len(promotions) != 1:
-        raise InvalidPlan(f"a plan promotes exactly once, this one {len(promotions)} times.", field=path)
-    for index, step in enumerate(plan.steps[promotions[0] + 1 :], start=promotions[0] + 1):
-        if not isinstance(step, Retire):
-            raise InvalidPlan("only `retire` may follow `promote`.", field=f"{path}[{index}]")
+    first = next((index for index, step in enumerate(plan.steps) if not isinstance(step, Approve)), 0)
+    if not isinstance(plan.steps[first], Provision):
+        raise InvalidPlan("the first step, after approvals, must be `provision`.", field=f"{path}[{first}]")
+    ends = [index for index, step in enumerate(plan.steps) if isinstance(step, Promote | Conclude)]
+    if len(ends) != 1:
+        raise InvalidPlan(
+            f"a plan has exactly one `promote` or `conclude`, this one has {len(ends)}.", field=path
+        )
+    for index, step in enumerate(plan.steps[ends[0] + 1 :], start=ends[0] + 1):
+        if not isinstance(step, Retire) or not plan.promotes:
+            raise InvalidPlan("only `retire` may follow, and only a promotion.", field=f"{path}[{index}]")
     _check_order(plan.steps, path)
 
 
 def _check_order(steps: tuple[Step, ...], path: str) -> None:
     weight = 0
-    exposed = False
+    exposed = provisioned = False
     for index, step in enumerate(steps):
         where = f"{path}[{index}]"
-        if isinstance(step, Provision) and index:
-            raise InvalidPlan("the candidate is provisioned once, at the start.", field=where)
+        if isinstance(step, Provision):
+            if provisioned:
+                raise InvalidPlan("the candidate is provisioned once, at the start.", field=where)
+            provisioned = True
         if isinstance(step, SetWeight):
             if step.percent <= weight:
                 raise InvalidPlan(

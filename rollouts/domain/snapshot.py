@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from monitoring.domain.judge import Judgement
-from rollouts.domain.phases import Phase
-from rollouts.domain.plan import Plan, Step
+from rollouts.domain.phases import IDLE, Phase
+from rollouts.domain.plan import Plan, Preview, Provision, Step
+from rollouts.domain.policy import Freeze, Vote
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,8 @@ class Snapshot:
     step_started_at: when the step began, from the database, so a restart neither shortens nor
     lengthens it. exposed_at: when the present share of traffic was seen in effect; the analysis
     window starts there. unready_since: set while the candidate has no ready server; it gets no
-    traffic then. ending: the phase in which a rollback under way will end.
+    traffic then. ending: the phase in which a rollback under way will end. digest and plan_digest: what
+    approvals are bound to. override: somebody broke the glass; freezes and approvals no longer hold it.
     """
 
     id: int
@@ -30,6 +32,8 @@ class Snapshot:
     candidate: str
     revision: int
     step: int
+    digest: str = field(kw_only=True)
+    plan_digest: str = field(kw_only=True)
     started_at: datetime
     step_started_at: datetime
     exposed_at: datetime | None = None
@@ -38,6 +42,7 @@ class Snapshot:
     unready_since: datetime | None = None
     rolling_back_since: datetime | None = None
     ending: Phase = Phase.ROLLED_BACK
+    override: bool = False
     reason: str = ""
 
     @property
@@ -48,22 +53,27 @@ class Snapshot:
     @property
     def weight(self) -> int:
         """The candidate's intended share in percent: a pure function of the row."""
-        if (
-            self.phase in {Phase.PENDING, Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.FAILED}
-            or self.unready_since
-        ):
-            return 0
-        return self.plan.weight_at(self.step)
+        return 0 if self.phase in IDLE or self.unready_since else self.plan.weight_at(self.step)
 
     @property
     def mirror(self) -> int:
         """The intended mirrored share in percent."""
-        if (
-            self.phase in {Phase.PENDING, Phase.ROLLING_BACK, Phase.ROLLED_BACK, Phase.FAILED}
-            or self.unready_since
-        ):
-            return 0
-        return self.plan.mirror_at(self.step)
+        return 0 if self.phase in IDLE or self.unready_since else self.plan.mirror_at(self.step)
+
+    @property
+    def provisioned(self) -> bool:
+        """Whether the candidate's servers are meant to run by now and were ready once."""
+        return any(isinstance(step, Provision) for step in self.plan.steps[: self.step])
+
+    @property
+    def wants_servers(self) -> bool:
+        """Whether the candidate's servers are meant to run: not before an approval of the start."""
+        return any(isinstance(step, Provision) for step in self.plan.steps[: self.step + 1])
+
+    @property
+    def preview(self) -> Preview | None:
+        """How testers reach the candidate now."""
+        return None if self.phase in IDLE or self.unready_since else self.plan.preview_at(self.step)
 
     @property
     def met_users(self) -> bool:
@@ -94,7 +104,8 @@ ABSENT = WorkloadStatus()
 class World:
     """What was seen of one endpoint: servers by version, and the split the router really applies.
 
-    weights and mirror: percent by version; `weights` is None while the router has no route.
+    weights and mirror: percent by version; `weights` is None while the router has no route. preview: the
+    version that testers reach.
     cluster_known, router_known: False when that side did not answer (`problem` says why); what it
     would have told is then unknown, which is not the same as absent.
     """
@@ -102,6 +113,7 @@ class World:
     workloads: Mapping[str, WorkloadStatus] = field(default_factory=dict)
     weights: Mapping[str, int] | None = None
     mirror: Mapping[str, int] = field(default_factory=dict)
+    preview: str | None = None
     cluster_known: bool = True
     router_known: bool = True
     problem: str = ""
@@ -122,10 +134,16 @@ class World:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look at the world; `judgement` is set only in the ticks in which the gates were looked at."""
+    """Everything a decision looks at beside the row.
+
+    judgement: set only in the ticks in which the gates were looked at. votes: of the present approval
+    step. freeze: the one in force, if any.
+    """
 
     world: World
     judgement: Judgement | None = None
+    votes: tuple[Vote, ...] = ()
+    freeze: Freeze | None = None
 
 
 @dataclass(frozen=True, slots=True)

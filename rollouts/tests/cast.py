@@ -45,6 +45,8 @@ def snapshot(step: int = PROVISION, phase: Phase = Phase.PROGRESSING, **changes:
         "stable": STABLE,
         "candidate": CANDIDATE,
         "revision": 3,
+        "digest": "sha256:two",
+        "plan_digest": "p",
         "step": step,
         "started_at": NOON,
         "step_started_at": NOON,

@@ -15,7 +15,14 @@ def test_a_rollout_that_has_not_ended_can_always_be_rolled_back():
 
 
 def test_nothing_follows_a_terminal_phase():
-    ends = {Phase.SUCCEEDED, Phase.ROLLED_BACK, Phase.CANCELLED, Phase.SUPERSEDED, Phase.FAILED}
+    ends = {
+        Phase.SUCCEEDED,
+        Phase.CONCLUDED,
+        Phase.ROLLED_BACK,
+        Phase.CANCELLED,
+        Phase.SUPERSEDED,
+        Phase.FAILED,
+    }
     assert ends == TERMINAL
     assert not any(may_move(phase, other) for phase in TERMINAL for other in Phase if other != phase)
 

@@ -21,8 +21,8 @@ from rollouts.domain.plan import (
 )
 
 State = Literal["done", "current", "held", "stopped", "todo"]
-_HELD = frozenset({Phase.HOLDING, Phase.PAUSED})
-_STOPPED = TERMINAL - {Phase.SUCCEEDED} | {Phase.ROLLING_BACK}
+_HELD = frozenset({Phase.HOLDING, Phase.PAUSED, Phase.AWAITING_APPROVAL})
+_STOPPED = TERMINAL - {Phase.SUCCEEDED, Phase.CONCLUDED} | {Phase.ROLLING_BACK}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,22 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rollouts.domain.plan import Plan
+from rollouts.domain.strategies.blue_green import compile_blue_green
 from rollouts.domain.strategies.canary import compile_canary
+from rollouts.domain.strategies.custom import compile_custom
 from rollouts.domain.strategies.instant import compile_instant
+from rollouts.domain.strategies.shadow import compile_shadow
 from rollouts.errors import InvalidPlan
 
-STRATEGIES: dict[str, Callable[..., Plan]] = {"canary": compile_canary, "instant": compile_instant}
+STRATEGIES: dict[str, Callable[..., Plan]] = {
+    "canary": compile_canary,
+    "blue_green": compile_blue_green,
+    "shadow": compile_shadow,
+    "custom": compile_custom,
+    "instant": compile_instant,
+}
 # What a user may start; `instant` is how a rollback after success is carried out.
-STARTABLE = ("canary",)
+STARTABLE = ("canary", "blue_green", "shadow", "custom")
 
 
 def compile_plan(strategy: str, parameters: Mapping[str, Any], *, replicas: int) -> Plan:

@@ -5,39 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monitoring.domain.judge import DEFAULT_GATES, parse_gates
-from rollouts.domain.fields import number, only_known, whole
-from rollouts.domain.plan import (
-    YEAR,
-    Analyse,
-    Hold,
-    Mirror,
-    Plan,
-    Promote,
-    Provision,
-    Retire,
-    SetWeight,
-    Step,
-    check,
-)
+from monitoring.domain.judge import DEFAULT_GATES
+from rollouts.domain.fields import number, only_known
+from rollouts.domain.plan import YEAR, Analyse, Hold, Mirror, Plan, Promote, Provision, SetWeight, Step
+from rollouts.domain.strategies import common
 from rollouts.errors import InvalidPlan
 
 DEFAULT_STEPS = (5, 10, 25, 50)
-PARAMETERS = frozenset(
-    {
-        "steps",
-        "hold_seconds",
-        "analyse_seconds",
-        "interval_seconds",
-        "deadline_seconds",
-        "ready_within_seconds",
-        "retire_after_seconds",
-        "mirror_percent",
-        "max_restarts",
-        "replicas",
-        "gates",
-    }
-)
+PARAMETERS = common.SHARED | {"steps", "hold_seconds", "mirror_percent", "retire_after_seconds"}
 
 
 def compile_canary(parameters: Mapping[str, Any], *, replicas: int) -> Plan:
@@ -45,39 +20,23 @@ def compile_canary(parameters: Mapping[str, Any], *, replicas: int) -> Plan:
 
     Raises InvalidPlan with the path of the bad parameter.
     """
-    path = "parameters."
-    only_known(parameters, PARAMETERS, path)
-    analyse = number(parameters, "analyse_seconds", path, default=300, least=1, most=YEAR)
-    hold = number(parameters, "hold_seconds", path, default=60, least=0, most=YEAR)
-    size = whole(parameters, "replicas", path, default=replicas, least=replicas, most=1000)
-    retire = number(parameters, "retire_after_seconds", path, default=3600, least=0, most=YEAR)
-    plan = Plan(
-        steps=(
-            Provision(size),
-            *_dark(whole(parameters, "mirror_percent", path, default=0, least=0, most=100), analyse),
-            *(
-                step
-                for percent in weights(parameters)
-                for step in (SetWeight(percent), Hold(hold), Analyse(analyse))
-            ),
-            Promote(),
-            Retire(retire),
-        ),
-        gates=_gates(parameters),
-        interval=number(parameters, "interval_seconds", path, default=min(60, analyse), least=1, most=86_400),
-        deadline=number(
-            parameters, "deadline_seconds", path, default=max(3600, 4 * analyse), least=1, most=YEAR
-        ),
-        ready_within=number(parameters, "ready_within_seconds", path, default=600, least=1, most=86_400),
-        max_restarts=whole(parameters, "max_restarts", path, default=3, least=0, most=1000),
+    only_known(parameters, PARAMETERS, common.PATH)
+    analyse = Analyse(common.analyse_seconds(parameters))
+    hold = Hold(number(parameters, "hold_seconds", common.PATH, default=60, least=0, most=YEAR))
+    shares = (step for share in weights(parameters) for step in (SetWeight(share), hold, analyse))
+    steps = (
+        Provision(common.size(parameters, replicas)),
+        *dark(common.percent(parameters, "mirror_percent", default=0), analyse),
+        *shares,
+        Promote(),
+        common.retire(parameters),
     )
-    check(plan, "steps")
-    return plan
+    return common.watched_plan(parameters, steps, DEFAULT_GATES)
 
 
-def _dark(percent: int, seconds: float) -> tuple[Step, ...]:
+def dark(percent: int, analyse: Analyse) -> tuple[Step, ...]:
     """The look before anybody is exposed: copies of real requests whose answers nobody sees."""
-    return (Mirror(percent), Analyse(seconds), Mirror(0)) if percent else ()
+    return (Mirror(percent), analyse, Mirror(0)) if percent else ()
 
 
 def weights(parameters: Mapping[str, Any]) -> tuple[int, ...]:
@@ -98,9 +57,3 @@ def weights(parameters: Mapping[str, Any]) -> tuple[int, ...]:
             raise InvalidPlan(f"weights must rise: {share} follows {shares[-1]}.", field=field)
         shares.append(share)
     return tuple(shares)
-
-
-def _gates(parameters: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    gates = parameters.get("gates", DEFAULT_GATES)
-    parse_gates(gates, path="parameters.gates")
-    return tuple(dict(gate) for gate in gates)
