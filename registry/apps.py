@@ -14,6 +14,11 @@ class RegistryConfig(AppConfig):
         from registry import checks as own
         from registry.models.guards import assert_triggers
 
-        for check in (own.check_artifact_store, own.check_artifact_folder, own.check_limits):
+        for check in (
+            own.check_artifact_store,
+            own.check_artifact_folder,
+            own.check_bucket,
+            own.check_limits,
+        ):
             checks.register(check)
         post_migrate.connect(assert_triggers, sender=self, dispatch_uid="registry.audit_triggers")

@@ -52,6 +52,15 @@ def check_artifact_folder(**_: Any) -> list[CheckMessage]:
     ]
 
 
+def check_bucket(**_: Any) -> list[CheckMessage]:
+    """E005: the S3 store has no bucket."""
+    is_s3 = settings.SLIPWAY_ARTIFACT_STORE.startswith("registry.adapters.s3.")
+    if not is_s3 or getattr(settings, "SLIPWAY_S3_BUCKET", ""):
+        return []
+    hint = "Set SLIPWAY_S3_BUCKET (and SLIPWAY_S3_ENDPOINT for a service that is not Amazon's)."
+    return [Error("The S3 artifact store has no bucket.", hint=hint, id="registry.E005")]
+
+
 def check_limits(**_: Any) -> list[CheckMessage]:
     """E004: no artifact would be small enough."""
     if settings.SLIPWAY_MAX_ARTIFACT_MB >= 1:

@@ -43,6 +43,15 @@ def test_a_read_only_folder_is_reported(settings, tmp_path):
     assert ids(checks.check_artifact_folder()) == ["registry.E003"]
 
 
+def test_an_s3_store_without_a_bucket_is_reported(settings):
+    settings.SLIPWAY_ARTIFACT_STORE = "registry.adapters.s3.S3Store"
+    settings.SLIPWAY_S3_BUCKET = ""
+    assert checks.check_artifact_store() == []
+    assert ids(checks.check_bucket()) == ["registry.E005"]
+    settings.SLIPWAY_S3_BUCKET = "models"
+    assert checks.check_bucket() == []
+
+
 def test_a_limit_of_nothing_is_reported(settings):
     settings.SLIPWAY_MAX_ARTIFACT_MB = 0
     assert ids(checks.check_limits()) == ["registry.E004"]

@@ -13,14 +13,20 @@ import pytest
 
 from registry.adapters.filesystem import FilesystemStore
 from registry.adapters.memory import MemoryStore
+from registry.adapters.s3 import S3Store
 from registry.errors import Invalid, NotFound, Unavailable
+from registry.tests import s3_server
 
 CONTENT = b"weights" * 1000
 
 
-@pytest.fixture(params=["filesystem", "memory"])
+@pytest.fixture(params=["filesystem", "memory", "s3"])
 def any_store(request, tmp_path):
-    return FilesystemStore(tmp_path / "artifacts") if request.param == "filesystem" else MemoryStore()
+    if request.param == "s3":
+        with s3_server.serving() as (_, client):
+            yield S3Store("bucket", prefix="models/", client=client)
+    else:
+        yield FilesystemStore(tmp_path / "artifacts") if request.param == "filesystem" else MemoryStore()
 
 
 def test_content_comes_back_under_its_sha256(any_store):
@@ -119,3 +125,31 @@ def test_a_folder_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(Unavailable, match="The artifact folder .* failed"):
         FilesystemStore(tmp_path / "file" / "artifacts").put(io.BytesIO(CONTENT))
+
+
+def test_a_large_artifact_goes_to_s3_in_parts_and_comes_back():
+    content = os.urandom(20 << 20)
+    with s3_server.serving() as (server, client):
+        store = S3Store("bucket", prefix="", client=client)
+        source = io.BytesIO(content)
+        stored = store.put(source)
+        assert not source.closed, "the stream belongs to the caller"
+        assert server.uploads == {} and len(server.objects) == 1
+        with store.open(stored.digest) as stream:
+            assert hashlib.sha256(stream.read()).hexdigest() == stored.digest.removeprefix("sha256:")
+
+
+def test_an_upload_to_s3_that_died_is_swept():
+    with s3_server.serving() as (server, client):
+        store = S3Store("bucket", prefix="", client=client)
+        client.create_multipart_upload(Bucket="bucket", Key="objects/ab/abcd")
+        assert store.sweep(3600) == 0, "it may still be running"
+        assert store.sweep(-5) == 1
+        assert server.uploads == {} and list(store.digests()) == []
+
+
+def test_an_s3_service_that_is_gone_is_unavailable():
+    with s3_server.serving() as (_, client):
+        store = S3Store("bucket", prefix="", client=client)
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        store.put(io.BytesIO(CONTENT))

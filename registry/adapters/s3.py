@@ -1,0 +1,168 @@
+"""Artifacts in a bucket of any S3 service, named `<prefix>objects/ab/abcd…` by digest."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from typing import Any, BinaryIO, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+
+from registry.adapters.hashing import copy_hashing, hex_of
+from registry.errors import NotFound, Unavailable
+from registry.ports import StoredArtifact
+
+_ABSENT = {"404", "NoSuchKey", "NotFound"}
+
+
+class S3Store:
+    """Hashes, then uploads under the digest: S3 shows an object only when all of it has arrived.
+
+    Credentials come from where boto3 looks for them (environment, profile, instance role). Uploads and
+    downloads are streamed; large ones go in parts.
+    """
+
+    def __init__(self, bucket: str = "", *, prefix: str | None = None, client: Any = None) -> None:
+        self.bucket = bucket or getattr(settings, "SLIPWAY_S3_BUCKET", "")
+        self.prefix = getattr(settings, "SLIPWAY_S3_PREFIX", "") if prefix is None else prefix
+        self._s3 = client or _client(getattr(settings, "SLIPWAY_S3_ENDPOINT", ""))
+
+    def put(self, stream: BinaryIO) -> StoredArtifact:
+        start = stream.tell()
+        stored = copy_hashing(stream, cast(BinaryIO, _Discard()))
+        if not self.exists(stored.digest):
+            stream.seek(start)
+            with self._trouble(stored.digest):
+                self._s3.upload_fileobj(_Unclosable(stream), self.bucket, self._key(stored.digest))
+        return stored
+
+    def open(self, digest: str) -> BinaryIO:
+        with self._trouble(digest):
+            body = self._s3.get_object(Bucket=self.bucket, Key=self._key(digest))["Body"]
+            return cast(BinaryIO, io.BufferedReader(_Body(body), 1 << 20))
+
+    def path_or_uri(self, digest: str) -> str:
+        if not self.exists(digest):
+            raise _missing(digest)
+        return f"s3://{self.bucket}/{self._key(digest)}"
+
+    def exists(self, digest: str) -> bool:
+        try:
+            with self._trouble(digest):
+                self._s3.head_object(Bucket=self.bucket, Key=self._key(digest))
+        except NotFound:
+            return False
+        return True
+
+    def delete(self, digest: str) -> None:
+        with self._trouble(digest):
+            self._s3.delete_object(Bucket=self.bucket, Key=self._key(digest))
+
+    def digests(self) -> Iterator[str]:
+        with self._trouble(""):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=f"{self.prefix}objects/"
+            )
+            for page in pages:
+                for item in page.get("Contents", ()):
+                    yield f"sha256:{item['Key'].rpartition('/')[2]}"
+
+    def sweep(self, older_than_seconds: float) -> int:
+        horizon, removed = datetime.now(UTC) - timedelta(seconds=older_than_seconds), 0
+        with self._trouble(""):
+            pages = self._s3.get_paginator("list_multipart_uploads").paginate(
+                Bucket=self.bucket, Prefix=f"{self.prefix}objects/"
+            )
+            for page in pages:
+                for upload in page.get("Uploads", ()):
+                    if upload["Initiated"] <= horizon:
+                        self._s3.abort_multipart_upload(
+                            Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+                        )
+                        removed += 1
+        return removed
+
+    def _key(self, digest: str) -> str:
+        name = hex_of(digest)
+        return f"{self.prefix}objects/{name[:2]}/{name}"
+
+    @contextmanager
+    def _trouble(self, digest: str) -> Iterator[None]:
+        try:
+            yield
+        except ClientError as error:
+            told = error.response.get("Error", {})
+            if told.get("Code") in _ABSENT:
+                raise _missing(digest) from error
+            raise Unavailable(
+                f"The bucket {self.bucket} answered: {told.get('Message') or error}."
+            ) from error
+        except BotoCoreError as error:
+            hint = "Check SLIPWAY_S3_ENDPOINT, the credentials and the network."
+            raise Unavailable(f"The bucket {self.bucket} cannot be reached: {error}.", hint=hint) from error
+
+
+class _Discard(io.RawIOBase):
+    """Where bytes go that are only hashed."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        return len(data)
+
+
+class _Unclosable(io.RawIOBase):
+    """boto3 closes what it uploads; the stream belongs to the caller."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        return self._stream.read(size)
+
+    def readable(self) -> bool:
+        return True
+
+
+class _Body(io.RawIOBase):
+    """An S3 body as a file object."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._body.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._body.close()
+        super().close()
+
+
+@cache
+def _client(endpoint: str) -> Any:
+    # Checksums only where S3 requires them: many compatible services know no trailers; the digest decides.
+    config = Config(
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        retries={"mode": "standard", "total_max_attempts": 4},
+        connect_timeout=5,
+        read_timeout=60,
+    )
+    return boto3.client("s3", endpoint_url=endpoint or None, config=config)
+
+
+def _missing(digest: str) -> NotFound:
+    return NotFound(f"No artifact {digest} is stored.")
