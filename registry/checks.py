@@ -55,7 +55,8 @@ def check_artifact_folder(**_: Any) -> list[CheckMessage]:
 def check_bucket(**_: Any) -> list[CheckMessage]:
     """E005: the S3 store has no bucket."""
     is_s3 = settings.SLIPWAY_ARTIFACT_STORE.startswith("registry.adapters.s3.")
-    if not is_s3 or getattr(settings, "SLIPWAY_S3_BUCKET", ""):
+    bucket: str = getattr(settings, "SLIPWAY_S3_BUCKET", "")
+    if bucket or not is_s3:
         return []
     hint = "Set SLIPWAY_S3_BUCKET (and SLIPWAY_S3_ENDPOINT for a service that is not Amazon's)."
     return [Error("The S3 artifact store has no bucket.", hint=hint, id="registry.E005")]
