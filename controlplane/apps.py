@@ -1,6 +1,16 @@
+"""The project's own app: it ties the others together."""
+
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class ControlplaneConfig(AppConfig):
     name = "controlplane"
     verbose_name = "Control plane"
+
+    def ready(self) -> None:
+        if settings.CELERY_BROKER_URL:
+            # Tasks are sent through the app that is current, so it must exist in every process.
+            from controlplane.celery import app
+
+            app.set_default()

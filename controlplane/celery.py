@@ -5,6 +5,38 @@ import os
 from celery import Celery
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
+# A tick waits for a cluster, a router and a metrics provider, each with a time-out of seconds.
+SOFT_LIMIT, HARD_LIMIT = 45, 60
+
 app = Celery("slipway")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+app.conf.update(
+    # A message is done when its tick is; a killed worker's message goes to another one.
+    task_acks_late=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    task_soft_time_limit=SOFT_LIMIT,
+    task_time_limit=HARD_LIMIT,
+    # One message at a time, so that a slow cluster keeps only its own endpoint waiting.
+    worker_prefetch_multiplier=1,
+    worker_hijack_root_logger=False,
+    broker_connection_retry_on_startup=True,
+    # Workers wait for a queue that is away, however long.
+    broker_connection_max_retries=None,
+    broker_transport_options={
+        # After it, a message whose whole worker vanished is delivered anew; no tick may last as long.
+        "visibility_timeout": 5 * HARD_LIMIT,
+        # A dispatcher finds out in seconds that the queue is away, and does the ticks itself.
+        "socket_connect_timeout": 2,
+        "socket_timeout": 5,
+        "socket_keepalive": True,
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0.2,
+        "interval_max": 0.2,
+    },
+    # How many ticks a worker process does on one database connection (Celery doubles it); a tick that
+    # fails on the database drops its connection at once.
+    CELERY_DB_REUSE_MAX=500,
+)
 app.autodiscover_tasks()
