@@ -1,0 +1,1 @@
+"""Many rollouts on PostgreSQL, Redis and real workers, while everything is killed."""

@@ -1,0 +1,34 @@
+"""The tests in which rows are locked or raced for once more, on the database of production."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.servers.postgres import Postgres
+from tests.servers.waiting import ROOT
+
+pytestmark = pytest.mark.stack
+SECONDS = 600
+FILES = {
+    "registry": ("registry/tests/test_audit.py", "registry/tests/test_services.py"),
+    "rollouts": ("rollouts/tests/test_services.py", "rollouts/tests/test_reconcile.py"),
+    "requests": ("tests/concurrency",),
+}
+
+
+@pytest.mark.parametrize("part", FILES)
+def test_the_database_tests_pass_on_postgresql_too(postgres: Postgres, part: str) -> None:
+    environment = {**os.environ, "SLIPWAY_DATABASE_URL": postgres.create(part)}
+    arguments = ["-q", "-m", "not stack", "-p", "tests.servers.only_database", "-p", "no:cacheprovider"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *arguments, *FILES[part]],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SECONDS,
+    )  # fmt: skip
+    summary = done.stdout[-6000:]
+    print(done.stdout.strip().rpartition("\n")[2])
+    assert done.returncode == 0, f"{summary}\n{done.stderr[-2000:]}"
+    assert " passed" in summary
