@@ -379,11 +379,14 @@ def _already_rolling(endpoint: Endpoint) -> AlreadyRolling:
 
 
 def _locked(endpoint: Endpoint) -> Endpoint:
-    """The endpoint as it is now, with its row held until the transaction ends."""
-    rows = Endpoint.objects.select_for_update(of=("self",)).select_related(
-        "model", "environment", "stable__version", "active"
-    )
-    return rows.get(pk=endpoint.pk)
+    """The endpoint as it is now, with its row held until the transaction ends.
+
+    Locked first and read after: what PostgreSQL joins to a row that it had to wait for is older than the
+    row, so one query could miss a rollout that began meanwhile.
+    """
+    rows = Endpoint.objects.filter(pk=endpoint.pk)
+    rows.select_for_update().values_list("pk").get()
+    return rows.select_related("model", "environment", "stable__version", "active", "queued").get()
 
 
 def _announce(rollout: Rollout, actor: Actor, reason: str, now: datetime) -> None:
