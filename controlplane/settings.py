@@ -189,6 +189,10 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # --- adapters, by dotted path; checked at start by each app's system checks ----------------------
 SLIPWAY_ARTIFACT_STORE = env.text("SLIPWAY_ARTIFACT_STORE", "registry.adapters.filesystem.FilesystemStore")
 SLIPWAY_ARTIFACT_FOLDER = Path(env.text("SLIPWAY_ARTIFACT_FOLDER", str(SLIPWAY_HOME / "artifacts")))
+SLIPWAY_S3_BUCKET = env.text("SLIPWAY_S3_BUCKET")
+SLIPWAY_S3_PREFIX = env.text("SLIPWAY_S3_PREFIX")
+# Empty for AWS; the address of any other S3 service. Credentials come the way boto3 finds them.
+SLIPWAY_S3_ENDPOINT = env.text("SLIPWAY_S3_ENDPOINT")
 SLIPWAY_MAX_ARTIFACT_MB = env.integer("SLIPWAY_MAX_ARTIFACT_MB", 5 * 1024)
 SLIPWAY_METRICS_SOURCE = env.text("SLIPWAY_METRICS_SOURCE", "monitoring.adapters.scrape.ScrapeSource")
 SLIPWAY_PROMETHEUS_URL = env.text("SLIPWAY_PROMETHEUS_URL")

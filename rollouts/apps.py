@@ -10,7 +10,10 @@ class RolloutsConfig(AppConfig):
     name = "rollouts"
 
     def ready(self) -> None:
+        from registry.models.signals import version_deleting
         from rollouts import checks as own
+        from rollouts.receivers import refuse_while_in_use
 
         for check in (own.check_ports, own.check_tick, own.check_queue):
             checks.register(check)
+        version_deleting.connect(refuse_while_in_use, dispatch_uid="rollouts.refuse_while_in_use")

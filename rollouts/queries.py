@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
+from registry.models import Version
 from rollouts import store
 from rollouts.domain.commands import VERBS
-from rollouts.domain.phases import ACTIVE, Phase
+from rollouts.domain.phases import ACTIVE, UNENDED, Phase
 from rollouts.errors import NotFound
-from rollouts.models import Endpoint, Environment, Look, Rollout, Transition
+from rollouts.models import Endpoint, Environment, FreezeWindow, Look, Rollout, Tenure, Transition
 
 PAGE = 50
 
@@ -125,6 +126,41 @@ def verdicts(page: Iterable[Rollout]) -> Mapping[int, str]:
 def intended_weight(rollout: Rollout) -> int:
     """The candidate's share in percent as the row intends it; 100 once it has succeeded."""
     return store.snapshot_of(rollout).weight
+
+
+def tenures(endpoint: Endpoint, limit: int = PAGE, *, before: datetime | None = None) -> Sequence[Tenure]:
+    """What served when, newest first; `before` is the last start of the page before."""
+    rows = Tenure.objects.filter(endpoint=endpoint).select_related("release__version", "rollout")
+    if before is not None:
+        rows = rows.filter(start__lt=before)
+    return list(rows[:limit])
+
+
+def tenure_at(endpoint: Endpoint, moment: datetime) -> Tenure:
+    """What was the stable release at that moment; NotFound before the endpoint's first."""
+    rows = Tenure.objects.filter(endpoint=endpoint, start__lte=moment).select_related("release__version")
+    tenure = rows.first()
+    if tenure is None:
+        raise NotFound(f"{endpoint.name} served nothing at {moment.isoformat()}.", field="at")
+    return tenure
+
+
+def uses_of(version: Version) -> Sequence[str]:
+    """Where a version serves, could be rolled back to, or is being rolled out, in words."""
+    found = []
+    for endpoint in endpoints_overview().filter(Q(stable__version=version) | Q(previous__version=version)):
+        stable = endpoint.stable is not None and endpoint.stable.version_id == version.pk
+        found.append(f"{endpoint.name} {'serves it' if stable else 'could be rolled back to it'}")
+    unended = sorted(phase.value for phase in UNENDED)
+    for rollout in rollouts().filter(candidate__version=version, phase__in=unended):
+        found.append(f"rollout {rollout.pk} moves {rollout.endpoint.name} to it")
+    return found
+
+
+def freezes(*, ended: bool = False) -> QuerySet[FreezeWindow]:
+    """Freeze windows by their beginning; without the ended ones unless asked for."""
+    rows = FreezeWindow.objects.select_related("environment")
+    return rows if ended else rows.filter(ended_at=None)
 
 
 def allowed_verbs(rollout: Rollout) -> Mapping[str, bool]:

@@ -22,7 +22,7 @@ from registry.domain.actor import SYSTEM
 from registry.ports import ArtifactStore
 from rollouts import store
 from rollouts.domain.desired import DesiredWorld, desired_world
-from rollouts.domain.looks import window_due
+from rollouts.domain.looks import next_moment, window_due
 from rollouts.domain.machine import decide
 from rollouts.domain.plan import Approve
 from rollouts.domain.snapshot import Observation, World
@@ -65,6 +65,14 @@ def tick(endpoint_id: int, ports: Ports, now: datetime | None = None) -> None:
         loaded = store.load(endpoint_id)
     _remember(loaded.endpoint, world, now)
     apply(loaded, world, ports)
+    _come_back(loaded, now)
+
+
+def _come_back(loaded: store.Loaded, now: datetime) -> None:
+    """Moves the next tick forward to the moment at which time alone may change something."""
+    due = next_moment(loaded.snapshot) if loaded.snapshot else None
+    if due is not None and now < due < loaded.endpoint.look_at:
+        Endpoint.objects.filter(pk=loaded.endpoint.pk, look_at=loaded.endpoint.look_at).update(look_at=due)
 
 
 def _observation(

@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from rollouts.domain.plan import Plan
-from rollouts.models import Endpoint, Release, Rollout, Transition
+from rollouts.models import Approval, Endpoint, FreezeWindow, Release, Rollout, Transition
 from rollouts.queries import allowed_verbs
 
 
@@ -19,6 +19,14 @@ class EnvironmentIn(serializers.Serializer[Any]):
         default="",
         help_text="Follows the stable version; by default the name.",
     )
+    policy = serializers.DictField(
+        required=False, default=dict, help_text="`approvals`, `four_eyes`, `after`; see docs/rollouts.md."
+    )
+
+
+class PolicyIn(serializers.Serializer[Any]):
+    policy = serializers.DictField()
+    reason = serializers.CharField(max_length=2000)
 
 
 class EndpointIn(serializers.Serializer[Any]):
@@ -39,6 +47,55 @@ class RolloutIn(serializers.Serializer[Any]):
     supersede = serializers.BooleanField(
         default=False, help_text="Let a rollout under way give the traffic back first, then start this one."
     )
+
+    break_glass = serializers.BooleanField(
+        default=False, help_text="Neither a freeze nor an approval holds it; needs the permission to promote."
+    )
+
+
+class VoteIn(serializers.Serializer[Any]):
+    comment = serializers.CharField(max_length=2000, required=False, default="", allow_blank=True)
+
+
+class VoteOut(serializers.ModelSerializer[Approval]):
+    class Meta:
+        model = Approval
+        fields = ("step", "approve", "voter", "role", "comment", "digest", "plan_digest", "at")
+
+
+class FreezeIn(serializers.Serializer[Any]):
+    environment = serializers.CharField(max_length=63, required=False, allow_null=True, default=None)
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+    rule = serializers.CharField(max_length=200, required=False, default="", allow_blank=True)
+    timezone = serializers.CharField(max_length=64, required=False, default="UTC")
+    reason = serializers.CharField(max_length=200)
+
+
+class FreezeOut(serializers.ModelSerializer[FreezeWindow]):
+    environment = serializers.CharField(source="environment.name", allow_null=True, default=None)
+
+    class Meta:
+        model = FreezeWindow
+        fields = (
+            "id",
+            "environment",
+            "starts_at",
+            "ends_at",
+            "rule",
+            "timezone",
+            "reason",
+            "created_by",
+            "ended_at",
+        )
+
+
+class TenureOut(serializers.Serializer[Any]):
+    version = serializers.IntegerField(source="release.version.number")
+    digest = serializers.CharField(source="release.digest")
+    rollout = serializers.IntegerField(source="rollout_id", allow_null=True)
+    start = serializers.DateTimeField()
+    end = serializers.DateTimeField(allow_null=True)
 
 
 class PreviewIn(serializers.Serializer[Any]):
@@ -81,6 +138,11 @@ class RolloutOut(serializers.Serializer[Any]):
     verdict = serializers.CharField(allow_null=True)
     reason = serializers.CharField()
     actions = serializers.ListField(child=serializers.CharField())
+    plan_digest = serializers.CharField()
+    earlier = serializers.IntegerField(
+        allow_null=True, help_text="The success of the same artifact in the environment the policy asks for."
+    )
+    override = serializers.BooleanField(help_text="The glass was broken.")
     start_reason = serializers.CharField()
     created_by = serializers.CharField()
     created_at = serializers.DateTimeField()
@@ -133,6 +195,9 @@ def rollout_document(rollout: Rollout, *, weight: int, verdict: str | None) -> d
         "verdict": verdict,
         "reason": rollout.reason,
         "actions": [verb for verb, allowed in allowed_verbs(rollout).items() if allowed],
+        "plan_digest": rollout.plan_digest,
+        "earlier": rollout.earlier_id,
+        "override": rollout.override,
         "start_reason": rollout.start_reason,
         "created_by": rollout.created_by,
         "created_at": rollout.created_at,

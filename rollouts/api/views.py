@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
+from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -12,12 +14,12 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from registry.domain.roles import Permission
-from registry.identity import actor_for, require
+from registry.identity import actor_for, require, role_of
 from registry.queries import model_by_name, version_by_number
-from rollouts import queries, services
+from rollouts import approvals, queries, services
 from rollouts.api import serializers
 from rollouts.errors import Invalid
-from rollouts.models import Rollout
+from rollouts.models import Environment, Rollout
 
 PAGE_LIMIT = 200
 
@@ -44,6 +46,23 @@ def _integer(request: Request, name: str, default: int | None) -> int | None:
     return int(value)
 
 
+def _environment(row: Environment) -> dict[str, Any]:
+    return {"name": row.name, "alias": row.alias, "policy": row.policy}
+
+
+def _moment(request: Request, name: str) -> datetime | None:
+    value = request.query_params.get(name)
+    if value is None:
+        return None
+    try:
+        moment = parse_datetime(value)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise Invalid(f"{value!r} is not a moment.", field=name, hint="Write 2026-03-01T12:00:00Z.")
+    return moment
+
+
 class Environments(APIView):
     """Staging, production, and whatever else endpoints live in."""
 
@@ -63,8 +82,25 @@ class Environments(APIView):
     @extend_schema(operation_id="environments_list", responses=serializers.EnvironmentIn(many=True))
     def get(self, request: Request) -> Response:
         require(request.user, Permission.VIEW)
-        items = [{"name": row.name, "alias": row.alias} for row in queries.environments()]
+        items = [_environment(row) for row in queries.environments()]
         return Response({"items": items, "next": None})
+
+
+class EnvironmentPolicy(APIView):
+    """What the environment asks of rollouts that start from now on."""
+
+    @extend_schema(
+        operation_id="environments_policy",
+        request=serializers.PolicyIn,
+        responses=serializers.EnvironmentIn,
+    )
+    def put(self, request: Request, name: str) -> Response:
+        require(request.user, Permission.ADMINISTER)
+        values = _validated(serializers.PolicyIn, request)
+        environment = services.set_policy(
+            environment=queries.environment_by_name(name), **values, actor=actor_for(request)
+        )
+        return Response(_environment(environment))
 
 
 class Endpoints(APIView):
@@ -104,6 +140,29 @@ class EndpointDetail(APIView):
     def get(self, request: Request, name: str) -> Response:
         require(request.user, Permission.VIEW)
         return Response(serializers.endpoint_document(queries.endpoint_by_name(name)))
+
+
+class EndpointHistory(APIView):
+    """What served when, newest first; with `at`, what served at that moment."""
+
+    @extend_schema(
+        operation_id="endpoints_history",
+        parameters=[
+            OpenApiParameter("at", str, description="A moment such as 2026-03-01T12:00:00Z."),
+            OpenApiParameter("before", str, description="`next` of the page before."),
+        ],
+        responses=serializers.TenureOut(many=True),
+    )
+    def get(self, request: Request, name: str) -> Response:
+        require(request.user, Permission.VIEW)
+        endpoint = queries.endpoint_by_name(name)
+        moment = _moment(request, "at")
+        if moment is not None:
+            items = [queries.tenure_at(endpoint, moment)]
+            return Response({"items": serializers.TenureOut(items, many=True).data, "next": None})
+        page = queries.tenures(endpoint, before=_moment(request, "before"))
+        following = page[-1].start if len(page) == queries.PAGE else None
+        return Response({"items": serializers.TenureOut(page, many=True).data, "next": following})
 
 
 class EndpointRollback(APIView):
@@ -167,6 +226,8 @@ class Rollouts(APIView):
     def post(self, request: Request) -> Response:
         require(request.user, Permission.START_ROLLOUT)
         values = _validated(serializers.RolloutIn, request)
+        if values["break_glass"]:
+            require(request.user, Permission.PROMOTE)
         endpoint = queries.endpoint_by_name(values["endpoint"])
         rollout = services.start_rollout(
             endpoint=endpoint,
@@ -176,6 +237,7 @@ class Rollouts(APIView):
             actor=actor_for(request),
             reason=values["reason"],
             supersede=values["supersede"],
+            break_glass=values["break_glass"],
         )
         return Response(_document(queries.rollout_by_id(rollout.pk)), status=status.HTTP_201_CREATED)
 
@@ -208,11 +270,12 @@ VERBS: dict[str, tuple[Permission, Callable[..., Rollout]]] = {
     "resume": (Permission.CONTROL_ROLLOUT, services.resume),
     "abort": (Permission.CONTROL_ROLLOUT, services.abort),
     "promote": (Permission.PROMOTE, services.promote),
+    "break-glass": (Permission.PROMOTE, services.break_glass),
 }
 
 
 class RolloutVerb(APIView):
-    """pause, resume, promote or abort; each needs a reason, which is kept."""
+    """pause, resume, promote, abort or break-glass; each needs a reason, which is kept."""
 
     verb = ""
 
@@ -240,6 +303,71 @@ class RolloutRetry(APIView):
             rollout=queries.rollout_by_id(rollout_id), actor=actor_for(request), reason=reason
         )
         return Response(_document(queries.rollout_by_id(again.pk)), status=status.HTTP_201_CREATED)
+
+
+class RolloutApprovals(APIView):
+    """Every answer to the rollout's approval steps, oldest first."""
+
+    @extend_schema(operation_id="rollouts_approvals", responses=serializers.VoteOut(many=True))
+    def get(self, request: Request, rollout_id: int) -> Response:
+        require(request.user, Permission.VIEW)
+        votes = approvals.votes_of(queries.rollout_by_id(rollout_id))
+        return Response({"items": serializers.VoteOut(votes, many=True).data, "next": None})
+
+
+class RolloutVote(APIView):
+    """approve or refuse the step that asks for it; a refusal needs a comment and ends the rollout."""
+
+    answer = "approve"
+
+    @extend_schema(request=serializers.VoteIn, responses={201: serializers.VoteOut})
+    def post(self, request: Request, rollout_id: int) -> Response:
+        require(request.user, Permission.VIEW)
+        comment = _validated(serializers.VoteIn, request)["comment"]
+        answer = approvals.approve if self.answer == "approve" else approvals.refuse
+        vote = answer(
+            rollout=queries.rollout_by_id(rollout_id),
+            actor=actor_for(request),
+            role=role_of(request.user),
+            comment=comment,
+        )
+        return Response(serializers.VoteOut(vote).data, status=status.HTTP_201_CREATED)
+
+
+class Freezes(APIView):
+    """Freeze windows: stretches of time, once or recurring, in which no share grows."""
+
+    @extend_schema(operation_id="freezes_list", responses=serializers.FreezeOut(many=True))
+    def get(self, request: Request) -> Response:
+        require(request.user, Permission.VIEW)
+        rows = queries.freezes(ended=request.query_params.get("ended") == "true")
+        return Response({"items": serializers.FreezeOut(rows, many=True).data, "next": None})
+
+    @extend_schema(
+        operation_id="freezes_add", request=serializers.FreezeIn, responses={201: serializers.FreezeOut}
+    )
+    def post(self, request: Request) -> Response:
+        require(request.user, Permission.PROMOTE)
+        values = _validated(serializers.FreezeIn, request)
+        name = values.pop("environment")
+        window = approvals.add_freeze(
+            environment=queries.environment_by_name(name) if name else None,
+            zone=values.pop("timezone"),
+            actor=actor_for(request),
+            **values,
+        )
+        return Response(serializers.FreezeOut(window).data, status=status.HTTP_201_CREATED)
+
+
+class FreezeEnd(APIView):
+    """Ends a freeze window for good."""
+
+    @extend_schema(operation_id="freezes_end", request=serializers.ReasonIn, responses=serializers.FreezeOut)
+    def post(self, request: Request, window_id: int) -> Response:
+        require(request.user, Permission.PROMOTE)
+        reason = _validated(serializers.ReasonIn, request)["reason"]
+        window = approvals.end_freeze(window_id=window_id, actor=actor_for(request), reason=reason)
+        return Response(serializers.FreezeOut(window).data)
 
 
 class PlanPreview(APIView):

@@ -74,7 +74,7 @@ class Policy:
     def from_dict(cls, document: Mapping[str, Any], path: str = "policy.") -> Policy:
         """Parses a policy; InvalidPlan names the path of the first bad field."""
         only_known(document, frozenset({"approvals", "four_eyes", "after"}), path)
-        given = document.get("approvals") or []
+        given = document.get("approvals", [])
         if not isinstance(given, list):
             raise InvalidPlan("not a list.", field=f"{path}approvals")
         return cls(

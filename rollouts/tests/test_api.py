@@ -175,6 +175,15 @@ ROUTES = {
     ("post", "/api/v1/endpoints/churn-production/rollback"): {"engineer", "release_manager", "admin"},
     ("post", "/api/v1/endpoints"): {"release_manager", "admin"},
     ("post", "/api/v1/environments"): {"admin"},
+    ("put", "/api/v1/environments/production/policy"): {"admin"},
+    ("get", "/api/v1/endpoints/churn-production/history"): {"viewer", "engineer", "release_manager", "admin"},
+    ("get", "/api/v1/rollouts/1/approvals"): {"viewer", "engineer", "release_manager", "admin"},
+    ("post", "/api/v1/rollouts/1/approve"): {"viewer", "engineer", "release_manager", "admin"},
+    ("post", "/api/v1/rollouts/1/refuse"): {"viewer", "engineer", "release_manager", "admin"},
+    ("post", "/api/v1/rollouts/1/break-glass"): {"release_manager", "admin"},
+    ("get", "/api/v1/freezes"): {"viewer", "engineer", "release_manager", "admin"},
+    ("post", "/api/v1/freezes"): {"release_manager", "admin"},
+    ("post", "/api/v1/freezes/1/end"): {"release_manager", "admin"},
 }
 
 
@@ -196,9 +205,11 @@ def test_the_table_names_every_route_of_the_app():
 
     from rollouts.api.urls import urlpatterns
 
-    kwargs = {"name": "churn-production", "rollout_id": 1}
+    kwargs = {"name": "churn-production", "rollout_id": 1, "window_id": 1}
     named = set()
     for pattern in urlpatterns:
         wanted = {key: kwargs[key] for key in pattern.pattern.converters}
+        if pattern.name == "environment-policy":
+            wanted = {"name": "production"}
         named.add(reverse(f"rollouts-api:{pattern.name}", kwargs=wanted))
     assert named == {url for _, url in ROUTES}

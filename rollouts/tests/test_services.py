@@ -188,3 +188,18 @@ def test_of_many_requests_at_once_each_gets_one_clear_outcome(endpoint, versions
     assert outcomes.count("started") == 1
     assert not [outcome for outcome in outcomes if outcome.startswith("unexpected")]
     assert Rollout.objects.count() == 1
+
+
+def test_a_version_that_serves_or_is_being_rolled_out_is_not_deleted(start, endpoint, versions, author):
+    from registry.services import delete_version
+
+    start()
+    for version, says in (
+        (versions[0], "churn-production serves it"),
+        (versions[1], "moves churn-production"),
+    ):
+        with pytest.raises(Conflict, match=says):
+            delete_version(version=version, actor=author, reason="tidy")
+    delete_version(version=versions[2], actor=author, reason="tidy")
+    versions[2].refresh_from_db()
+    assert versions[2].deleted_at is not None
