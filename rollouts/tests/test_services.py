@@ -191,9 +191,10 @@ def test_of_many_requests_at_once_each_gets_one_clear_outcome(endpoint, versions
 
 
 def test_a_version_that_serves_or_is_being_rolled_out_is_not_deleted(start, endpoint, versions, author):
-    from registry.services import delete_version
+    from registry.services import delete_alias, delete_version
 
     start()
+    delete_alias(model=endpoint.model, name="champion", actor=author)
     for version, says in (
         (versions[0], "churn-production serves it"),
         (versions[1], "moves churn-production"),
