@@ -33,6 +33,17 @@ def test_marks_are_the_new_weights_and_the_rollback():
     assert marks[-1].at == later(4)
 
 
+def test_the_end_of_a_plan_without_promotion_is_no_rollback():
+    marks = step_marks(
+        moves(
+            ("provisioning", "progressing", 0),
+            ("progressing", "rolling_back", 0),
+            ("rolling_back", "concluded", 0),
+        )
+    )
+    assert [(mark.label, mark.kind) for mark in marks] == [("end", "step")]
+
+
 def test_the_promotion_is_marked_when_all_traffic_moves():
     marks = step_marks(
         moves(("a", "progressing", 50), ("progressing", "promoting", 100), ("promoting", "succeeded", 100))

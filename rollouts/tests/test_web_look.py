@@ -5,6 +5,8 @@ import pytest
 from monitoring.domain.judge import GateResult, Verdict
 from rollouts.domain.commands import VERBS
 from rollouts.domain.phases import TERMINAL, Phase
+from rollouts.domain.policy import Policy, apply_policy
+from rollouts.domain.strategies import compile_plan
 from rollouts.tests.cast import ANALYSE_5, AT_5, HOLD_5, HOLD_50, PROMOTE, PROVISION, plan
 from rollouts.web import look, verbs
 from rollouts.web.gates import gate_row
@@ -17,7 +19,7 @@ def test_every_phase_and_every_verdict_has_a_badge():
 
 
 def test_an_unknown_phase_is_shown_by_its_own_name():
-    assert look.phase_badge("awaiting_approval") == look.Badge("Awaiting approval", "muted")
+    assert look.phase_badge("gone_fishing") == look.Badge("Gone fishing", "muted")
 
 
 def test_the_bar_begins_with_stable_and_ends_with_the_candidate():
@@ -80,7 +82,7 @@ def test_the_current_rung_tells_what_it_does_and_how_long_it_still_takes():
 
 
 def test_a_rollback_shows_where_it_stopped():
-    for phase in TERMINAL - {Phase.SUCCEEDED} | {Phase.ROLLING_BACK}:
+    for phase in TERMINAL - {Phase.SUCCEEDED, Phase.CONCLUDED} | {Phase.ROLLING_BACK}:
         stages = ladder(plan(), index=HOLD_50, phase=phase, elapsed=2)
         assert [stage.state for stage in stages] == ["done", "done", "stopped", "todo"]
         assert stages[2].note == "stopped here"
@@ -95,6 +97,35 @@ def test_a_success_is_a_climbed_ladder():
 def test_a_mirrored_look_is_a_rung_of_its_own():
     stages = ladder(plan(mirror_percent=20), index=0, phase=Phase.PENDING, elapsed=0)
     assert [stage.label for stage in stages] == ["Start", "Mirror 20 %", "5 %", "50 %", "100 %"]
+
+
+def rungs(strategy: str, **parameters: object) -> list[str]:
+    """The labels of a strategy's ladder under a policy that asks for one approval before the promotion."""
+    policy = Policy.from_dict({"approvals": [{"before": "promotion"}]})
+    compiled = apply_policy(compile_plan(strategy, parameters, replicas=1), policy)
+    return [stage.label for stage in ladder(compiled, index=0, phase=Phase.PENDING, elapsed=0)]
+
+
+def test_every_strategy_has_rungs_for_testers_approvals_the_switch_and_the_end():
+    assert rungs("canary", steps=[5]) == ["Start", "5 %", "Approval", "100 %"]
+    assert rungs("blue_green") == ["Start", "Testers", "Approval", "100 %", "Promotion"]
+    assert rungs("shadow", mirror_percent=30) == ["Start", "Mirror 30 %", "End"]
+
+
+def test_an_approval_is_a_rung_that_waits_for_people():
+    compiled = apply_policy(plan(), Policy.from_dict({"approvals": [{"before": "start"}]}))
+    stages = ladder(compiled, index=0, phase=Phase.AWAITING_APPROVAL, elapsed=3)
+    assert (stages[0].label, stages[0].state, stages[0].note) == ("Approval", "held", "waiting for people")
+    assert stages[1].state == "todo"
+
+
+def test_a_conclusion_is_a_climbed_ladder_and_no_rollback():
+    compiled = compile_plan("shadow", {}, replicas=1)
+    end = len(compiled.steps) - 1
+    going = ladder(compiled, index=end, phase=Phase.ROLLING_BACK, elapsed=1)
+    assert (going[-1].state, going[-1].note) == ("current", "giving the traffic back")
+    done = ladder(compiled, index=end, phase=Phase.CONCLUDED, elapsed=1)
+    assert {stage.state for stage in done} == {"done"}
 
 
 def test_the_plan_reads_as_sentences_with_the_candidates_share():

@@ -20,6 +20,7 @@ SERVICES = {
     "pause": services.pause,
     "resume": services.resume,
     "promote": services.promote,
+    "break_glass": services.break_glass,
     "abort": services.abort,
     "retry": services.retry,
 }

@@ -72,15 +72,26 @@ def step_marks(transitions: Iterable[Transition]) -> tuple[Mark, ...]:
     """The moments that a reader looks for on the time axis: new weights, the rollback, the promotion."""
     marks: list[Mark] = []
     weight = 0
-    for transition in transitions:
+    rows = list(transitions)
+    concluded = any(transition.to_phase == Phase.CONCLUDED for transition in rows)
+    for transition in rows:
         moved = transition.from_phase != transition.to_phase
         if moved and transition.to_phase == Phase.ROLLING_BACK:
-            marks.append(Mark(at=transition.at, label="rollback", kind="rollback"))
+            marks.append(_end(transition) if concluded else _rollback(transition))
         elif transition.weight != weight and transition.to_phase not in TERMINAL - {Phase.SUCCEEDED}:
             kind = "promote" if transition.weight == 100 else "step"
             marks.append(Mark(at=transition.at, label=f"{transition.weight} %", kind=kind))
         weight = transition.weight
     return tuple(marks)
+
+
+def _rollback(transition: Transition) -> Mark:
+    return Mark(at=transition.at, label="rollback", kind="rollback")
+
+
+def _end(transition: Transition) -> Mark:
+    """The traffic goes back because the plan ends without a promotion."""
+    return Mark(at=transition.at, label="end", kind="step")
 
 
 def outcome_marks(transitions: Iterable[Transition]) -> tuple[Mark, ...]:

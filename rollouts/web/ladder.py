@@ -9,9 +9,12 @@ from typing import Literal
 from rollouts.domain.phases import TERMINAL, Phase
 from rollouts.domain.plan import (
     Analyse,
+    Approve,
+    Conclude,
     Hold,
     Mirror,
     Plan,
+    Preview,
     Promote,
     Provision,
     Retire,
@@ -22,7 +25,9 @@ from rollouts.domain.plan import (
 
 State = Literal["done", "current", "held", "stopped", "todo"]
 _HELD = frozenset({Phase.HOLDING, Phase.PAUSED, Phase.AWAITING_APPROVAL})
-_STOPPED = TERMINAL - {Phase.SUCCEEDED, Phase.CONCLUDED} | {Phase.ROLLING_BACK}
+# Every rung is climbed.
+_DONE = frozenset({Phase.SUCCEEDED, Phase.CONCLUDED})
+_STOPPED = TERMINAL - _DONE | {Phase.ROLLING_BACK}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,32 +71,51 @@ def progress(stages: tuple[Stage, ...]) -> float:
 
 
 def _spans(plan: Plan) -> Iterator[tuple[int, int]]:
-    """Half-open ranges of step indexes: a rung starts where the exposure of the candidate changes."""
+    """Half-open ranges of step indexes: a rung starts where the exposure of the candidate changes, where
+    people are asked, and at the end."""
     starts = [index for index, step in enumerate(plan.steps) if _opens(step)]
     end = next((i for i, step in enumerate(plan.steps) if isinstance(step, Retire)), len(plan.steps))
     yield from zip(starts, [*starts[1:], end], strict=True)
 
 
 def _opens(step: Step) -> bool:
-    return isinstance(step, Provision | SetWeight | Promote) or (
+    return isinstance(step, Approve | Provision | Preview | SetWeight | Promote | Conclude) or (
         isinstance(step, Mirror) and step.percent > 0
     )
 
 
 def _stage(plan: Plan, first: int, last: int, *, index: int, phase: Phase, elapsed: float) -> Stage:
-    label = _label(plan.steps[first])
-    if phase is Phase.SUCCEEDED or index >= last:
+    label = _label(plan, first)
+    if phase in _DONE or index >= last:
         return Stage(label, "done", 100, "done")
     if index < first:
         return Stage(label, "todo", 0, _expected(plan.steps[first:last]))
-    state: State = "stopped" if phase in _STOPPED else "held" if phase in _HELD else "current"
-    return Stage(
-        label, state, _percent(plan, first, last, index, elapsed), _note(plan.steps[index], phase, elapsed)
-    )
+    step = plan.steps[index]
+    percent = _percent(plan, first, last, index, elapsed)
+    return Stage(label, _state(step, phase), percent, _note(step, phase, elapsed))
 
 
-def _label(step: Step) -> str:
-    match step:
+def _state(step: Step, phase: Phase) -> State:
+    if phase in _STOPPED and not _concluding(step, phase):
+        return "stopped"
+    return "held" if phase in _HELD else "current"
+
+
+def _concluding(step: Step, phase: Phase) -> bool:
+    """Whether the traffic goes back because the plan ends so, and not because something went wrong."""
+    return phase is Phase.ROLLING_BACK and isinstance(step, Conclude)
+
+
+def _label(plan: Plan, first: int) -> str:
+    match plan.steps[first]:
+        case Approve():
+            return "Approval"
+        case Preview():
+            return "Testers"
+        case Conclude():
+            return "End"
+        case Promote() if plan.weight_at(first - 1) == 100:
+            return "Promotion"
         case Provision():
             return "Start"
         case Mirror(percent):
@@ -123,6 +147,8 @@ def _expected(steps: tuple[Step, ...]) -> str:
 
 def _note(step: Step, phase: Phase, elapsed: float) -> str:
     """What the current rung is doing right now, with the time it still needs."""
+    if _concluding(step, phase):
+        return "giving the traffic back"
     if phase in _STOPPED:
         return "stopped here"
     if phase is Phase.PAUSED:
@@ -137,8 +163,14 @@ def _note(step: Step, phase: Phase, elapsed: float) -> str:
             return f"analysing, {duration(round(left))} left"
         case Analyse():
             return "analysing, needs more data"
+        case Approve():
+            return "waiting for people"
         case Provision():
             return "starting servers"
+        case Preview():
+            return "opening to testers"
+        case Conclude():
+            return "ending"
         case Promote():
             return "moving all traffic"
         case _:

@@ -38,6 +38,9 @@ PHASES: dict[str, Badge] = {
     "failed": Badge("Failed", "fail"),
 }
 
+# The traffic goes back because the plan ends without a promotion, not because something went wrong.
+CONCLUDING = Badge("Concluding", "info")
+
 VERDICTS: dict[Verdict, Badge] = {
     Verdict.PASS: Badge("Pass", "pass"),
     Verdict.FAIL: Badge("Fail", "fail"),

@@ -15,6 +15,7 @@ from rollouts.store import snapshot_of
 from rollouts.web.gates import GateRow, gate_row
 from rollouts.web.ladder import Stage, ladder, progress
 from rollouts.web.look import (
+    CONCLUDING,
     Badge,
     Share,
     elapsed_text,
@@ -113,12 +114,13 @@ def rollout_view(rollout: Rollout, now: datetime, cause: str = "") -> RolloutVie
     """The rollout as of `now`; `cause` is why it was rolled back."""
     snapshot = snapshot_of(rollout)
     over = snapshot.phase in TERMINAL
+    concluding = snapshot.phase is Phase.ROLLING_BACK and snapshot.ending is Phase.CONCLUDED
     end = rollout.finished_at or now
     elapsed = (end - snapshot.step_started_at).total_seconds()
     stages = ladder(snapshot.plan, index=snapshot.step, phase=snapshot.phase, elapsed=max(0.0, elapsed))
     return RolloutView(
         rollout=rollout,
-        badge=phase_badge(snapshot.phase),
+        badge=CONCLUDING if concluding else phase_badge(snapshot.phase),
         stages=stages,
         progress=progress(stages),
         weight=snapshot.weight,

@@ -40,10 +40,11 @@ class Deed:
 PAUSE = Verb("pause", "Pause", Permission.CONTROL_ROLLOUT)
 RESUME = Verb("resume", "Resume", Permission.CONTROL_ROLLOUT)
 PROMOTE = Verb("promote", "Promote now", Permission.PROMOTE)
+BREAK_GLASS = Verb("break_glass", "Break glass", Permission.PROMOTE, danger=True)
 ABORT = Verb("abort", "Roll back", Permission.CONTROL_ROLLOUT, danger=True)
 ROLLBACK = Verb("rollback", "Roll back to previous", Permission.CONTROL_ROLLOUT, danger=True)
 RETRY = Verb("retry", "Try again", Permission.START_ROLLOUT)
-ROLLOUT_VERBS = {verb.name: verb for verb in (PAUSE, RESUME, PROMOTE, ABORT, RETRY)}
+ROLLOUT_VERBS = {verb.name: verb for verb in (PAUSE, RESUME, PROMOTE, BREAK_GLASS, ABORT, RETRY)}
 _PHASES = {**VERBS, RETRY.name: TERMINAL - {Phase.SUCCEEDED}}
 
 
@@ -105,7 +106,20 @@ def _promote(stable: str, candidate: str, weight: int) -> Deed:
         summary=f"Skips the remaining steps and sends 100 % of traffic to v{candidate} (now {weight} %).",
         consequences=(
             f"v{candidate} becomes the stable version without the evidence of the skipped steps.",
+            "An approval that the plan still asks for is not skipped: the rollout waits there.",
             f"v{stable} stays warm for a while, so rolling back is one click on the endpoint's page.",
+        ),
+    )
+
+
+def _break_glass(stable: str, candidate: str, weight: int) -> Deed:
+    return Deed(
+        title="Break the glass",
+        summary=f"From now on neither a freeze nor an approval holds the rollout of v{candidate}.",
+        consequences=(
+            "Freeze windows no longer stop its share from growing, and approval steps are passed unanswered.",
+            f"The gates still hold: a violated one sends all traffic back to v{stable}.",
+            "It cannot be undone for this rollout. The timeline and the audit log name you and your reason.",
         ),
     )
 
@@ -148,5 +162,6 @@ _DEEDS: dict[str, Callable[[str, str, int], Deed]] = {
     "resume": _resume,
     "promote": _promote,
     "abort": _abort,
+    "break_glass": _break_glass,
     "retry": _retry,
 }
