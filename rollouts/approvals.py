@@ -18,6 +18,8 @@ from rollouts.domain.policy import Policy
 from rollouts.errors import Conflict, Forbidden, Invalid, NotFound, WrongPhase
 from rollouts.models import Approval, Endpoint, Environment, FreezeWindow, Rollout
 
+ANSWERED = "You have answered this already; an answer is kept as it was given."
+
 
 def approve(*, rollout: Rollout, actor: Actor, role: Role | None, comment: str = "") -> Approval:
     """One approval of the present step, bound to the pinned artifact and plan.
@@ -67,8 +69,24 @@ def _vote(rollout: Rollout, actor: Actor, role: Role | None, yes: bool, comment:
                 reason=vote.comment,
             )
     except IntegrityError as error:
-        raise Conflict("You have answered this already; an answer is kept as it was given.") from error
+        raise Conflict(ANSWERED) from error
     return vote
+
+
+def why_not(rollout: Rollout, actor: Actor, role: Role | None) -> str:
+    """Why this person may not answer the present approval step; empty when they may.
+
+    The rollout comes with its endpoint's environment.
+    """
+    step = store.snapshot_of(rollout).current
+    if rollout.phase != Phase.AWAITING_APPROVAL or not isinstance(step, Approve):
+        return "Nobody is asked to approve this rollout now."
+    try:
+        _check_voter(rollout, step, actor, role)
+    except Forbidden as error:
+        return error.message
+    given = Approval.objects.filter(rollout=rollout, step=rollout.step, voter_id=actor.id or 0)
+    return ANSWERED if given.exists() else ""
 
 
 def _check_voter(rollout: Rollout, step: Approve, actor: Actor, role: Role | None) -> None:
