@@ -105,6 +105,37 @@ def timeline(rollout: Rollout) -> QuerySet[Transition]:
     return rollout.transitions.order_by("number")
 
 
+def timeline_page(rollout: Rollout, limit: int, *, before: int | None = None) -> Sequence[Transition]:
+    """A page of the timeline, newest first; `before` is the last number of the page before."""
+    rows = rollout.transitions.order_by("-number")
+    if before is not None:
+        rows = rows.filter(number__lt=before)
+    return list(rows[:limit])
+
+
+def causes(page: Iterable[Rollout]) -> Mapping[int, str]:
+    """Rollout id → the reason of its rollback, for those that had one; one query.
+
+    Giving the traffic back at the end of a plan without a promotion is no rollback.
+    """
+    rows = Transition.objects.filter(
+        rollout_id__in=[rollout.pk for rollout in page], to_phase=Phase.ROLLING_BACK
+    ).exclude(Q(from_phase=Phase.ROLLING_BACK) | Q(rollout__ending=Phase.CONCLUDED))
+    return dict(rows.order_by("number").values_list("rollout_id", "reason"))
+
+
+def moves_since(endpoint: Endpoint, start: datetime) -> Sequence[Transition]:
+    """Transitions of all rollouts of the endpoint from `start` on, oldest first; no planned endings."""
+    rows = Transition.objects.filter(rollout__endpoint=endpoint, at__gte=start)
+    rows = rows.exclude(to_phase=Phase.ROLLING_BACK, rollout__ending=Phase.CONCLUDED)
+    return list(rows.defer("evidence").order_by("at", "id"))
+
+
+def earlier_success(rollout: Rollout) -> Rollout | None:
+    """The success of the same artifact in the environment that the policy asks for."""
+    return rollouts().filter(pk=rollout.earlier_id).first() if rollout.earlier_id else None
+
+
 def latest_look(rollout: Rollout) -> Look | None:
     """The newest look at its gates."""
     return rollout.look_log.order_by("-number").first()
