@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from tests.browser.stack import Process, Stack, eventually
+from tests.stack import Process, Stack, eventually
 
 ARGUMENTS = (
     "--no-sandbox",

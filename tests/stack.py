@@ -22,7 +22,7 @@ import requests
 
 from deploy.demo.models.manifest import read_manifest
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 # Training the models takes most of it, on a machine that is busy with other tests.
 START_SECONDS = 300
 STOP_SECONDS = 30
