@@ -25,7 +25,7 @@ from rollouts.domain.desired import DesiredWorld, desired_world
 from rollouts.domain.looks import next_moment, window_due
 from rollouts.domain.machine import decide
 from rollouts.domain.plan import Approve
-from rollouts.domain.snapshot import Observation, World
+from rollouts.domain.snapshot import Decision, Observation, World
 from rollouts.errors import LostRace, StaleWrite, WorldUnavailable
 from rollouts.models import Endpoint
 from rollouts.ports import Cluster, TrafficRouter
@@ -56,13 +56,14 @@ def tick(endpoint_id: int, ports: Ports, now: datetime | None = None) -> None:
     world = observe(loaded.endpoint.name, ports)
     judgement = _look(loaded, ports.metrics, now)
     if loaded.snapshot is not None:
-        decision = decide(loaded.snapshot, _observation(loaded, world, judgement, now), now)
+        decision = _decide(loaded, world, judgement, now)
         try:
             store.record(loaded, decision, actor=SYSTEM, now=now, judgement=judgement)
         except LostRace:
             log.info("endpoint %s: another worker decided first", loaded.endpoint.name)
             return
-        loaded = store.load(endpoint_id)
+        # Without an event nothing that the world is made of has changed.
+        loaded = store.load(endpoint_id) if decision.events else replace(loaded, snapshot=decision.snapshot)
     _remember(loaded.endpoint, world, now)
     apply(loaded, world, ports)
     _come_back(loaded, now)
@@ -75,18 +76,17 @@ def _come_back(loaded: store.Loaded, now: datetime) -> None:
         Endpoint.objects.filter(pk=loaded.endpoint.pk, look_at=loaded.endpoint.look_at).update(look_at=due)
 
 
-def _observation(
-    loaded: store.Loaded, world: World, judgement: Judgement | None, now: datetime
-) -> Observation:
-    """The world and what people recorded: votes while they are asked for, the freeze in force."""
+def _decide(loaded: store.Loaded, world: World, judgement: Judgement | None, now: datetime) -> Decision:
+    """The decision on the world and on what people recorded: votes while they are asked for, freezes.
+
+    A freeze only takes moves away, so it is looked up when there is a move.
+    """
     assert loaded.rollout is not None and loaded.snapshot is not None
     asked = isinstance(loaded.snapshot.current, Approve)
-    return Observation(
-        world,
-        judgement,
-        votes=store.votes(loaded.rollout) if asked else (),
-        freeze=store.freeze_of(loaded.endpoint.environment_id, now),
-    )
+    seen = Observation(world, judgement, votes=store.votes(loaded.rollout) if asked else ())
+    decision = decide(loaded.snapshot, seen, now)
+    freeze = store.freeze_of(loaded.endpoint.environment_id, now) if decision.events else None
+    return decide(loaded.snapshot, replace(seen, freeze=freeze), now) if freeze else decision
 
 
 def observe(endpoint: str, ports: Ports) -> World:
