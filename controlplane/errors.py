@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from rest_framework.exceptions import APIException, ValidationError
@@ -78,5 +77,4 @@ class DomainErrorMiddleware:
             return JsonResponse(problem(exception), status=exception.status, content_type=PROBLEM)
         if getattr(request, "htmx", False):
             return render(request, "_error.html", {"error": exception}, status=exception.status)
-        messages.error(request, str(exception))
         return render(request, "error.html", {"error": exception}, status=exception.status)

@@ -42,7 +42,12 @@ class Up:
         self.process = None
 
     def command(self, **changes):
-        environment = {**os.environ, "SLIPWAY_HOME": str(self.home), "SLIPWAY_PORT": str(self.port), **changes}
+        environment = {
+            **os.environ,
+            "SLIPWAY_HOME": str(self.home),
+            "SLIPWAY_PORT": str(self.port),
+            **changes,
+        }
         environment.pop("DJANGO_SETTINGS_MODULE", None)
         return {"args": [sys.executable, "manage.py", "up"], "cwd": ROOT, "env": environment}
 

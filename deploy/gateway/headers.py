@@ -57,9 +57,7 @@ def client_headers(raw: Iterable[tuple[bytes, bytes]], version: str, request_id:
     return kept
 
 
-_RESPONSE_DROPPED = frozenset(
-    name.encode() for name in (*HOP_BY_HOP, "x-request-id", "x-slipway-version")
-)
+_RESPONSE_DROPPED = frozenset(name.encode() for name in (*HOP_BY_HOP, "x-request-id", "x-slipway-version"))
 
 
 def _named_by(connection: str) -> frozenset[str]:

@@ -166,7 +166,7 @@ def _header(item: dict[str, Any], path: str) -> str:
 def _version(item: dict[str, Any], path: str) -> str:
     version = _text(item, "version", f"{path}.version")
     if not VERSION.fullmatch(version):
-        raise BadFile(f"{path}.version: {version!r} is no version, such as \"3\"")
+        raise BadFile(f'{path}.version: {version!r} is no version, such as "3"')
     return version
 
 

@@ -176,9 +176,7 @@ class ProfileHistograms:
         column: Column
         if item.categories is None:
             name = f"{family}_value"
-            column = NumericColumn(
-                HistogramSeries(name, labels, item.edges), item.edges, spec.datatype.dtype
-            )
+            column = NumericColumn(HistogramSeries(name, labels, item.edges), item.edges, spec.datatype.dtype)
         else:
             name = f"{family}_class_total"
             names = dict.fromkeys((*item.categories, OTHER))

@@ -124,11 +124,7 @@ def _names_from_histograms(
     for item in (histograms or {}).get("inputs", ()):
         if item["tensor"] in index:
             features[item["name"]] = (index[item["tensor"]], item.get("column") or 0)
-    wanted = {
-        (position, column)
-        for position, spec in enumerate(specs)
-        for column in range(_width(spec))
-    }
+    wanted = {(position, column) for position, spec in enumerate(specs) for column in range(_width(spec))}
     return features if wanted and set(features.values()) == wanted else {}
 
 

@@ -260,7 +260,7 @@ def test_the_live_page_stays_within_its_query_budget(viewer, rollout, django_ass
             rollout=rollout, number=number, at=timezone.now(), from_phase="progressing", to_phase="progressing",
             step=2, weight=5, actor="slipway", reason="again", evidence=judgement(Verdict.PASS).to_dict(),
         )  # fmt: skip
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         assert viewer.get(f"/rollouts/{rollout.pk}/").status_code == 200
 
 

@@ -8,12 +8,13 @@ from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
 from registry.errors import Conflict, DomainError
-from registry.identity import actor_for, require
-from rollouts import queries, services
+from registry.identity import actor_for, require, role_of
+from rollouts import approvals, queries, services
 from rollouts.models import Endpoint, Rollout
 from rollouts.store import snapshot_of
+from rollouts.web.asking import ANSWERS, APPROVE, approve_deed, refuse_deed
 from rollouts.web.door import in_dialog, page
-from rollouts.web.forms import ReasonForm
+from rollouts.web.forms import CommentForm, ReasonForm
 from rollouts.web.verbs import ABORT, ROLLBACK, ROLLOUT_VERBS, Deed, Verb, deed, rollback_deed
 
 SERVICES = {
@@ -44,6 +45,33 @@ def control(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
         except DomainError as refused:
             error = refused
     return _confirm(request, _deed(row, verb), button, form, back, f"rollout {pk}", error)
+
+
+@page("GET", "HEAD", "POST")
+def vote(request: HttpRequest, pk: int, answer: str) -> HttpResponse:
+    """The question before an approval or a refusal; `rollouts.approvals` says who may answer."""
+    row = queries.rollout_by_id(pk)
+    actor, role = actor_for(request), role_of(request.user)
+    form = (CommentForm if answer == APPROVE.name else ReasonForm)(request.POST or None)
+    error: DomainError | None = None
+    if request.method == "POST" and form.is_valid():
+        cast = approvals.approve if answer == APPROVE.name else approvals.refuse
+        try:
+            cast(rollout=row, actor=actor, role=role, comment=form.cleaned_data["reason"])
+            return _go(request, reverse("rollouts:rollout", args=[pk]))
+        except DomainError as refused:
+            error = refused
+    elif why := approvals.why_not(row, actor, role):
+        error = Conflict(why)
+    back = reverse("rollouts:rollout", args=[pk])
+    return _confirm(request, _vote_deed(row, answer), ANSWERS[answer], form, back, f"rollout {pk}", error)
+
+
+def _vote_deed(row: Rollout, answer: str) -> Deed:
+    snapshot = snapshot_of(row)
+    if answer == APPROVE.name:
+        return approve_deed(snapshot, approvals.votes_of(row))
+    return refuse_deed(snapshot)
 
 
 @page("GET", "HEAD", "POST")

@@ -18,7 +18,7 @@ from rollouts.models import Endpoint
 from rollouts.web.charts import endpoint_charts as draw
 from rollouts.web.charts import outcome_marks, show
 from rollouts.web.door import page
-from rollouts.web.past import causes, moves_since
+
 from rollouts.web.presenters import EndpointView, endpoint_view, release_ref, rollout_views
 from rollouts.web.verbs import ABORT, ROLLBACK, Button, button
 
@@ -47,7 +47,7 @@ def endpoint(request: HttpRequest, name: str) -> HttpResponse:
     recent = queries.recent_rollouts(HISTORY, endpoint=view.endpoint.name)
     context = {
         **_context(view),
-        "history": rollout_views(recent, causes(recent), now),
+        "history": rollout_views(recent, queries.causes(recent), now),
         "rollback": _rollback(request, view.endpoint),
         "rollback_url": reverse("rollouts:endpoint-rollback", args=[name]),
         "may_start": may(request.user, Permission.START_ROLLOUT),
@@ -73,7 +73,7 @@ def endpoint_charts(request: HttpRequest, name: str) -> HttpResponse:
         candidate=release_ref(row.active.candidate) if row.active else None,
         previous=release_ref(row.previous),
         window=window,
-        marks=outcome_marks(moves_since(row, window.start)),
+        marks=outcome_marks(queries.moves_since(row, window.start)),
     )
     return show(request, drawn)
 

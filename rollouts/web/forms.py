@@ -34,6 +34,12 @@ class ReasonForm(forms.Form):
     )
 
 
+class CommentForm(ReasonForm):
+    """What somebody who approves wants to add."""
+
+    reason = forms.CharField(label="Comment", max_length=1000, widget=_ROWS, required=False)
+
+
 class ChooseEndpointForm(forms.Form):
     """The first question of a new rollout, when the address did not answer it."""
 

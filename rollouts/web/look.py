@@ -41,6 +41,15 @@ PHASES: dict[str, Badge] = {
 # The traffic goes back because the plan ends without a promotion, not because something went wrong.
 CONCLUDING = Badge("Concluding", "info")
 
+# As people call them; `instant` is a rollback after success.
+STRATEGIES: dict[str, str] = {
+    "canary": "Canary",
+    "blue_green": "Blue/green",
+    "shadow": "Shadow",
+    "custom": "Custom plan",
+    "instant": "Instant",
+}
+
 VERDICTS: dict[Verdict, Badge] = {
     Verdict.PASS: Badge("Pass", "pass"),
     Verdict.FAIL: Badge("Fail", "fail"),

@@ -12,7 +12,7 @@ from registry.domain.roles import Permission
 from registry.identity import may
 from rollouts import queries
 from rollouts.web.door import page
-from rollouts.web.past import causes
+
 from rollouts.web.presenters import endpoint_view, rollout_views
 
 RECENT = 12
@@ -35,6 +35,6 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     recent = queries.recent_rollouts(RECENT)
     return {
         "endpoints": [endpoint_view(endpoint, now) for endpoint in queries.endpoints_overview()],
-        "recent": rollout_views(recent, causes(recent), now),
+        "recent": rollout_views(recent, queries.causes(recent), now),
         "may_start": may(request.user, Permission.START_ROLLOUT),
     }

@@ -16,6 +16,7 @@ from rollouts.web.gates import GateRow, gate_row
 from rollouts.web.ladder import Stage, ladder, progress
 from rollouts.web.look import (
     CONCLUDING,
+    STRATEGIES,
     Badge,
     Share,
     elapsed_text,
@@ -74,6 +75,7 @@ class RolloutView:
     over: bool
     took: str
     interval: str
+    strategy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ def rollout_view(rollout: Rollout, now: datetime, cause: str = "") -> RolloutVie
         over=over,
         took=elapsed_text((end - rollout.created_at).total_seconds()),
         interval=duration(snapshot.plan.interval),
+        strategy=STRATEGIES.get(rollout.strategy, rollout.strategy),
     )
 
 

@@ -11,20 +11,23 @@ from django.utils import timezone
 
 from monitoring.domain.window import Window
 from registry.domain.roles import Permission
-from registry.identity import may, permissions_of
-from rollouts import queries
+from registry.identity import actor_for, may, permissions_of, role_of
+from rollouts import approvals, queries
 from rollouts.domain.phases import Phase
 from rollouts.domain.strategies import STARTABLE
 from rollouts.models import Rollout
+from rollouts.store import freeze_of, snapshot_of
+from rollouts.web.asking import approval_view, asks
 from rollouts.web.charts import endpoint_charts, show, step_marks
 from rollouts.web.door import page
 from rollouts.web.look import PHASES, verdict_badge
-from rollouts.web.past import causes
+
 from rollouts.web.presenters import gate_rows, is_over, rollout_view, rollout_views, traffic
 from rollouts.web.presenters import timeline as timeline_entries
-from rollouts.web.verbs import RETRY, buttons
+from rollouts.web.verbs import RETRY, buttons, idle_verbs
 
 PAGE = 50
+ENTRIES = 200
 ACTIVE = "active"
 # Charts begin a little before the rollout and go on a little after it, so that the change is seen.
 LEAD, TAIL = timedelta(seconds=30), timedelta(seconds=60)
@@ -44,7 +47,7 @@ def rollout_list(request: HttpRequest) -> HttpResponse:
     )
     now = timezone.now()
     context = {
-        "rollouts": rollout_views(rows[:PAGE], causes(rows[:PAGE]), now),
+        "rollouts": rollout_views(rows[:PAGE], queries.causes(rows[:PAGE]), now),
         "next": rows[PAGE - 1].pk if len(rows) > PAGE else None,
         "first": not before,
         "phases": PHASES.items(),
@@ -69,7 +72,14 @@ def live(request: HttpRequest) -> HttpResponse:
 def rollout(request: HttpRequest, pk: int) -> HttpResponse:
     """One rollout, live."""
     row = queries.rollout_by_id(pk)
-    context = {**_status(row), **_controls(request, row), **_timeline(row)}
+    earlier = queries.earlier_success(row)
+    context = {
+        **_status(row),
+        **_controls(request, row),
+        **_approval(request, row),
+        **_timeline(row),
+        "earlier": _earlier(earlier) if earlier else None,
+    }
     return render(request, "rollouts/rollout.html", context)
 
 
@@ -86,9 +96,18 @@ def controls(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @page()
+def approval(request: HttpRequest, pk: int) -> HttpResponse:
+    """Fragment: what is asked, who answered what, and the buttons to answer."""
+    return render(request, "rollouts/_approval.html", _approval(request, queries.rollout_by_id(pk)))
+
+
+@page()
 def timeline(request: HttpRequest, pk: int) -> HttpResponse:
-    """Fragment: what happened, newest first."""
-    return render(request, "rollouts/_timeline_card.html", _timeline(queries.rollout_by_id(pk)))
+    """What happened, newest first: a fragment for the live page, a page of its own for older entries."""
+    before = request.GET.get("before", "")
+    context = _timeline(queries.rollout_by_id(pk), int(before) if before.isdecimal() else None)
+    fragment = getattr(request, "htmx", False)
+    return render(request, f"rollouts/{'_timeline_card' if fragment else 'timeline'}.html", context)
 
 
 @page()
@@ -109,7 +128,7 @@ def charts(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _status(row: Rollout) -> dict[str, Any]:
-    view = rollout_view(row, timezone.now(), causes([row]).get(row.pk, ""))
+    view = rollout_view(row, timezone.now(), queries.causes([row]).get(row.pk, ""))
     look = queries.deciding_look(row)
     return {
         "rollout": row,
@@ -122,16 +141,43 @@ def _status(row: Rollout) -> dict[str, Any]:
 
 
 def _controls(request: HttpRequest, row: Rollout) -> dict[str, Any]:
+    freeze = freeze_of(row.endpoint.environment_id, timezone.now())
+    pointless = idle_verbs(snapshot_of(row), frozen=freeze is not None)
+    if row.strategy not in STARTABLE:
+        # A rollback is not tried again: it is asked for on the endpoint's page.
+        pointless |= {RETRY}
     shown = buttons(Phase(row.phase), permissions_of(request.user))
-    # A rollback is not tried again: it is asked for on the endpoint's page.
-    again = row.strategy in STARTABLE
     return {
         "rollout": row,
         "over": is_over(row),
-        "buttons": [button for button in shown if again or button.verb is not RETRY],
+        "buttons": [button for button in shown if button.verb not in pointless],
     }
 
 
-def _timeline(row: Rollout) -> dict[str, Any]:
-    entries = timeline_entries(queries.timeline(row))
-    return {"rollout": row, "over": is_over(row), "entries": tuple(reversed(entries))}
+def _approval(request: HttpRequest, row: Rollout) -> dict[str, Any]:
+    snapshot = snapshot_of(row)
+    if not asks(snapshot):
+        return {"approval": None}
+    why_not = approvals.why_not(row, actor_for(request), role_of(request.user))
+    view = approval_view(snapshot, approvals.votes_of(row), why_not)
+    return {"rollout": row, "over": is_over(row), "approval": view}
+
+
+def _earlier(row: Rollout) -> dict[str, Any]:
+    look = queries.deciding_look(row)
+    return {
+        "view": rollout_view(row, timezone.now()),
+        "look": look,
+        "gates": gate_rows(look.judgement) if look else (),
+    }
+
+
+def _timeline(row: Rollout, before: int | None = None) -> dict[str, Any]:
+    rows = queries.timeline_page(row, ENTRIES + 1, before=before)
+    return {
+        "rollout": row,
+        "over": before is not None or is_over(row),
+        "entries": timeline_entries(rows[:ENTRIES]),
+        "next": rows[ENTRIES - 1].number if len(rows) > ENTRIES else None,
+        "first": before is None,
+    }

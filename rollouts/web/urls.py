@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from rollouts.web import changes, endpoints, overview, rollouts, starting
+from rollouts.web.asking import ANSWERS
 
 app_name = "rollouts"
 urlpatterns = [
@@ -24,5 +25,10 @@ urlpatterns = [
     path("rollouts/<int:pk>/controls", rollouts.controls, name="rollout-controls"),
     path("rollouts/<int:pk>/timeline", rollouts.timeline, name="rollout-timeline"),
     path("rollouts/<int:pk>/charts", rollouts.charts, name="rollout-charts"),
+    path("rollouts/<int:pk>/approval", rollouts.approval, name="rollout-approval"),
+    *(
+        path(f"rollouts/<int:pk>/{answer}", changes.vote, kwargs={"answer": answer}, name=f"rollout-{answer}")
+        for answer in ANSWERS
+    ),
     path("rollouts/<int:pk>/<slug:verb>", changes.control, name="rollout-control"),
 ]

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from registry.domain.roles import Permission
 from rollouts.domain.commands import VERBS
 from rollouts.domain.phases import TERMINAL, Phase
+from rollouts.domain.plan import Approve
+from rollouts.domain.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,16 @@ _PHASES = {**VERBS, RETRY.name: TERMINAL - {Phase.SUCCEEDED}}
 def buttons(phase: Phase, permissions: Collection[Permission]) -> tuple[Button, ...]:
     """The verbs that apply in this phase; those the user may not use say why."""
     return tuple(button(verb, permissions) for verb in ROLLOUT_VERBS.values() if phase in _PHASES[verb.name])
+
+
+def idle_verbs(snapshot: Snapshot, *, frozen: bool) -> frozenset[Verb]:
+    """Verbs that the phase allows but that would do nothing here: no promotion is planned, or neither a
+    freeze nor an approval is left to override."""
+    asked = any(isinstance(step, Approve) for step in snapshot.plan.steps[snapshot.step :])
+    glass = not snapshot.override and (frozen or asked)
+    return frozenset(
+        ({PROMOTE} if not snapshot.plan.promotes else set()) | (set() if glass else {BREAK_GLASS})
+    )
 
 
 def button(verb: Verb, permissions: Collection[Permission]) -> Button:

@@ -84,8 +84,10 @@ if "exit" in behaviour:
 time.sleep(behaviour.get("slow_start", 0))
 server = Server((options.host, int(options.port)), Handler)
 server.ready = not behaviour.get("unready")
-handler = (lambda *_: None) if behaviour.get("deaf") else (
-    lambda *_: threading.Thread(target=stop, args=(server,)).start()
+handler = (
+    (lambda *_: None)
+    if behaviour.get("deaf")
+    else (lambda *_: threading.Thread(target=stop, args=(server,)).start())
 )
 signal.signal(signal.SIGTERM, handler)
 server.serve_forever()

@@ -74,7 +74,9 @@ class Home:
 
     def status(self, endpoint="d"):
         try:
-            return json.loads((self.path / "fleet" / "status.json").read_text())["endpoints"].get(endpoint, [])
+            return json.loads((self.path / "fleet" / "status.json").read_text())["endpoints"].get(
+                endpoint, []
+            )
         except FileNotFoundError:
             return []
 

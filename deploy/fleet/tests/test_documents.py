@@ -26,7 +26,9 @@ def test_an_instance_without_a_process_has_no_pid():
 
 def test_prometheus_is_pointed_at_serving_processes_and_the_gateway():
     other = workload(version="2")
-    found = targets([instance(0), instance(0, State.STARTING, of=other), instance(1, State.BACKOFF)], "127.0.0.1:80")
+    found = targets(
+        [instance(0), instance(0, State.STARTING, of=other), instance(1, State.BACKOFF)], "127.0.0.1:80"
+    )
     assert found == [
         {
             "targets": ["127.0.0.1:4000"],

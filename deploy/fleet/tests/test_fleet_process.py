@@ -125,7 +125,11 @@ def test_a_server_in_use_finishes_its_requests_before_it_goes(home):
     entries = home.ready("1", "2")
     port = next(item["port"] for item in entries if item["version"] == "2")
     client = subprocess.Popen(
-        [sys.executable, "-c", f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:{port}/slow').status)"],
+        [
+            sys.executable,
+            "-c",
+            f"import urllib.request as r; print(r.urlopen('http://127.0.0.1:{port}/slow').status)",
+        ],
         stdout=subprocess.PIPE,
     )
     time.sleep(0.15)
@@ -240,6 +244,10 @@ def test_a_stopped_fleet_also_stops_adopted_servers(home):
 def test_a_second_fleet_on_the_same_home_is_refused(home):
     until(lambda: (home.path / "fleet" / "status.json").exists())
     done = subprocess.run(
-        [sys.executable, "-m", "deploy.fleet", "--home", home.path], cwd=ROOT, capture_output=True, text=True, timeout=20
+        [sys.executable, "-m", "deploy.fleet", "--home", home.path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
     )
     assert (done.returncode, done.stderr) == (1, f"another fleet is already running on {home.path}\n")

@@ -160,7 +160,9 @@ def test_a_late_probe_does_not_revive_an_instance(state):
 
 @pytest.mark.parametrize("state", list(State))
 def test_what_the_next_fleet_needs_survives_the_file(state):
-    item = instance(2, state, restarts=3, streak=2, message="m", last_crash="c", errors_from=17, failed_under="f")
+    item = instance(
+        2, state, restarts=3, streak=2, message="m", last_crash="c", errors_from=17, failed_under="f"
+    )
     again = load(save(item), 50.0)
     assert save(again) == save(item)
     assert (again.name, again.state, again.process) == (item.name, state, item.process)

@@ -103,7 +103,9 @@ def test_acting_and_every_server_getting_ready_leads_to_what_is_wanted(pool, rep
     for _ in range(20):
         actions = planned(wanted, instances)
         stopped = stops(actions)
-        instances = [item for item in instances if item.index not in stopped and item.state is not State.DRAINING]
+        instances = [
+            item for item in instances if item.index not in stopped and item.state is not State.DRAINING
+        ]
         instances += [instance(index) for index in starts(actions)]
         assert len({item.index for item in instances}) == len(instances)
         for item in instances:
@@ -116,5 +118,7 @@ def test_acting_and_every_server_getting_ready_leads_to_what_is_wanted(pool, rep
 def test_never_more_than_one_server_runs_beyond_the_wanted_ones(pool, replicas):
     instances = build(pool)
     actions = planned(workload(replicas=replicas), instances)
-    staying = [item for item in instances if item.state is not State.DRAINING and item.index not in stops(actions)]
+    staying = [
+        item for item in instances if item.state is not State.DRAINING and item.index not in stops(actions)
+    ]
     assert not starts(actions) or len(staying) + len(starts(actions)) <= replicas + 1

@@ -10,7 +10,9 @@ from deploy.fleet.tests.harness import until
 
 def start(processes, tmp_path, code="import time; time.sleep(600)", env=None):
     command = [sys.executable, "-c", code]
-    return processes.start(command, {**os.environ, **(env or {})}, tmp_path, tmp_path / "out", tmp_path / "err")
+    return processes.start(
+        command, {**os.environ, **(env or {})}, tmp_path, tmp_path / "out", tmp_path / "err"
+    )
 
 
 def test_a_child_s_exit_status_is_known(tmp_path):

@@ -16,7 +16,12 @@ def parse(**changes):
 def test_a_services_file_is_read():
     file = parse(banner=["ready"], info={"url": "http://x"})
     (service,) = file.services
-    assert (service.name, service.command, service.port, service.url) == ("web", ("python", "-m", "web"), 80, None)
+    assert (service.name, service.command, service.port, service.url) == (
+        "web",
+        ("python", "-m", "web"),
+        80,
+        None,
+    )
     assert (str(service.cwd), service.env, service.stop_seconds) == ("/srv", {"A": "1"}, 10.0)
     assert (file.banner, file.info) == (("ready",), {"url": "http://x"})
 

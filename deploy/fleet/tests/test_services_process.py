@@ -35,7 +35,9 @@ class Machine:
 
     def add(self, name, code, port=None):
         command = code if isinstance(code, list) else [sys.executable, "-c", code]
-        self.services.append({"name": name, "command": command, "cwd": str(ROOT), "port": port, "stop_seconds": 5})
+        self.services.append(
+            {"name": name, "command": command, "cwd": str(ROOT), "port": port, "stop_seconds": 5}
+        )
 
     def listener(self, name):
         self.ports[name] = free_port()
@@ -44,7 +46,9 @@ class Machine:
     def start(self):
         places = {"logs": "logs", "run": "run.json", "lock": "lock"}
         document = {key: str(self.home / name) for key, name in places.items()}
-        write_json(self.home / "services.json", document | {"banner": ["all there"], "services": self.services})
+        write_json(
+            self.home / "services.json", document | {"banner": ["all there"], "services": self.services}
+        )
         self.process = self.supervise()
 
     def supervise(self):
@@ -206,7 +210,16 @@ def test_model_servers_end_when_the_supervisor_is_killed(machine):
     home = Home(machine.home)
     home.want(("1",))
     machine.add(
-        "fleet", [sys.executable, "-m", "deploy.fleet", "--home", str(machine.home), "--server", f"{FAKE[0]} {FAKE[1]}"]
+        "fleet",
+        [
+            sys.executable,
+            "-m",
+            "deploy.fleet",
+            "--home",
+            str(machine.home),
+            "--server",
+            f"{FAKE[0]} {FAKE[1]}",
+        ],
     )
     machine.start()
     home.ready("1")

@@ -13,7 +13,9 @@ ITEM = {
 
 
 def desired(**changes):
-    return parse_desired(json.dumps({"endpoint": "d", "model": "m", "workloads": [ITEM]} | changes).encode(), "d")
+    return parse_desired(
+        json.dumps({"endpoint": "d", "model": "m", "workloads": [ITEM]} | changes).encode(), "d"
+    )
 
 
 def with_item(**changes):
@@ -30,7 +32,13 @@ def test_a_desired_file_is_read():
 def test_replicas_threads_warmup_histograms_and_options_have_defaults():
     least = {key: ITEM[key] for key in ("version", "digest", "artifact")}
     (found,) = desired(workloads=[least]).workloads
-    assert (found.replicas, found.threads, found.warmup, found.histograms, found.options) == (1, 1, 0, None, ())
+    assert (found.replicas, found.threads, found.warmup, found.histograms, found.options) == (
+        1,
+        1,
+        0,
+        None,
+        (),
+    )
 
 
 @pytest.mark.parametrize(
@@ -58,7 +66,14 @@ def test_a_bad_workload_is_refused_with_the_path_of_the_field(changes, words):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"endpoint": "other"}, {"model": 3}, {"workloads": None}, {"workloads": [3]}, {"workloads": [ITEM, ITEM]}]
+    "changes",
+    [
+        {"endpoint": "other"},
+        {"model": 3},
+        {"workloads": None},
+        {"workloads": [3]},
+        {"workloads": [ITEM, ITEM]},
+    ],
 )
 def test_a_bad_document_is_refused(changes):
     with pytest.raises(BadFile):

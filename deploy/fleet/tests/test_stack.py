@@ -32,7 +32,11 @@ class Stack(Rig):
         path = self.home / f"{version}.onnx"
         path.write_bytes(data)
         digest = f"sha256:{sha256(data).hexdigest()}"
-        return (version, None, {"artifact": str(path), "digest": digest, "warmup": 4, "histograms": EDGES} | changes)
+        return (
+            version,
+            None,
+            {"artifact": str(path), "digest": digest, "warmup": 4, "histograms": EDGES} | changes,
+        )
 
     async def ready(self, *versions):
         await asyncio.to_thread(self.fleet.ready, *versions)
@@ -111,7 +115,9 @@ async def test_a_whole_release_fails_not_one_request(stack):
         stack.fleet.want(stack.model("2"))
         (old,) = await asyncio.to_thread(stack.fleet.ready, "2")
         stack.fleet.want(stack.model("2", threads=2))
-        await asyncio.to_thread(until, lambda: old["pid"] not in {item["pid"] for item in stack.fleet.status()})
+        await asyncio.to_thread(
+            until, lambda: old["pid"] not in {item["pid"] for item in stack.fleet.status()}
+        )
         await stack.ready("2")
     assert {status for _, status, _ in results} == {200}
     assert len(results) > 500 and {version for *_, version in results} == {"1", "2"}
@@ -166,7 +172,9 @@ async def test_a_killed_fleet_costs_no_request(stack):
     [(b"not a model", None), (b"", None), (linear()[:100], None), (linear(), "sha256:" + "0" * 64)],
     ids=["garbage", "empty", "truncated", "wrong digest"],
 )
-async def test_a_model_that_can_never_be_served_fails_with_one_line_and_the_old_one_goes_on(stack, data, digest):
+async def test_a_model_that_can_never_be_served_fails_with_one_line_and_the_old_one_goes_on(
+    stack, data, digest
+):
     stack.fleet.want(stack.model("1"), stack.model("2", data, **({"digest": digest} if digest else {})))
     await asyncio.to_thread(until, lambda: ("2", "failed") in stack.fleet.states())
     entry = next(item for item in stack.fleet.status() if item["version"] == "2")

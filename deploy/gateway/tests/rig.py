@@ -128,7 +128,9 @@ class Rig:
             if found:
                 return found
             await asyncio.sleep(0.02)
-        raise AssertionError(f"not within {seconds} s; gateway log:\n{(self.home / 'gateway.log').read_text()}")
+        raise AssertionError(
+            f"not within {seconds} s; gateway log:\n{(self.home / 'gateway.log').read_text()}"
+        )
 
     async def routes(self):
         async with self.client.get(f"{self.url}/-/routes") as response:

@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 from deploy.gateway.buckets import BUCKETS, bounds, bucket_of, owner, random_bucket
 
 KEYS = [f"user-{number}" for number in range(5_000)]
-weights = st.lists(st.integers(0, 100), min_size=0, max_size=4).map(sorted).map(
-    lambda cuts: [b - a for a, b in zip([0, *cuts], [*cuts, 100], strict=True)]
+weights = (
+    st.lists(st.integers(0, 100), min_size=0, max_size=4)
+    .map(sorted)
+    .map(lambda cuts: [b - a for a, b in zip([0, *cuts], [*cuts, 100], strict=True)])
 )
 
 

@@ -7,7 +7,10 @@ def sent(*pairs):
 
 
 def test_end_to_end_headers_pass():
-    assert sent(("content-type", "application/json"), ("authorization", "Bearer x"))["authorization"] == "Bearer x"
+    assert (
+        sent(("content-type", "application/json"), ("authorization", "Bearer x"))["authorization"]
+        == "Bearer x"
+    )
 
 
 def test_hop_by_hop_headers_and_those_that_connection_names_stop_here():
@@ -40,7 +43,11 @@ def test_an_unusable_request_id_is_replaced():
 
 def test_the_answer_says_which_version_gave_it():
     headers = client_headers([(b"Content-Type", b"text/plain"), (b"X-Slipway-Version", b"9")], "3", "id-1")
-    assert headers == [(b"content-type", b"text/plain"), (b"x-request-id", b"id-1"), (b"x-slipway-version", b"3")]
+    assert headers == [
+        (b"content-type", b"text/plain"),
+        (b"x-request-id", b"id-1"),
+        (b"x-slipway-version", b"3"),
+    ]
 
 
 def test_hop_by_hop_headers_of_the_answer_stop_here():

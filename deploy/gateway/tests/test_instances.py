@@ -28,7 +28,9 @@ def test_instances_are_grouped_by_version():
     assert {key: len(found) for key, found in ready.items()} == {("d", "1"): 2, ("d", "2"): 1}
 
 
-@pytest.mark.parametrize("data", [b"{", b"{}", b'{"endpoints": {"d": [{"state": "ready"}]}}', b'{"endpoints": {"d": 3}}'])
+@pytest.mark.parametrize(
+    "data", [b"{", b"{}", b'{"endpoints": {"d": [{"state": "ready"}]}}', b'{"endpoints": {"d": 3}}']
+)
 def test_a_broken_status_is_refused_whole(data):
     with pytest.raises(BadFile):
         parse_status(data)

@@ -167,7 +167,9 @@ async def test_a_version_without_a_ready_server_gets_503(rig):
 
     async def refused():
         status, headers, body = await rig.ask()
-        return status == 503 and headers["retry-after"] == "1" and "no ready server" in json.loads(body)["error"]
+        return (
+            status == 503 and headers["retry-after"] == "1" and "no ready server" in json.loads(body)["error"]
+        )
 
     await rig.until(refused)
     assert await rig.metric("model_predictions_total", status="unreachable", model_version="1") >= 1

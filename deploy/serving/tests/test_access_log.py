@@ -18,7 +18,9 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 def request(**headers):
     names = {name.replace("_", "-").encode(): value.encode() for name, value in headers.items()}
-    return Request("POST", "/predict", names, b'{"features":[12345.678]}', perf_counter(), client="shop", rows=1)
+    return Request(
+        "POST", "/predict", names, b'{"features":[12345.678]}', perf_counter(), client="shop", rows=1
+    )
 
 
 def lines(stream):

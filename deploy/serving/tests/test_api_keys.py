@@ -32,7 +32,13 @@ def test_a_key_is_taken_from_either_header(tmp_path):
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {b"authorization": b"Bearer "}, {b"authorization": b"Basic shop"}, {b"x-api-key": b"other"}, {b"x-api-key": b""}],
+    [
+        {},
+        {b"authorization": b"Bearer "},
+        {b"authorization": b"Basic shop"},
+        {b"x-api-key": b"other"},
+        {b"x-api-key": b""},
+    ],
 )
 def test_no_key_or_an_unknown_one_is_refused(tmp_path, headers):
     keys = ApiKeys(write(tmp_path / "keys", entry("shop")))

@@ -184,7 +184,9 @@ def test_broken_strings_are_refused(content):
 
 
 def test_only_requested_outputs_are_answered_in_their_order_and_form():
-    request = parse(document(id="7", outputs=[{"name": "z"}, {"name": "y", "parameters": {"binary_data": True}}]))
+    request = parse(
+        document(id="7", outputs=[{"name": "z"}, {"name": "y", "parameters": {"binary_data": True}}])
+    )
     y, z = np.array([[1, 2], [3, 4]], dtype=np.float32), np.array(["p", "q"], dtype=object)
     body, length = render_infer("m", "1", request.id, TWO, request.outputs, [y, z])
     head = json.loads(body[:length])

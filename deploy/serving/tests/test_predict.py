@@ -184,7 +184,8 @@ def test_float32_answers_read_back_bit_for_bit():
 
 
 @pytest.mark.parametrize(
-    ("datatype", "value"), [(FP32, np.float32(0.1)), (INT64, np.int64(7)), (BOOL, np.bool_(True)), (BYTES, "x")]
+    ("datatype", "value"),
+    [(FP32, np.float32(0.1)), (INT64, np.int64(7)), (BOOL, np.bool_(True)), (BYTES, "x")],
 )
 def test_an_output_without_dimensions_is_a_plain_value(datatype, value):
     signature = Signature(TABLE.inputs, (TensorSpec("s", datatype, ()),))

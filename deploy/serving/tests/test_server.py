@@ -78,7 +78,10 @@ def test_both_protocols_answer_what_onnxruntime_answers_bit_for_bit(server):
         label, probabilities = session.run(None, {"X": row[None]})
         answer = server.predict(row.tolist()).json
         assert answer["prediction"] == label[0]
-        assert np.array(answer["outputs"]["probabilities"], dtype=np.float32).tobytes() == probabilities.tobytes()
+        assert (
+            np.array(answer["outputs"]["probabilities"], dtype=np.float32).tobytes()
+            == probabilities.tobytes()
+        )
         document = {
             "parameters": {"binary_data_output": True},
             "inputs": [{"name": "X", "shape": [1, 3], "datatype": "FP32",
@@ -115,7 +118,9 @@ def test_the_version_may_stand_in_the_path(server):
         ("DELETE", "/predict", None, 405, "/predict answers to POST"),
     ],
 )
-def test_a_hostile_request_gets_4xx_and_a_message_that_names_the_field(server, method, path, body, status, text):
+def test_a_hostile_request_gets_4xx_and_a_message_that_names_the_field(
+    server, method, path, body, status, text
+):
     answer = server.request(method, path, body)
     assert answer.status == status, answer.body
     assert text in answer.json["error"]
@@ -128,7 +133,11 @@ def test_a_request_id_comes_back(server):
 
 
 def test_the_server_survives_bytes_that_are_not_http(server):
-    for garbage in (b"\x16\x03\x01" * 50, b"GET\r\n\r\n", b"POST /predict HTTP/1.1\r\nContent-Length: -5\r\n\r\n"):
+    for garbage in (
+        b"\x16\x03\x01" * 50,
+        b"GET\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+    ):
         with socket.create_connection(("127.0.0.1", server.port), timeout=5) as connection:
             connection.sendall(garbage)
             assert connection.recv(1000).startswith(b"HTTP/1.1 400")
@@ -395,7 +404,9 @@ def test_every_opset_is_served_as_the_runtime_computes_it(tmp_path, opset):
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     rows = np.random.default_rng(3).normal(size=(20, 3)).astype(np.float32)
     with running(tmp_path, content) as process:
-        single = np.array([process.predict(row.tolist()).json["prediction"] for row in rows], dtype=np.float32)
+        single = np.array(
+            [process.predict(row.tolist()).json["prediction"] for row in rows], dtype=np.float32
+        )
         alone = np.concatenate([session.run(None, {"X": row[None]})[0] for row in rows])
         assert single.tobytes() == alone.tobytes()
         batch = np.array(process.predict(rows.tolist()).json["predictions"], dtype=np.float32)

@@ -73,7 +73,9 @@ def test_repeated_inputs_come_from_the_cache_and_are_counted_all_the_same(tmp_pa
     with running(tmp_path, models.linear(), response_cache=8, histograms=spec) as process:
         answers = [process.predict([1, 2, 3]).json for _ in range(3)]
         answers.append(process.predict([[1.0, 2, 3]]).json)
-        assert {answer.get("prediction", answer.get("predictions")) == 14.5 for answer in answers[:3]} == {True}
+        assert {answer.get("prediction", answer.get("predictions")) == 14.5 for answer in answers[:3]} == {
+            True
+        }
         assert answers[3]["predictions"] == [14.5]
         text = process.get("/metrics").body.decode()
         assert 'result="hit"} 3\n' in text

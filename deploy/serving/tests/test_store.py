@@ -159,7 +159,9 @@ class Bucket:
         if self.error is not None:
             raise self.error
         if (Bucket, Key) not in self.objects:
-            raise ClientError({"Error": {"Code": "NoSuchKey"}, "ResponseMetadata": {"HTTPStatusCode": 404}}, "GetObject")
+            raise ClientError(
+                {"Error": {"Code": "NoSuchKey"}, "ResponseMetadata": {"HTTPStatusCode": 404}}, "GetObject"
+            )
         start = int(Range.removeprefix("bytes=").rstrip("-"))
         import io
 

@@ -83,7 +83,20 @@ def test_an_error_reaches_the_caller_with_its_message(client):
 
 @pytest.mark.parametrize(
     "datatype",
-    ["BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64", "FP16", "FP32", "FP64"],
+    [
+        "BOOL",
+        "INT8",
+        "INT16",
+        "INT32",
+        "INT64",
+        "UINT8",
+        "UINT16",
+        "UINT32",
+        "UINT64",
+        "FP16",
+        "FP32",
+        "FP64",
+    ],
 )
 def test_every_numeric_type_goes_there_and_back(tmp_path, datatype):
     kind = {"FP16": "FLOAT16", "FP32": "FLOAT", "FP64": "DOUBLE"}.get(datatype, datatype)

@@ -161,9 +161,7 @@ def test_a_broken_artifact_is_refused_in_one_line(content):
 
 
 def test_a_zipmap_output_is_refused_with_the_remedy():
-    node = models.helper.make_node(
-        "ZipMap", ["X"], ["Y"], domain="ai.onnx.ml", classlabels_int64s=[0, 1]
-    )
+    node = models.helper.make_node("ZipMap", ["X"], ["Y"], domain="ai.onnx.ml", classlabels_int64s=[0, 1])
     graph_type = models.helper.make_sequence_type_proto(
         models.helper.make_map_type_proto(
             TensorProto.INT64, models.helper.make_tensor_type_proto(TensorProto.FLOAT, None)
