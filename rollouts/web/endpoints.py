@@ -18,7 +18,6 @@ from rollouts.models import Endpoint
 from rollouts.web.charts import endpoint_charts as draw
 from rollouts.web.charts import outcome_marks, show
 from rollouts.web.door import page
-
 from rollouts.web.presenters import EndpointView, endpoint_view, release_ref, rollout_views
 from rollouts.web.verbs import ABORT, ROLLBACK, Button, button
 

@@ -12,7 +12,6 @@ from registry.domain.roles import Permission
 from registry.identity import may
 from rollouts import queries
 from rollouts.web.door import page
-
 from rollouts.web.presenters import endpoint_view, rollout_views
 
 RECENT = 12

@@ -21,7 +21,6 @@ from rollouts.web.asking import approval_view, asks
 from rollouts.web.charts import endpoint_charts, show, step_marks
 from rollouts.web.door import page
 from rollouts.web.look import PHASES, verdict_badge
-
 from rollouts.web.presenters import gate_rows, is_over, rollout_view, rollout_views, traffic
 from rollouts.web.presenters import timeline as timeline_entries
 from rollouts.web.verbs import RETRY, buttons, idle_verbs
