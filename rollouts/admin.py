@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
-from rollouts.models import Endpoint, Environment, Look, Release, Rollout, Transition
-
-if TYPE_CHECKING:
-    _ModelAdmin = admin.ModelAdmin[Any]
-else:
-    _ModelAdmin = admin.ModelAdmin
-
-
-class ReadOnlyAdmin(_ModelAdmin):
-    """Shows rows and changes none."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+from registry.admin import ReadOnlyAdmin
+from rollouts.models import (
+    Approval,
+    Endpoint,
+    Environment,
+    FreezeWindow,
+    Look,
+    Release,
+    Rollout,
+    Tenure,
+    Transition,
+)
 
 
 @admin.register(Rollout)
@@ -47,5 +37,5 @@ class TransitionAdmin(ReadOnlyAdmin):
     list_select_related = ("rollout",)
 
 
-for _model in (Environment, Release, Look):
+for _model in (Environment, Release, Look, Approval, FreezeWindow, Tenure):
     admin.site.register(_model, ReadOnlyAdmin)
