@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -9,6 +11,8 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from registry.errors import Conflict, DomainError
 from registry.identity import actor_for, require, role_of
+from registry.models import Version
+from registry.queries import version_by_number
 from rollouts import approvals, queries, services
 from rollouts.models import Endpoint, Rollout
 from rollouts.store import snapshot_of
@@ -41,10 +45,10 @@ def control(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             after = SERVICES[verb](rollout=row, actor=actor_for(request), reason=form.cleaned_data["reason"])
-            return _go(request, reverse("rollouts:rollout", args=[after.pk]))
+            return go(request, reverse("rollouts:rollout", args=[after.pk]))
         except DomainError as refused:
             error = refused
-    return _confirm(request, _deed(row, verb), button, form, back, f"rollout {pk}", error)
+    return confirm(request, _deed(row, verb), button, form, back, f"rollout {pk}", error)
 
 
 @page("GET", "HEAD", "POST")
@@ -58,13 +62,13 @@ def vote(request: HttpRequest, pk: int, answer: str) -> HttpResponse:
         cast = approvals.approve if answer == APPROVE.name else approvals.refuse
         try:
             cast(rollout=row, actor=actor, role=role, comment=form.cleaned_data["reason"])
-            return _go(request, reverse("rollouts:rollout", args=[pk]))
+            return go(request, reverse("rollouts:rollout", args=[pk]))
         except DomainError as refused:
             error = refused
     elif why := approvals.why_not(row, actor, role):
         error = Conflict(why)
     back = reverse("rollouts:rollout", args=[pk])
-    return _confirm(request, _vote_deed(row, answer), ANSWERS[answer], form, back, f"rollout {pk}", error)
+    return confirm(request, _vote_deed(row, answer), ANSWERS[answer], form, back, f"rollout {pk}", error)
 
 
 def _vote_deed(row: Rollout, answer: str) -> Deed:
@@ -76,8 +80,11 @@ def _vote_deed(row: Rollout, answer: str) -> Deed:
 
 @page("GET", "HEAD", "POST")
 def rollback(request: HttpRequest, name: str) -> HttpResponse:
-    """The endpoint's rollback: aborts what is under way, or goes back to the previous release."""
+    """The endpoint's rollback: aborts what is under way, or goes back to the previous release, or to the one
+    of `?version=` that served here before."""
     endpoint = queries.endpoint_by_name(name)
+    wanted = request.GET.get("version", "")
+    version = version_by_number(endpoint.model, int(wanted)) if re.fullmatch(r"[0-9]{1,9}", wanted) else None
     verb = ABORT if endpoint.active else ROLLBACK
     require(request.user, verb.permission)
     back = reverse("rollouts:endpoint", args=[name])
@@ -86,12 +93,15 @@ def rollback(request: HttpRequest, name: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             row = services.rollback_endpoint(
-                endpoint=endpoint, actor=actor_for(request), reason=form.cleaned_data["reason"]
+                endpoint=endpoint,
+                version=version,
+                actor=actor_for(request),
+                reason=form.cleaned_data["reason"],
             )
-            return _go(request, reverse("rollouts:rollout", args=[row.pk]))
+            return go(request, reverse("rollouts:rollout", args=[row.pk]))
         except DomainError as refused:
             error = refused
-    return _confirm(request, _rollback_deed(endpoint), verb, form, back, name, error)
+    return confirm(request, _rollback_deed(endpoint, version), verb, form, back, name, error)
 
 
 def _deed(row: Rollout, verb: str) -> Deed:
@@ -99,9 +109,11 @@ def _deed(row: Rollout, verb: str) -> Deed:
     return deed(verb, stable=snapshot.stable, candidate=snapshot.candidate, weight=snapshot.weight)
 
 
-def _rollback_deed(endpoint: Endpoint) -> Deed:
+def _rollback_deed(endpoint: Endpoint, version: Version | None) -> Deed:
     if endpoint.active:
         return _deed(endpoint.active, ABORT.name)
+    if endpoint.stable is not None and version is not None:
+        return rollback_deed(stable=endpoint.stable.version.ref, previous=version.ref)
     if endpoint.previous is None or endpoint.stable is None:
         raise Conflict(
             f"{endpoint.name} keeps no previous version to go back to.",
@@ -110,7 +122,7 @@ def _rollback_deed(endpoint: Endpoint) -> Deed:
     return rollback_deed(stable=endpoint.stable.version.ref, previous=endpoint.previous.version.ref)
 
 
-def _confirm(
+def confirm(
     request: HttpRequest,
     what: Deed,
     verb: Verb,
@@ -125,7 +137,7 @@ def _confirm(
         "verb": verb,
         "form": form,
         "error": error,
-        "action": request.path,
+        "action": request.get_full_path(),
         "back": back,
         "back_label": back_label,
         "dialog": in_dialog(request),
@@ -135,5 +147,5 @@ def _confirm(
     return render(request, template, context, status=status)
 
 
-def _go(request: HttpRequest, to: str) -> HttpResponse:
+def go(request: HttpRequest, to: str) -> HttpResponse:
     return HttpResponseClientRedirect(to) if getattr(request, "htmx", False) else redirect(to)

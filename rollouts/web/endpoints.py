@@ -15,10 +15,11 @@ from registry.domain.roles import Permission
 from registry.identity import may, permissions_of
 from rollouts import queries
 from rollouts.models import Endpoint
+from rollouts.store import freeze_of
 from rollouts.web.charts import endpoint_charts as draw
 from rollouts.web.charts import outcome_marks, show
 from rollouts.web.door import page
-from rollouts.web.presenters import EndpointView, endpoint_view, release_ref, rollout_views
+from rollouts.web.presenters import EndpointView, endpoint_view, release_ref, rollout_views, tenure_views
 from rollouts.web.verbs import ABORT, ROLLBACK, Button, button
 
 HISTORY = 20
@@ -44,8 +45,11 @@ def endpoint(request: HttpRequest, name: str) -> HttpResponse:
     view = _view(name)
     now = timezone.now()
     recent = queries.recent_rollouts(HISTORY, endpoint=view.endpoint.name)
+    tenures = queries.tenures(view.endpoint, HISTORY)
     context = {
         **_context(view),
+        "tenures": tenure_views(tenures, view.stable, now),
+        "back": button(ROLLBACK, permissions_of(request.user)),
         "history": rollout_views(recent, queries.causes(recent), now),
         "rollback": _rollback(request, view.endpoint),
         "rollback_url": reverse("rollouts:endpoint-rollback", args=[name]),
@@ -82,7 +86,8 @@ def _view(name: str) -> EndpointView:
 
 
 def _context(view: EndpointView) -> dict[str, Any]:
-    return {"view": view, "endpoint": view.endpoint}
+    freeze = freeze_of(view.endpoint.environment_id, timezone.now())
+    return {"view": view, "endpoint": view.endpoint, "freeze": freeze}
 
 
 def _rollback(request: HttpRequest, row: Endpoint) -> Button | None:

@@ -7,20 +7,22 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.urls import reverse_lazy
 
-from monitoring.domain.judge import DEFAULT_GATES
 from registry.errors import DomainError
 from registry.models import Version
 from rollouts.domain.strategies import STARTABLE
 from rollouts.domain.strategies.canary import DEFAULT_STEPS
+from rollouts.errors import Invalid
 from rollouts.models import Endpoint
-from rollouts.web.look import sentence
+from rollouts.web.document import read_document
+from rollouts.web.look import STRATEGIES, sentence
+from rollouts.web.strategy_fields import STRATEGY_FIELDS, named
 
 _ROWS = forms.Textarea(attrs={"rows": 3})
-NUMBERS = ("hold_seconds", "analyse_seconds", "interval_seconds", "deadline_seconds", "retire_after_seconds")
-COUNTS = ("mirror_percent", "max_restarts", "replicas")
-FOLDED = ("deadline_seconds", "retire_after_seconds", *COUNTS, "gates")
-PARAMETERS = ("steps", *NUMBERS, *COUNTS, "gates")
+_CODE = forms.Textarea(attrs={"rows": 12, "class": "mono", "spellcheck": "false"})
+# Every field that is a parameter of some strategy.
+PARAMETERS = frozenset(name for fields in STRATEGY_FIELDS.values() for name in fields.names)
 
 
 class ReasonForm(forms.Form):
@@ -54,16 +56,33 @@ class ChooseEndpointForm(forms.Form):
 
 
 class StartForm(forms.Form):
-    """A rollout of one version on one endpoint. Empty numbers take the strategy's defaults."""
+    """A rollout of one version on one endpoint, with the fields of one strategy.
+
+    Empty numbers take the strategy's defaults.
+    """
 
     version = forms.ChoiceField(label="Candidate", help_text="The version that is to take the traffic.")
-    strategy = forms.ChoiceField(label="Strategy", choices=[(name, name.capitalize()) for name in STARTABLE])
+    strategy = forms.ChoiceField(
+        label="Strategy",
+        choices=[(name, STRATEGIES[name]) for name in STARTABLE],
+        widget=forms.Select(
+            attrs={
+                "hx-post": reverse_lazy("rollouts:fields"),
+                "hx-target": "#strategy",
+                "hx-swap": "outerHTML",
+                "hx-include": "#start",
+            }
+        ),
+    )
     steps = forms.CharField(
         label="Steps in percent",
         initial=", ".join(map(str, DEFAULT_STEPS)),
         help_text="Rising shares of traffic, 1 to 99; 100 % follows by itself.",
     )
     hold_seconds = forms.FloatField(label="Hold (seconds)", initial=60, help_text="Waits at every step.")
+    preview_seconds = forms.FloatField(
+        label="Testers first (seconds)", initial=60, help_text="Only testers reach it for this long."
+    )
     analyse_seconds = forms.FloatField(
         label="Analyse (seconds)", initial=300, help_text="Gates must pass over at least this long."
     )
@@ -81,7 +100,7 @@ class StartForm(forms.Form):
         help_text="Instant rollback for this long.",
     )
     mirror_percent = forms.IntegerField(
-        label="Mirror first (%)", required=False, help_text="Copies of requests before anybody is exposed."
+        label="Mirror (%)", required=False, help_text="Copies of requests; nobody sees the answers."
     )
     max_restarts = forms.IntegerField(
         label="Allowed crashes", required=False, help_text="More crashes of the candidate roll back."
@@ -89,16 +108,33 @@ class StartForm(forms.Form):
     replicas = forms.IntegerField(
         label="Servers", required=False, help_text="Of the candidate; at least the endpoint's."
     )
+    preview_header = forms.CharField(
+        label="Testers’ header", required=False, max_length=64, help_text="Empty: x-slipway-version."
+    )
+    preview_value = forms.CharField(
+        label="Its value", required=False, max_length=128, help_text="Empty: preview."
+    )
     gates = forms.CharField(
         label="Gates (JSON)",
         required=False,
-        widget=forms.Textarea(attrs={"rows": 12, "class": "mono", "spellcheck": "false"}),
+        widget=_CODE,
         help_text="What must hold at every look. Empty means the default gates.",
+    )
+    plan = forms.CharField(
+        label="Plan (YAML or JSON)",
+        max_length=50_000,
+        widget=_CODE,
+        help_text="The steps in order, the gates, and in seconds interval, deadline and ready_within.",
     )
     supersede = forms.BooleanField(
         label="Replace the rollout under way",
         required=False,
         help_text="Its traffic goes back to the stable version first, then this rollout starts.",
+    )
+    break_glass = forms.BooleanField(
+        label="Break the glass",
+        required=False,
+        help_text="Neither a freeze nor an approval holds this rollout; timeline and audit log name you.",
     )
     reason = forms.CharField(
         label="Reason",
@@ -108,11 +144,19 @@ class StartForm(forms.Form):
         error_messages={"required": "Say why this version is to be released."},
     )
 
-    def __init__(self, *args: Any, versions: Sequence[Version], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, versions: Sequence[Version], strategy: str = STARTABLE[0], **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
+        self.chosen_strategy = named(self.data.get("strategy", "") if self.is_bound else strategy)
+        self.layout = STRATEGY_FIELDS[self.chosen_strategy]
+        for name in PARAMETERS:
+            if name not in self.layout.names:
+                del self.fields[name]
+        for name, value in {"strategy": self.chosen_strategy, **(self.layout.initial or {})}.items():
+            self.fields[name].initial = value
         field: Any = self.fields["version"]
         field.choices = [(version.ref, f"v{version.number} {version.label}".strip()) for version in versions]
-        self.fields["gates"].initial = json.dumps([dict(gate) for gate in DEFAULT_GATES], indent=1)
 
     def clean_gates(self) -> Any:
         """The gates as JSON values, or None for the defaults."""
@@ -126,31 +170,64 @@ class StartForm(forms.Form):
                 f"Line {error.lineno}, column {error.colno}: {error.msg}. Expected a JSON list of gates."
             ) from error
 
+    def clean_plan(self) -> dict[str, Any]:
+        """The plan as JSON values."""
+        try:
+            return read_document(self.cleaned_data["plan"])
+        except Invalid as error:
+            raise forms.ValidationError(f"{error.message} {error.hint}") from error
+
+    @property
+    def shown(self) -> list[forms.BoundField]:
+        """The strategy's fields that stand beside each other."""
+        return [self[name] for name in self.layout.shown]
+
+    @property
+    def wide(self) -> list[forms.BoundField]:
+        """The strategy's fields that take a line each."""
+        return [self[name] for name in self.layout.wide]
+
+    @property
+    def folded(self) -> list[forms.BoundField]:
+        """The strategy's fields under “More settings”, without the gates."""
+        return [self[name] for name in self.layout.folded if name != "gates"]
+
     @property
     def readable(self) -> bool:
         """Whether every parameter could be read; what the strategy says of them is another matter."""
-        return not self.is_bound or not any(name in self.errors for name in PARAMETERS)
+        return not self.is_bound or not any(name in self.errors for name in self.layout.names)
 
     @property
     def errs_in_more(self) -> bool:
         """Whether a field of the folded part of the form has an error."""
-        return any(name in self.errors for name in FOLDED)
-
-    @property
-    def chosen_strategy(self) -> str:
-        """The chosen strategy; of a fresh form the first."""
-        return self.cleaned_data.get("strategy", STARTABLE[0]) if self.is_bound else STARTABLE[0]
+        return any(name in self.errors for name in self.layout.folded)
 
     def parameters(self) -> dict[str, Any]:
         """The strategy's parameters as typed (of a fresh form: its defaults); the strategy validates them."""
-        data = self.cleaned_data if self.is_bound else {name: self[name].initial for name in PARAMETERS[:-1]}
-        given = {name: data[name] for name in (*NUMBERS, *COUNTS, "gates") if data.get(name) is not None}
-        return {"steps": _percentages(data["steps"]), **given}
+        if self.chosen_strategy == "custom":
+            typed: dict[str, Any] | None = self.cleaned_data["plan"] if self.is_bound else None
+            return read_document(self._fresh("plan")) if typed is None else typed
+        names = [name for name in self.layout.names if name != "steps"]
+        fresh = {} if self.is_bound else {name: self._fresh(name) for name in names if name != "gates"}
+        data = self.cleaned_data if self.is_bound else fresh
+        given = {name: data[name] for name in names if data.get(name) not in (None, "")}
+        if "steps" in self.layout.names:
+            given["steps"] = _percentages(data["steps"] if self.is_bound else self._fresh("steps"))
+        return given
+
+    def _fresh(self, name: str) -> Any:
+        """What a fresh form begins with, as a value; kept text that is no value gives way to the default."""
+        try:
+            return self.fields[name].to_python(self[name].initial)
+        except forms.ValidationError:
+            return self.fields[name].initial
 
     def blame(self, error: DomainError) -> None:
         """Puts a domain error next to the field it is about; other errors stand above the form."""
         path = (error.field or "").removeprefix("parameters.")
         name = path.split(".")[0].split("[")[0]
+        if self.chosen_strategy == "custom" and (error.field or "").startswith("parameters."):
+            name = "plan"
         shown = path if path != name or name not in self.fields else ""
         message = f"{shown}: {error.message}" if shown else sentence(error.message) if path else error.message
         self.add_error(name if name in self.fields else None, f"{message} {error.hint or ''}".strip())

@@ -10,7 +10,7 @@ from typing import Any
 from monitoring.domain.judge import GateResult
 from rollouts.domain.phases import TERMINAL, Phase
 from rollouts.domain.plan import duration
-from rollouts.models import Endpoint, Release, Rollout, Transition
+from rollouts.models import Endpoint, Release, Rollout, Tenure, Transition
 from rollouts.store import snapshot_of
 from rollouts.web.gates import GateRow, gate_row
 from rollouts.web.ladder import Stage, ladder, progress
@@ -152,6 +152,36 @@ def endpoint_view(endpoint: Endpoint, now: datetime) -> EndpointView:
         traffic=traffic(endpoint, active),
         active=rollout_view(active, now) if active else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class TenureView:
+    """A stretch of time in which one version was stable; `back` when one can go back to it from here."""
+
+    tenure: Tenure
+    ref: str
+    digest: str
+    took: str
+    back: bool
+
+
+def tenure_views(tenures: Iterable[Tenure], stable: str | None, now: datetime) -> list[TenureView]:
+    """Tenures, newest first; the newest one of each version that is not stable now can be gone back to."""
+    views: list[TenureView] = []
+    met = {stable}
+    for tenure in tenures:
+        ref = tenure.release.version.ref
+        views.append(
+            TenureView(
+                tenure=tenure,
+                ref=ref,
+                digest=short_digest(tenure.release.digest),
+                took=elapsed_text(((tenure.end or now) - tenure.start).total_seconds()),
+                back=ref not in met and tenure.release.version.deleted_at is None,
+            )
+        )
+        met.add(ref)
+    return views
 
 
 def traffic(endpoint: Endpoint, active: Rollout | None) -> Traffic:

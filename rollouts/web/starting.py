@@ -10,18 +10,23 @@ from urllib.parse import urlencode
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 
 from registry.domain.roles import Permission
 from registry.errors import DomainError
-from registry.identity import actor_for
+from registry.identity import actor_for, may, require
 from registry.models import Version
 from registry.queries import MAX_PAGE, versions_page
 from rollouts import queries, services
-from rollouts.domain.plan import Plan, duration
+from rollouts.domain.plan import Analyse, Approve, Hold, Plan, duration
 from rollouts.models import Endpoint, Rollout
+from rollouts.store import freeze_of
 from rollouts.web.door import page
 from rollouts.web.forms import ChooseEndpointForm, StartForm
 from rollouts.web.ladder import PlanLine, plan_lines
+
+# Not kept when another strategy is chosen: it has its own, or the field means something else there.
+OWN = frozenset({"strategy", "gates", "mirror_percent"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,8 @@ class Preview:
     lines: tuple[PlanLine, ...]
     gates: tuple[str, ...]
     least: str
+    promotes: bool
+    asks: bool
     interval: str
     deadline: str
 
@@ -44,9 +51,12 @@ def new(request: HttpRequest) -> HttpResponse:
     endpoint = queries.endpoint_by_name(asked)
     versions = candidates(endpoint)
     if request.method != "POST":
-        form = StartForm(versions=versions, initial={"version": request.GET.get("version", "")})
+        fresh = {"version": request.GET.get("version", "")}
+        strategy = request.GET.get("strategy", "")
+        return _form(request, endpoint, StartForm(versions=versions, strategy=strategy, initial=fresh))
+    form = typed_form(request, versions)
+    if not form.is_bound:
         return _form(request, endpoint, form)
-    form = StartForm(request.POST, versions=versions)
     if "preview" not in request.POST and form.is_valid():
         rollout = _start(request, endpoint, versions, form)
         if rollout is not None:
@@ -58,8 +68,26 @@ def new(request: HttpRequest) -> HttpResponse:
 def preview(request: HttpRequest) -> HttpResponse:
     """Fragment: the plan as the form stands now, or what is wrong with it."""
     endpoint = queries.endpoint_by_name(request.POST.get("endpoint", ""))
-    form = StartForm(request.POST, versions=candidates(endpoint))
+    form = typed_form(request, candidates(endpoint))
     return render(request, "rollouts/_preview.html", {"preview": _preview(endpoint, form), "form": form})
+
+
+@page("POST", permission=Permission.START_ROLLOUT)
+def fields(request: HttpRequest) -> HttpResponse:
+    """Fragment: the fields of the strategy that was chosen, with what fits of what was typed."""
+    endpoint = queries.endpoint_by_name(request.POST.get("endpoint", ""))
+    return render(request, "rollouts/_strategy.html", {"form": typed_form(request, candidates(endpoint))})
+
+
+def typed_form(request: HttpRequest, versions: Sequence[Version]) -> StartForm:
+    """The form as typed. While its fields are those of another strategy than the chosen one (the hidden
+    `fields_of` says so), a fresh form of the chosen strategy that keeps what both have."""
+    strategy = request.POST.get("strategy", "")
+    shown = request.POST.get("fields_of", strategy)
+    if shown == strategy:
+        return StartForm(request.POST, versions=versions)
+    kept = {name: value for name, value in request.POST.items() if name not in OWN and value}
+    return StartForm(versions=versions, strategy=strategy, initial=kept)
 
 
 def candidates(endpoint: Endpoint) -> Sequence[Version]:
@@ -74,6 +102,8 @@ def _start(
     request: HttpRequest, endpoint: Endpoint, versions: Sequence[Version], form: StartForm
 ) -> Rollout | None:
     """The started rollout, or None with the refusal on the form."""
+    if form.cleaned_data["break_glass"]:
+        require(request.user, Permission.PROMOTE)
     try:
         return services.start_rollout(
             endpoint=endpoint,
@@ -83,6 +113,7 @@ def _start(
             actor=actor_for(request),
             reason=form.cleaned_data["reason"],
             supersede=form.cleaned_data["supersede"],
+            break_glass=form.cleaned_data["break_glass"],
         )
     except DomainError as refused:
         form.blame(refused)
@@ -107,7 +138,14 @@ def _choose(request: HttpRequest) -> HttpResponse:
 
 def _form(request: HttpRequest, endpoint: Endpoint, form: StartForm) -> HttpResponse:
     plan = _preview(endpoint, form)
-    context = {"endpoint": endpoint, "form": form, "preview": plan, "open_more": form.errs_in_more}
+    context = {
+        "endpoint": endpoint,
+        "form": form,
+        "preview": plan,
+        "open_more": form.errs_in_more,
+        "freeze": freeze_of(endpoint.environment_id, timezone.now()),
+        "may_break_glass": may(request.user, Permission.PROMOTE),
+    }
     return render(request, "rollouts/new.html", context, status=422 if form.errors else 200)
 
 
@@ -129,10 +167,18 @@ def _shown(plan: Plan) -> Preview:
     return Preview(
         lines=plan_lines(plan),
         gates=tuple(_gate(gate) for gate in plan.gates),
-        least=duration(plan.least_seconds),
+        least=duration(_until_switch(plan)),
+        promotes=plan.promotes,
+        asks=any(isinstance(step, Approve) for step in plan.steps),
         interval=duration(plan.interval),
         deadline=duration(plan.deadline),
     )
+
+
+def _until_switch(plan: Plan) -> float:
+    """Seconds until the candidate can have all traffic, or until a plan without promotion can end."""
+    before = [step for at, step in enumerate(plan.steps) if plan.weight_at(at) < 100]
+    return sum(step.seconds for step in before if isinstance(step, Hold | Analyse))
 
 
 def _gate(gate: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from rollouts.web import changes, endpoints, overview, rollouts, starting
+from rollouts.web import changes, endpoints, environments, freezes, overview, rollouts, starting
 from rollouts.web.asking import ANSWERS
 
 app_name = "rollouts"
@@ -16,9 +16,15 @@ urlpatterns = [
     path("endpoints/<slug:name>/traffic", endpoints.endpoint_traffic, name="endpoint-traffic"),
     path("endpoints/<slug:name>/charts", endpoints.endpoint_charts, name="endpoint-charts"),
     path("endpoints/<slug:name>/rollback", changes.rollback, name="endpoint-rollback"),
+    path("environments/", environments.environments, name="environments"),
+    path("environments/<slug:name>/policy", environments.policy, name="environment-policy"),
+    path("freezes/", freezes.freezes, name="freezes"),
+    path("freezes/new", freezes.add, name="freeze-new"),
+    path("freezes/<int:pk>/end", freezes.end, name="freeze-end"),
     path("rollouts/", rollouts.rollout_list, name="rollouts"),
     path("rollouts/live", rollouts.live, name="live"),
     path("rollouts/new", starting.new, name="new"),
+    path("rollouts/fields", starting.fields, name="fields"),
     path("rollouts/preview", starting.preview, name="preview"),
     path("rollouts/<int:pk>/", rollouts.rollout, name="rollout"),
     path("rollouts/<int:pk>/status", rollouts.status, name="rollout-status"),

@@ -81,7 +81,7 @@ def rollback_deed(*, stable: str, previous: str) -> Deed:
     """What the instant rollback of an endpoint does."""
     return Deed(
         title=f"Roll back to v{previous}",
-        summary=f"Sends 100 % of traffic from v{stable} back to v{previous}, the version that served before.",
+        summary=f"Sends 100 % of traffic from v{stable} back to v{previous}, which served before.",
         consequences=(
             f"While v{previous} is warm this is one write; if its servers are gone they start first.",
             f"v{previous} becomes the stable version, v{stable} stays warm as the previous one.",

@@ -1,0 +1,152 @@
+"""Forms of what an environment asks: freeze windows and the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from django import forms
+
+from registry.domain.roles import Role
+from registry.errors import DomainError
+from rollouts.domain.policy import MOMENTS, Policy, Requirement
+from rollouts.models import Environment
+from rollouts.web.calendar import RECURRENCES
+from rollouts.web.look import sentence
+
+OTHER = "other"
+HOUR = 3600
+_MOMENT = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
+_WHY = forms.Textarea(attrs={"rows": 2})
+
+
+class FreezeForm(forms.Form):
+    """A freeze window; its times are wall-clock times of its zone."""
+
+    environment = forms.ChoiceField(label="Environment", required=False)
+    starts_at = forms.DateTimeField(label="From", widget=_MOMENT)
+    ends_at = forms.DateTimeField(label="To", widget=_MOMENT)
+    timezone = forms.CharField(
+        label="Time zone", initial="UTC", max_length=64, help_text="Of both times, such as Europe/Berlin."
+    )
+    recurrence = forms.ChoiceField(
+        label="Repeats",
+        required=False,
+        choices=[*RECURRENCES.items(), (OTHER, "By the rule below")],
+        help_text="In wall-clock time, also when the clocks change.",
+    )
+    rule = forms.CharField(
+        label="Rule",
+        required=False,
+        max_length=200,
+        help_text="RFC 5545, such as FREQ=WEEKLY;BYDAY=FR;UNTIL=20271231T000000.",
+    )
+    reason = forms.CharField(
+        label="Reason", max_length=200, widget=_WHY, help_text="People who are held by it read it."
+    )
+
+    def __init__(self, *args: Any, environments: Sequence[Environment], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["environment"]
+        field.choices = [("", "Every environment"), *((row.name, row.name) for row in environments)]
+
+    def clean_timezone(self) -> str:
+        """A zone that exists."""
+        zone: str = self.cleaned_data["timezone"]
+        if zone not in available_timezones():
+            raise forms.ValidationError(f"“{zone}” is not a time zone. Write one such as Europe/Berlin.")
+        return zone
+
+    def clean(self) -> dict[str, Any]:
+        """Both times in the chosen zone, and one recurrence rule."""
+        data: dict[str, Any] = self.cleaned_data
+        if data.get("recurrence") == OTHER:
+            data["recurrence"] = data.get("rule", "").strip()
+            if not data["recurrence"]:
+                self.add_error("rule", "Write the rule, or choose a recurrence above.")
+        if "timezone" in data:
+            for name in ("starts_at", "ends_at"):
+                moment = data.get(name)
+                if isinstance(moment, datetime):
+                    data[name] = moment.replace(tzinfo=ZoneInfo(data["timezone"]))
+        return data
+
+    def blame(self, error: DomainError) -> None:
+        """Puts a domain error next to the field it is about."""
+        text = f"{sentence(error.message)} {error.hint or ''}".strip()
+        self.add_error(error.field if error.field in self.fields else None, text)
+
+
+class PolicyForm(forms.Form):
+    """An environment's policy without JSON: at most one approval before each moment."""
+
+    four_eyes = forms.BooleanField(
+        label="Four eyes",
+        required=False,
+        help_text="Nobody approves a rollout of their own.",
+    )
+    after = forms.ChoiceField(
+        label="First in",
+        required=False,
+        help_text="The same artifact must have succeeded there before it may start here.",
+    )
+    reason = forms.CharField(label="Reason", max_length=1000, widget=_WHY, help_text="Kept in the audit log.")
+
+    def __init__(self, *args: Any, policy: Policy, others: Sequence[str], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field: Any = self.fields["after"]
+        field.choices = [("", "Nowhere"), *((name, name) for name in others)]
+        self.fields["after"].initial = policy.after
+        self.fields["four_eyes"].initial = policy.four_eyes
+        for moment in MOMENTS:
+            asked = next((n for n in policy.approvals if n.before == moment), None)
+            self._add_moment(moment, asked)
+
+    def _add_moment(self, moment: str, asked: Requirement | None) -> None:
+        self.fields[f"{moment}_count"] = forms.IntegerField(
+            label="Approvals", min_value=0, max_value=20, initial=asked.count if asked else 0
+        )
+        self.fields[f"{moment}_group"] = forms.ChoiceField(
+            label="By",
+            choices=[(role.value, role.display) for role in Role],
+            initial=asked.group if asked else Role.RELEASE_MANAGER.value,
+        )
+        self.fields[f"{moment}_hours"] = forms.FloatField(
+            label="Within (hours)",
+            min_value=0.01,
+            max_value=8760,
+            initial=float(f"{(asked.seconds if asked else 86_400) / HOUR:.10g}"),
+        )
+
+    def moments(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """The fields of each moment, with its name in words."""
+        words = {"start": "Before a rollout starts", "promotion": "Before all traffic moves"}
+        parts = ("count", "group", "hours")
+        return [(words[moment], [self[f"{moment}_{part}"] for part in parts]) for moment in MOMENTS]
+
+    def policy(self) -> dict[str, Any]:
+        """The document of `rollouts.domain.policy.Policy`."""
+        data = self.cleaned_data
+        return {
+            "approvals": [
+                {
+                    "before": moment,
+                    "count": data[f"{moment}_count"],
+                    "group": data[f"{moment}_group"],
+                    "seconds": round(data[f"{moment}_hours"] * HOUR),
+                }
+                for moment in MOMENTS
+                if data[f"{moment}_count"]
+            ],
+            "four_eyes": data["four_eyes"],
+            "after": data["after"],
+        }
+
+
+def fits(policy: Policy) -> bool:
+    """Whether the form can show the policy without losing an approval or a group of its own."""
+    moments = [requirement.before for requirement in policy.approvals]
+    known = all(requirement.group in list(Role) for requirement in policy.approvals)
+    return len(moments) == len(set(moments)) and known
