@@ -181,10 +181,6 @@ SPECTACULAR_SETTINGS = {
 
 # --- queue: absent, the `tick` process does the same work in a loop ------------------------------
 CELERY_BROKER_URL = env.text("SLIPWAY_REDIS_URL")
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 # --- adapters, by dotted path; checked at start by each app's system checks ----------------------
 SLIPWAY_ARTIFACT_STORE = env.text("SLIPWAY_ARTIFACT_STORE", "registry.adapters.filesystem.FilesystemStore")
