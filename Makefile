@@ -35,7 +35,7 @@ unit: install-dev ## The tests that need no database and no process
 lint: install-dev ## Style, types, layers, migrations, settings, the API schema
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
-	@$(RUN) -m mypy controlplane registry monitoring rollouts deploy
+	@$(RUN) -m mypy --no-incremental controlplane registry monitoring rollouts deploy
 	@$(VENV)/bin/lint-imports --no-cache > .lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }; rm -f .lint-imports.log
 	@$(RUN) manage.py makemigrations --check --dry-run
 	@$(RUN) manage.py check --fail-level WARNING

@@ -12,8 +12,6 @@ from registry.models import Model, Version
 from registry.models.fields import Kept, KeptQuerySet
 from rollouts.domain.phases import ACTIVE, Phase
 
-# The stubs cannot follow `as_manager()` across modules to the reverse relations of kept rows; the two
-# ignores below say so to the type checker.
 PHASES = [(phase.value, phase.value.replace("_", " ")) for phase in Phase]
 
 
@@ -36,7 +34,7 @@ class Environment(models.Model):
         return self.name
 
 
-class Endpoint(models.Model):  # type: ignore[django-manager-missing]
+class Endpoint(models.Model):
     """One model served in one environment.
 
     generation rises with every recorded decision that changes the desired world; adapters refuse
@@ -114,7 +112,7 @@ class Tenure(models.Model):
         return f"from {self.start} to {self.end or 'now'}"
 
 
-class Rollout(models.Model):  # type: ignore[django-manager-missing]
+class Rollout(models.Model):
     """Moving one endpoint from its stable release to a candidate, with a frozen plan.
 
     plan_digest is what approvals are bound to. earlier is the success of the same artifact in the
