@@ -178,7 +178,7 @@ ROUTES = {
 
 
 @pytest.mark.parametrize("url", ROUTES)
-@pytest.mark.parametrize("name", [*EVERYBODY, "outsider"])
+@pytest.mark.parametrize("name", [*sorted(EVERYBODY), "outsider"])
 def test_each_page_answers_each_role_as_the_table_says(as_user, freeze, name, url):
     status = as_user(name).get(url.format(freeze=freeze.pk)).status_code
     assert status == (200 if name in ROUTES[url] else 403)
