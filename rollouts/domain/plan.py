@@ -244,7 +244,7 @@ class Plan:
         only_known(document, frozenset(field.name for field in fields(cls)), path)
         plan = cls(
             steps=_steps(document.get("steps"), f"{path}steps"),
-            gates=tuple(document.get("gates") or ()),
+            gates=_gates(document.get("gates"), f"{path}gates"),
             interval=number(document, "interval", path, default=60, least=1, most=86_400),
             deadline=number(document, "deadline", path, default=3600, least=1, most=YEAR),
             ready_within=number(document, "ready_within", path, default=600, least=1, most=86_400),
@@ -258,6 +258,15 @@ def _steps(source: Any, path: str) -> tuple[Step, ...]:
     if not isinstance(source, Sequence) or isinstance(source, str) or not source:
         raise InvalidPlan("a plan needs a list of steps.", field=path)
     return tuple(_step(item, f"{path}[{index}].") for index, item in enumerate(source))
+
+
+def _gates(source: Any, path: str) -> tuple[Mapping[str, Any], ...]:
+    """The specifications as they were written; `monitoring` says what is wrong inside one."""
+    if source is None:
+        return ()
+    if not isinstance(source, list | tuple) or not all(isinstance(gate, Mapping) for gate in source):
+        raise InvalidPlan("not a list of gates.", field=path, hint='For example [{"kind": "error_rate"}].')
+    return tuple(source)
 
 
 def _step(item: Any, path: str) -> Step:
@@ -294,6 +303,12 @@ def check(plan: Plan, path: str) -> None:
     for index, step in enumerate(plan.steps[ends[0] + 1 :], start=ends[0] + 1):
         if not isinstance(step, Retire) or not plan.promotes:
             raise InvalidPlan("only `retire` may follow, and only a promotion.", field=f"{path}[{index}]")
+    if not plan.gates and any(isinstance(step, Analyse) for step in plan.steps):
+        raise InvalidPlan(
+            "an analysis needs at least one gate.",
+            field=f"{path.removesuffix('steps')}gates",
+            hint='For example [{"kind": "error_rate"}].',
+        )
     _check_order(plan.steps, path)
 
 

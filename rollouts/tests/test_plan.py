@@ -72,7 +72,11 @@ PROMOTE_STEP = {"kind": "promote"}
             "plan.steps[2].percent",
             "weights must rise: 5 follows 50",
         ),
-        (written({"kind": "analyse", "seconds": 5}, PROMOTE_STEP), "plan.steps[1]", "nothing to analyse"),
+        (
+            {**written({"kind": "analyse", "seconds": 5}, PROMOTE_STEP), "gates": [{"kind": "error_rate"}]},
+            "plan.steps[1]",
+            "nothing to analyse",
+        ),
         (written({"kind": "hold", "seconds": -1}, PROMOTE_STEP), "plan.steps[1].seconds", "outside 0"),
         (
             written({"kind": "hold", "seconds": float("nan")}, PROMOTE_STEP),
@@ -84,6 +88,13 @@ PROMOTE_STEP = {"kind": "promote"}
         (written(PROMOTE_STEP, {"kind": "hold", "seconds": 1}), "plan.steps[2]", "only `retire` may follow"),
         (written({"kind": "provision"}, PROMOTE_STEP), "plan.steps[1]", "provisioned once"),
         ({**written(PROMOTE_STEP), "intervall": 5}, "plan.intervall", "no such parameter"),
+        ({**written(PROMOTE_STEP), "gates": 5}, "plan.gates", "not a list of gates"),
+        ({**written(PROMOTE_STEP), "gates": ["errors"]}, "plan.gates", "not a list of gates"),
+        (
+            written({"kind": "set_weight", "percent": 5}, {"kind": "analyse", "seconds": 9}, PROMOTE_STEP),
+            "plan.gates",
+            "at least one gate",
+        ),
         ({**written(PROMOTE_STEP), "interval": 0}, "plan.interval", "outside 1"),
     ],
 )
