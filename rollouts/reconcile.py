@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Least
 from django.utils import timezone
 
 from monitoring.analysis import Subject, judge
@@ -64,16 +65,8 @@ def tick(endpoint_id: int, ports: Ports, now: datetime | None = None) -> None:
             return
         # Without an event nothing that the world is made of has changed.
         loaded = store.load(endpoint_id) if decision.events else replace(loaded, snapshot=decision.snapshot)
-    _remember(loaded.endpoint, world, now)
+    _remember(loaded, world, now)
     apply(loaded, world, ports)
-    _come_back(loaded, now)
-
-
-def _come_back(loaded: store.Loaded, now: datetime) -> None:
-    """Moves the next tick forward to the moment at which time alone may change something."""
-    due = next_moment(loaded.snapshot) if loaded.snapshot else None
-    if due is not None and now < due < loaded.endpoint.look_at:
-        Endpoint.objects.filter(pk=loaded.endpoint.pk, look_at=loaded.endpoint.look_at).update(look_at=due)
 
 
 def _decide(loaded: store.Loaded, world: World, judgement: Judgement | None, now: datetime) -> Decision:
@@ -151,13 +144,25 @@ def _stable_ref(loaded: store.Loaded) -> str:
     return loaded.endpoint.stable.version.ref
 
 
-def _remember(endpoint: Endpoint, world: World, now: datetime) -> None:
-    """Keeps the observation for the pages; written only when it changed or grew old."""
+def _remember(loaded: store.Loaded, world: World, now: datetime) -> None:
+    """Keeps the observation for the pages, and moves the next tick to when time alone may change something.
+
+    The observation is written only when it changed or grew old.
+    """
+    endpoint, changes = loaded.endpoint, dict[str, Any]()
     seen = observation_document(world)
-    fresh = endpoint.observed_at is not None and now - endpoint.observed_at < OBSERVATION_AGE
-    if seen == endpoint.observed and fresh:
-        return
-    Endpoint.objects.filter(pk=endpoint.pk).update(observed=seen, observed_at=now)
+    if (
+        seen != endpoint.observed
+        or endpoint.observed_at is None
+        or now - endpoint.observed_at >= OBSERVATION_AGE
+    ):
+        changes = {"observed": seen, "observed_at": now}
+    due = next_moment(loaded.snapshot) if loaded.snapshot else None
+    if due is not None and now < due < endpoint.look_at:
+        # Least: a move that was recorded meanwhile asks for an even earlier tick.
+        changes["look_at"] = Least("look_at", Value(due))
+    if changes:
+        Endpoint.objects.filter(pk=endpoint.pk).update(**changes)
 
 
 def observation_document(world: World) -> Mapping[str, Any]:

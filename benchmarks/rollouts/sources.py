@@ -1,0 +1,26 @@
+"""Metrics and artifacts that cost nothing, so that the tick itself is what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from monitoring.adapters.memory import MemorySource
+from monitoring.domain.window import Window
+from monitoring.ports import Group, Where
+from registry.adapters.memory import MemoryStore
+
+REQUESTS = 10_000.0
+
+
+class SteadySource(MemorySource):
+    """Both versions answer every request well."""
+
+    def increase(self, metric: str, *, by: Sequence[str], where: Where, window: Window) -> dict[Group, float]:
+        return {("1", "ok"): REQUESTS, ("2", "ok"): REQUESTS}
+
+
+class Anywhere(MemoryStore):
+    """Every digest can be fetched."""
+
+    def path_or_uri(self, digest: str) -> str:
+        return f"memory:{digest}"
