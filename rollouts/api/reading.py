@@ -1,0 +1,55 @@
+"""How the API's views read a request and show a rollout."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+from rest_framework.request import Request
+
+from rollouts import queries
+from rollouts.api import serializers
+from rollouts.errors import Invalid
+from rollouts.models import Rollout
+
+PAGE_LIMIT = 200
+
+
+def validated(shape: type[Any], request: Request) -> dict[str, Any]:
+    """The body as the shape reads it; what is wrong is told per field."""
+    body = shape(data=request.data)
+    body.is_valid(raise_exception=True)
+    values: dict[str, Any] = body.validated_data
+    return values
+
+
+def document(rollout: Rollout) -> dict[str, Any]:
+    """One rollout as JSON, with its intended share and the verdict that decided last."""
+    look = queries.deciding_look(rollout)
+    weight = queries.intended_weight(rollout)
+    return serializers.rollout_document(rollout, weight=weight, verdict=look.verdict if look else None)
+
+
+def integer(request: Request, name: str, default: int | None) -> int | None:
+    """A whole number from the query; Invalid names the parameter."""
+    value = request.query_params.get(name)
+    if value is None:
+        return default
+    if not value.isdecimal() or len(value) > 18:
+        raise Invalid(f"{value!r} is not a whole number.", field=name)
+    return int(value)
+
+
+def moment(request: Request, name: str) -> datetime | None:
+    """A moment with its zone from the query; Invalid names the parameter."""
+    value = request.query_params.get(name)
+    if value is None:
+        return None
+    try:
+        moment = parse_datetime(value)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise Invalid(f"{value!r} is not a moment.", field=name, hint="Write 2026-03-01T12:00:00Z.")
+    return moment
