@@ -1,0 +1,18 @@
+"""Rows of the rollouts app: intent is written here, and what happened is kept here."""
+
+from rollouts.models.endpoints import Endpoint, Environment, Release, Tenure
+from rollouts.models.rollouts import PHASES, Look, Rollout, Transition
+from rollouts.models.rules import Approval, FreezeWindow
+
+__all__ = [
+    "PHASES",
+    "Approval",
+    "Endpoint",
+    "Environment",
+    "FreezeWindow",
+    "Look",
+    "Release",
+    "Rollout",
+    "Tenure",
+    "Transition",
+]
