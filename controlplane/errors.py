@@ -35,13 +35,19 @@ def problem(error: DomainError) -> dict[str, Any]:
 def problem_handler(exc: Exception, context: dict[str, Any]) -> Response | None:
     """DRF's exception handler: domain errors and framework errors in one shape."""
     if isinstance(exc, DomainError):
-        return Response(problem(exc), status=exc.status, content_type=PROBLEM)
+        return Response(problem(exc), status=exc.status, headers=_headers(exc), content_type=PROBLEM)
     response = exception_handler(exc, context)
     if response is None:
         return None
     response.data = _framework_problem(exc, response)
     response.content_type = PROBLEM
     return response
+
+
+def _headers(error: DomainError) -> dict[str, str]:
+    """What an error tells a client beside its document: when to come again."""
+    wait = getattr(error, "retry_after", None)
+    return {} if wait is None else {"Retry-After": str(wait)}
 
 
 def _framework_problem(exc: Exception, response: Response) -> dict[str, Any]:

@@ -8,18 +8,20 @@ from datetime import datetime
 
 from monitoring.adapters.cached import CachedSource
 from monitoring.domain import outputs
-from monitoring.domain.judge import distribution, error_rate, latency
+from monitoring.domain.judge import distribution, error_rate, latency, outcome
 from monitoring.domain.judge.distribution import BinnedPair, DistributionGate
 from monitoring.domain.judge.error_rate import ErrorRateGate, Outcomes
 from monitoring.domain.judge.evidence import Judgement, Subject
 from monitoring.domain.judge.gates import GateSpec
 from monitoring.domain.judge.latency import LatencyGate
+from monitoring.domain.judge.outcome import OutcomeGate
 from monitoring.domain.judge.spending import alpha_of_look, alpha_of_window
 from monitoring.domain.judge.verdict import GateResult, Verdict, combine
 from monitoring.domain.window import Window
 from monitoring.errors import MetricsUnavailable
 from monitoring.ports import MetricsSource
 from monitoring.queries.outputs import find_output, live_outputs
+from monitoring.samples.outcomes import outcomes_of
 
 __all__ = ["Judgement", "Subject", "Window", "judge"]
 
@@ -63,6 +65,10 @@ def _judge_gate(gate: GateSpec, gates: int, subject: Subject, source: MetricsSou
             gate.metric, by=("model_version",), where=_where(subject), window=subject.window
         )
         return latency.judge(gate, found.get((subject.candidate,)), found.get((subject.stable or "",)), alpha)
+    if isinstance(gate, OutcomeGate):
+        versions = [subject.candidate, *([subject.stable] if subject.stable else [])]
+        values = outcomes_of(subject.endpoint, gate.outcome, versions, subject.window)
+        return outcome.judge(gate, values[subject.candidate], values.get(subject.stable or ""), alpha)
     return distribution.judge(gate, _pair(gate, subject, source), alpha_of_look(subject.look, gates))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registry.errors import Unavailable
+from registry.errors import DomainError, Unavailable
 
 
 class MetricsUnavailable(Unavailable):
@@ -13,3 +13,14 @@ class MetricsUnavailable(Unavailable):
 
 class BadExposition(ValueError):
     """A target's /metrics page is not Prometheus text."""
+
+
+class Overloaded(DomainError):
+    """More arrives than is kept: send it again after `retry_after` seconds."""
+
+    code = "overloaded"
+    status = 429
+
+    def __init__(self, message: str, retry_after: int, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after

@@ -28,6 +28,7 @@ class Permission(StrEnum):
 
     VIEW = "view"
     REGISTER = "register"
+    INGEST = "ingest"
     START_ROLLOUT = "start_rollout"
     CONTROL_ROLLOUT = "control_rollout"
     PROMOTE = "promote"
@@ -35,7 +36,9 @@ class Permission(StrEnum):
 
 
 _VIEWER = frozenset({Permission.VIEW})
-_ENGINEER = _VIEWER | {Permission.REGISTER, Permission.START_ROLLOUT, Permission.CONTROL_ROLLOUT}
+_ENGINEER = _VIEWER | {
+    Permission.REGISTER, Permission.INGEST, Permission.START_ROLLOUT, Permission.CONTROL_ROLLOUT,
+}  # fmt: skip
 _RELEASE_MANAGER = _ENGINEER | {Permission.PROMOTE}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {

@@ -5,6 +5,7 @@ from monitoring.domain.judge.error_rate import ErrorRateGate
 from monitoring.domain.judge.evidence import Judgement, Subject
 from monitoring.domain.judge.gates import DEFAULT_GATES, GateSpec, parse_gates
 from monitoring.domain.judge.latency import LatencyGate
+from monitoring.domain.judge.outcome import OutcomeGate
 from monitoring.domain.judge.verdict import GateResult, Verdict, combine
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "GateSpec",
     "Judgement",
     "LatencyGate",
+    "OutcomeGate",
     "Subject",
     "Verdict",
     "combine",

@@ -59,6 +59,12 @@ class Fields:
             return None
         return self.number(name, default or 0.0, low, high, above_low=above_low)
 
+    def flag(self, name: str, default: bool) -> bool:
+        value = self._take(name, default)
+        if not isinstance(value, bool):
+            raise self.invalid(name, f"Expected true or false, got {value!r}.")
+        return value
+
     def count(self, name: str, default: int, low: int = 1, high: int = 10**9) -> int:
         value = self._take(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:

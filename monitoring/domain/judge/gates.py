@@ -9,14 +9,13 @@ from monitoring.domain.judge.distribution import DistributionGate
 from monitoring.domain.judge.error_rate import ErrorRateGate
 from monitoring.domain.judge.fields import Fields
 from monitoring.domain.judge.latency import LatencyGate
+from monitoring.domain.judge.outcome import OutcomeGate
 from registry.errors import Invalid
 
-GateSpec = ErrorRateGate | LatencyGate | DistributionGate
+GateSpec = ErrorRateGate | LatencyGate | DistributionGate | OutcomeGate
 
-KINDS: Mapping[str, type[ErrorRateGate] | type[LatencyGate] | type[DistributionGate]] = {
-    ErrorRateGate.kind: ErrorRateGate,
-    LatencyGate.kind: LatencyGate,
-    DistributionGate.kind: DistributionGate,
+KINDS: Mapping[str, type[GateSpec]] = {
+    gate.kind: gate for gate in (ErrorRateGate, LatencyGate, DistributionGate, OutcomeGate)
 }
 MAX_GATES = 50
 

@@ -1,0 +1,1 @@
+"""Sampled predictions and their labels: taking them in, joining them, keeping them bounded."""
