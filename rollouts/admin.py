@@ -11,6 +11,8 @@ from rollouts.models import (
     Environment,
     FreezeWindow,
     Look,
+    PlanTemplate,
+    PlanTemplateVersion,
     Release,
     Rollout,
     Tenure,
@@ -37,5 +39,5 @@ class TransitionAdmin(ReadOnlyAdmin):
     list_select_related = ("rollout",)
 
 
-for _model in (Environment, Release, Look, Approval, FreezeWindow, Tenure):
+for _model in (Environment, Release, Look, Approval, FreezeWindow, Tenure, PlanTemplate, PlanTemplateVersion):
     admin.site.register(_model, ReadOnlyAdmin)

@@ -59,7 +59,11 @@ def endpoint_by_name(name: str) -> Endpoint:
 def rollouts() -> QuerySet[Rollout]:
     """All rollouts with what a list shows, newest first."""
     return Rollout.objects.select_related(
-        "endpoint__model", "endpoint__environment", "stable__version", "candidate__version"
+        "endpoint__model",
+        "endpoint__environment",
+        "stable__version",
+        "candidate__version",
+        "template__template",
     ).order_by("-id")
 
 

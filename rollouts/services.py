@@ -28,7 +28,14 @@ from rollouts.domain.policy import Policy, apply_policy
 from rollouts.domain.snapshot import Decision, Snapshot
 from rollouts.domain.strategies import STARTABLE, compile_plan
 from rollouts.errors import AlreadyRolling, Conflict, Frozen, Invalid, InvalidPlan, LostRace, WrongPhase
-from rollouts.models import Endpoint, Environment, Release, Rollout, Transition
+from rollouts.models import (
+    Endpoint,
+    Environment,
+    PlanTemplateVersion,
+    Release,
+    Rollout,
+    Transition,
+)
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 REASON_LIMIT = 2000
@@ -142,12 +149,14 @@ def start_rollout(
     reason: str,
     supersede: bool = False,
     break_glass: bool = False,
+    template: PlanTemplateVersion | None = None,
 ) -> Rollout:
     """Starts moving the endpoint to `version`; its digest and the compiled plan are pinned now.
 
     supersede: while another rollout is under way, that one gives the traffic back first and this one
     follows; asking for the stable version then is simply a rollback. break_glass: neither a freeze nor
-    an approval holds this rollout; the timeline and the audit trail say who decided so.
+    an approval holds this rollout; the timeline and the audit trail say who decided so. template: the named
+    plan that the parameters come from, kept for whoever asks.
     Raises Invalid for a version of another model or the one that is stable already, InvalidPlan for a bad
     parameter, AlreadyRolling while another rollout of the endpoint is under way.
     """
@@ -175,6 +184,7 @@ def start_rollout(
             reason,
             earlier=earlier,
             override=break_glass,
+            template=template,
         )
 
 
@@ -194,6 +204,7 @@ def retry(*, rollout: Rollout, actor: Actor, reason: str) -> Rollout:
         parameters=rollout.parameters,
         actor=actor,
         reason=reason,
+        template=rollout.template,
     )
 
 
@@ -327,6 +338,7 @@ def _begin(
     *,
     earlier: Rollout | None = None,
     override: bool = False,
+    template: PlanTemplateVersion | None = None,
 ) -> Rollout:
     now = timezone.now()
     assert endpoint.stable is not None
@@ -343,6 +355,7 @@ def _begin(
                 plan_digest=plan.digest,
                 earlier=earlier,
                 override=override,
+                template=template,
                 start_reason=reason,
                 created_by=str(actor)[:150],
                 author_id=actor.id,

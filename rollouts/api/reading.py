@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.utils.dateparse import parse_datetime
 from rest_framework.request import Request
 
-from rollouts import queries
+from rollouts import plan_templates, queries
 from rollouts.api import serializers
 from rollouts.errors import Invalid
-from rollouts.models import Rollout
+from rollouts.models import Endpoint, PlanTemplateVersion, Rollout
 
 PAGE_LIMIT = 200
+
+
+class WantedPlan(NamedTuple):
+    """What a body asks to be compiled."""
+
+    strategy: str
+    parameters: dict[str, Any]
+    template: PlanTemplateVersion | None
 
 
 def validated(shape: type[Any], request: Request) -> dict[str, Any]:
@@ -53,3 +61,12 @@ def moment(request: Request, name: str) -> datetime | None:
     if moment is None or moment.tzinfo is None:
         raise Invalid(f"{value!r} is not a moment.", field=name, hint="Write 2026-03-01T12:00:00Z.")
     return moment
+
+
+def wanted_plan(values: dict[str, Any], endpoint: Endpoint) -> WantedPlan:
+    """The strategy and its parameters, from the saved plan that the body names or from the body alone."""
+    strategy, reference = values.get("strategy"), values.get("template")
+    if not reference:
+        return WantedPlan(strategy or "canary", values["parameters"], None)
+    version, parameters = plan_templates.filled_in(reference, endpoint, strategy, values["parameters"])
+    return WantedPlan(version.strategy, parameters, version)

@@ -16,7 +16,7 @@ from registry.identity import actor_for, require
 from registry.queries import version_by_number
 from rollouts import queries, services
 from rollouts.api import serializers
-from rollouts.api.reading import PAGE_LIMIT, document, integer, validated
+from rollouts.api.reading import PAGE_LIMIT, document, integer, validated, wanted_plan
 from rollouts.models import Rollout
 
 
@@ -66,11 +66,13 @@ class Rollouts(APIView):
         if values["break_glass"]:
             require(request.user, Permission.PROMOTE)
         endpoint = queries.endpoint_by_name(values["endpoint"])
+        plan = wanted_plan(values, endpoint)
         rollout = services.start_rollout(
             endpoint=endpoint,
             version=version_by_number(endpoint.model, values["version"]),
-            strategy=values["strategy"],
-            parameters=values["parameters"],
+            strategy=plan.strategy,
+            parameters=plan.parameters,
+            template=plan.template,
             actor=actor_for(request),
             reason=values["reason"],
             supersede=values["supersede"],
@@ -145,23 +147,3 @@ class RolloutRetry(APIView):
             rollout=queries.rollout_by_id(rollout_id), actor=actor_for(request), reason=reason
         )
         return Response(document(queries.rollout_by_id(again.pk)), status=status.HTTP_201_CREATED)
-
-
-class PlanPreview(APIView):
-    """The plan that a rollout with these parameters would walk; nothing is started."""
-
-    @extend_schema(
-        operation_id="rollouts_preview",
-        request=serializers.PreviewIn,
-        responses={200: dict},
-    )
-    def post(self, request: Request) -> Response:
-        require(request.user, Permission.VIEW)
-        values = validated(serializers.PreviewIn, request)
-        plan = services.preview(
-            endpoint=queries.endpoint_by_name(values["endpoint"]),
-            strategy=values["strategy"],
-            parameters=values["parameters"],
-        )
-        steps = [{"kind": step.kind, "description": step.describe()} for step in plan.steps]
-        return Response({"plan": plan.to_dict(), "steps": steps, "least_seconds": plan.least_seconds})

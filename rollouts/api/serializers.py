@@ -7,7 +7,16 @@ from typing import Any
 from rest_framework import serializers
 
 from rollouts.domain.plan import Plan
-from rollouts.models import Approval, Endpoint, FreezeWindow, Release, Rollout, Transition
+from rollouts.models import (
+    Approval,
+    Endpoint,
+    FreezeWindow,
+    PlanTemplate,
+    PlanTemplateVersion,
+    Release,
+    Rollout,
+    Transition,
+)
 from rollouts.queries import allowed_verbs
 
 
@@ -38,11 +47,21 @@ class EndpointIn(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=2000, required=False, default="")
 
 
-class RolloutIn(serializers.Serializer[Any]):
+class PreviewIn(serializers.Serializer[Any]):
     endpoint = serializers.CharField(max_length=53)
+    strategy = serializers.CharField(
+        max_length=32, required=False, help_text="By default the template's, else `canary`."
+    )
+    template = serializers.CharField(
+        max_length=60, required=False, help_text="A saved plan, `name` for its newest version or `name@3`."
+    )
+    parameters = serializers.DictField(
+        required=False, default=dict, help_text="Of the strategy; beside a template, instead of its own."
+    )
+
+
+class RolloutIn(PreviewIn):
     version = serializers.IntegerField(min_value=1)
-    strategy = serializers.CharField(max_length=32, default="canary")
-    parameters = serializers.DictField(required=False, default=dict)
     reason = serializers.CharField(max_length=2000)
     supersede = serializers.BooleanField(
         default=False, help_text="Let a rollout under way give the traffic back first, then start this one."
@@ -98,10 +117,28 @@ class TenureOut(serializers.Serializer[Any]):
     end = serializers.DateTimeField(allow_null=True)
 
 
-class PreviewIn(serializers.Serializer[Any]):
-    endpoint = serializers.CharField(max_length=53)
+class TemplateIn(serializers.Serializer[Any]):
     strategy = serializers.CharField(max_length=32, default="canary")
     parameters = serializers.DictField(required=False, default=dict)
+    model = serializers.CharField(max_length=128, required=False, allow_null=True, default=None)
+    environment = serializers.CharField(max_length=63, required=False, allow_null=True, default=None)
+    reason = serializers.CharField(max_length=2000)
+
+
+class TemplateVersionOut(serializers.ModelSerializer[PlanTemplateVersion]):
+    class Meta:
+        model = PlanTemplateVersion
+        fields = ("number", "strategy", "parameters", "reason", "created_by", "created_at")
+
+
+class TemplateOut(serializers.ModelSerializer[PlanTemplate]):
+    model = serializers.CharField(source="model.name", allow_null=True, default=None)
+    environment = serializers.CharField(source="environment.name", allow_null=True, default=None)
+    versions = TemplateVersionOut(many=True)
+
+    class Meta:
+        model = PlanTemplate
+        fields = ("name", "model", "environment", "archived_at", "versions")
 
 
 class ReasonIn(serializers.Serializer[Any]):
@@ -139,6 +176,7 @@ class RolloutOut(serializers.Serializer[Any]):
     reason = serializers.CharField()
     actions = serializers.ListField(child=serializers.CharField())
     plan_digest = serializers.CharField()
+    template = serializers.CharField(allow_null=True, help_text="The saved plan it was started from.")
     earlier = serializers.IntegerField(
         allow_null=True, help_text="The success of the same artifact in the environment the policy asks for."
     )
@@ -196,6 +234,7 @@ def rollout_document(rollout: Rollout, *, weight: int, verdict: str | None) -> d
         "reason": rollout.reason,
         "actions": [verb for verb, allowed in allowed_verbs(rollout).items() if allowed],
         "plan_digest": rollout.plan_digest,
+        "template": str(rollout.template) if rollout.template else None,
         "earlier": rollout.earlier_id,
         "override": rollout.override,
         "start_reason": rollout.start_reason,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from rollouts.api import approving, endpoints, rollouts
+from rollouts.api import approving, endpoints, plans, rollouts
 
 app_name = "rollouts-api"
 urlpatterns = [
@@ -15,9 +15,11 @@ urlpatterns = [
     path("endpoints/<str:name>/history", endpoints.EndpointHistory.as_view(), name="endpoint-history"),
     path("endpoints/<str:name>/rollback", endpoints.EndpointRollback.as_view(), name="endpoint-rollback"),
     path("rollouts", rollouts.Rollouts.as_view(), name="rollouts"),
-    path("rollouts/preview", rollouts.PlanPreview.as_view(), name="rollout-preview"),
+    path("rollouts/preview", plans.PlanPreview.as_view(), name="rollout-preview"),
     path("rollouts/<int:rollout_id>", rollouts.RolloutDetail.as_view(), name="rollout"),
     path("rollouts/<int:rollout_id>/transitions", rollouts.RolloutTransitions.as_view(), name="transitions"),
+    path("templates", plans.Templates.as_view(), name="templates"),
+    path("templates/<str:name>", plans.TemplateDetail.as_view(), name="template"),
     path("freezes", approving.Freezes.as_view(), name="freezes"),
     path("freezes/<int:window_id>/end", approving.FreezeEnd.as_view(), name="freeze-end"),
     path("rollouts/<int:rollout_id>/approvals", approving.RolloutApprovals.as_view(), name="approvals"),

@@ -3,6 +3,7 @@
 from rollouts.models.endpoints import Endpoint, Environment, Release, Tenure
 from rollouts.models.rollouts import PHASES, Look, Rollout, Transition
 from rollouts.models.rules import Approval, FreezeWindow
+from rollouts.models.templates import PlanTemplate, PlanTemplateVersion
 
 __all__ = [
     "PHASES",
@@ -11,6 +12,8 @@ __all__ = [
     "Environment",
     "FreezeWindow",
     "Look",
+    "PlanTemplate",
+    "PlanTemplateVersion",
     "Release",
     "Rollout",
     "Tenure",

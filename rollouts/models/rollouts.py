@@ -10,6 +10,7 @@ from django.db.models import Q
 from registry.models.fields import Kept, KeptQuerySet
 from rollouts.domain.phases import ACTIVE, Phase
 from rollouts.models.endpoints import Endpoint, Release
+from rollouts.models.templates import PlanTemplateVersion
 
 PHASES = [(phase.value, phase.value.replace("_", " ")) for phase in Phase]
 
@@ -17,7 +18,8 @@ PHASES = [(phase.value, phase.value.replace("_", " ")) for phase in Phase]
 class Rollout(models.Model):
     """Moving one endpoint from its stable release to a candidate, with a frozen plan.
 
-    plan_digest is what approvals are bound to. earlier is the success of the same artifact in the
+    template: the named plan it was started from, if any; the plan itself is in the row. plan_digest is what
+    approvals are bound to. earlier is the success of the same artifact in the
     environment that the policy asks for: its evidence comes along. override: the glass was broken.
     """
 
@@ -26,6 +28,9 @@ class Rollout(models.Model):
     candidate = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="+")
     strategy = models.CharField(max_length=32)
     parameters = models.JSONField(default=dict, blank=True)
+    template = models.ForeignKey(
+        PlanTemplateVersion, on_delete=models.PROTECT, related_name="+", null=True, blank=True
+    )
     plan = models.JSONField()
     plan_digest = models.CharField(max_length=64)
     earlier = models.ForeignKey("self", on_delete=models.PROTECT, related_name="+", null=True, blank=True)

@@ -183,6 +183,10 @@ ROUTES = {
     ("post", "/api/v1/rollouts/1/break-glass"): {"release_manager", "admin"},
     ("get", "/api/v1/freezes"): {"viewer", "engineer", "release_manager", "admin"},
     ("post", "/api/v1/freezes"): {"release_manager", "admin"},
+    ("get", "/api/v1/templates"): {"viewer", "engineer", "release_manager", "admin"},
+    ("get", "/api/v1/templates/churn-production"): {"viewer", "engineer", "release_manager", "admin"},
+    ("put", "/api/v1/templates/churn-production"): {"engineer", "release_manager", "admin"},
+    ("delete", "/api/v1/templates/churn-production"): {"engineer", "release_manager", "admin"},
     ("post", "/api/v1/freezes/1/end"): {"release_manager", "admin"},
 }
 

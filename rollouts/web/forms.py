@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -136,6 +136,20 @@ class StartForm(forms.Form):
         required=False,
         help_text="Neither a freeze nor an approval holds this rollout; timeline and audit log name you.",
     )
+    template = forms.CharField(required=False, max_length=60, widget=forms.HiddenInput)
+    keep_as = forms.CharField(
+        label="Name of the template", required=False, max_length=53, help_text="Such as careful-canary."
+    )
+    keep_for = forms.ChoiceField(
+        label="It fits",
+        required=False,
+        choices=[
+            ("model environment", "this model in this environment"),
+            ("model", "this model everywhere"),
+            ("environment", "every model in this environment"),
+            ("", "everything"),
+        ],
+    )
     reason = forms.CharField(
         label="Reason",
         max_length=1000,
@@ -145,9 +159,16 @@ class StartForm(forms.Form):
     )
 
     def __init__(
-        self, *args: Any, versions: Sequence[Version], strategy: str = STARTABLE[0], **kwargs: Any
+        self,
+        *args: Any,
+        versions: Sequence[Version],
+        strategy: str = STARTABLE[0],
+        base: Mapping[str, Any] | None = None,
+        **kwargs: Any,
     ) -> None:
+        """base: parameters of a template; those that the form has no field for are taken from there."""
         super().__init__(*args, **kwargs)
+        self._base = base or {}
         self.chosen_strategy = named(self.data.get("strategy", "") if self.is_bound else strategy)
         self.layout = STRATEGY_FIELDS[self.chosen_strategy]
         for name in PARAMETERS:
@@ -213,7 +234,7 @@ class StartForm(forms.Form):
         given = {name: data[name] for name in names if data.get(name) not in (None, "")}
         if "steps" in self.layout.names:
             given["steps"] = _percentages(data["steps"] if self.is_bound else self._fresh("steps"))
-        return given
+        return {**{k: v for k, v in self._base.items() if k not in self.layout.names}, **given}
 
     def _fresh(self, name: str) -> Any:
         """What a fresh form begins with, as a value; kept text that is no value gives way to the default."""

@@ -16,17 +16,18 @@ from registry.domain.roles import Permission
 from registry.errors import DomainError
 from registry.identity import actor_for, may, require
 from registry.models import Version
-from registry.queries import MAX_PAGE, versions_page
-from rollouts import queries, services
+from registry.queries import MAX_PAGE, version_by_number, versions_page
+from rollouts import plan_templates, queries, services
 from rollouts.domain.plan import Analyse, Approve, Hold, Plan, duration
-from rollouts.models import Endpoint, Rollout
+from rollouts.models import Endpoint
 from rollouts.store import freeze_of
+from rollouts.web import saved_plans
 from rollouts.web.door import page
 from rollouts.web.forms import ChooseEndpointForm, StartForm
 from rollouts.web.ladder import PlanLine, plan_lines
 
 # Not kept when another strategy is chosen: it has its own, or the field means something else there.
-OWN = frozenset({"strategy", "gates", "mirror_percent"})
+OWN = frozenset({"strategy", "gates", "mirror_percent", "template"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,17 @@ def new(request: HttpRequest) -> HttpResponse:
     endpoint = queries.endpoint_by_name(asked)
     versions = candidates(endpoint)
     if request.method != "POST":
-        fresh = {"version": request.GET.get("version", "")}
-        strategy = request.GET.get("strategy", "")
-        return _form(request, endpoint, StartForm(versions=versions, strategy=strategy, initial=fresh))
-    form = typed_form(request, versions)
+        return _form(request, endpoint, _fresh_form(request, endpoint, versions))
+    form = typed_form(request, endpoint, versions)
     if not form.is_bound:
         return _form(request, endpoint, form)
     if "preview" not in request.POST and form.is_valid():
-        rollout = _start(request, endpoint, versions, form)
-        if rollout is not None:
-            return redirect("rollouts:rollout", rollout.pk)
+        if form.cleaned_data["break_glass"]:
+            require(request.user, Permission.PROMOTE)
+        try:
+            return redirect((_kept if "keep" in request.POST else _started)(request, endpoint, form))
+        except DomainError as refused:
+            form.blame(refused)
     return _form(request, endpoint, form)
 
 
@@ -68,7 +70,7 @@ def new(request: HttpRequest) -> HttpResponse:
 def preview(request: HttpRequest) -> HttpResponse:
     """Fragment: the plan as the form stands now, or what is wrong with it."""
     endpoint = queries.endpoint_by_name(request.POST.get("endpoint", ""))
-    form = typed_form(request, candidates(endpoint))
+    form = typed_form(request, endpoint, candidates(endpoint))
     return render(request, "rollouts/_preview.html", {"preview": _preview(endpoint, form), "form": form})
 
 
@@ -76,18 +78,36 @@ def preview(request: HttpRequest) -> HttpResponse:
 def fields(request: HttpRequest) -> HttpResponse:
     """Fragment: the fields of the strategy that was chosen, with what fits of what was typed."""
     endpoint = queries.endpoint_by_name(request.POST.get("endpoint", ""))
-    return render(request, "rollouts/_strategy.html", {"form": typed_form(request, candidates(endpoint))})
+    return render(
+        request, "rollouts/_strategy.html", {"form": typed_form(request, endpoint, candidates(endpoint))}
+    )
 
 
-def typed_form(request: HttpRequest, versions: Sequence[Version]) -> StartForm:
+def typed_form(request: HttpRequest, endpoint: Endpoint, versions: Sequence[Version]) -> StartForm:
     """The form as typed. While its fields are those of another strategy than the chosen one (the hidden
     `fields_of` says so), a fresh form of the chosen strategy that keeps what both have."""
     strategy = request.POST.get("strategy", "")
     shown = request.POST.get("fields_of", strategy)
     if shown == strategy:
-        return StartForm(request.POST, versions=versions)
+        template = saved_plans.chosen(request.POST.get("template", ""), endpoint)
+        base = template.parameters if template and template.strategy == strategy else None
+        return StartForm(request.POST, versions=versions, base=base)
     kept = {name: value for name, value in request.POST.items() if name not in OWN and value}
     return StartForm(versions=versions, strategy=strategy, initial=kept)
+
+
+def _fresh_form(request: HttpRequest, endpoint: Endpoint, versions: Sequence[Version]) -> StartForm:
+    """The form to begin with; `?template=` fills it in."""
+    template = saved_plans.chosen(request.GET.get("template", ""), endpoint)
+    initial = {"version": request.GET.get("version", "")}
+    if template is None:
+        return StartForm(versions=versions, strategy=request.GET.get("strategy", ""), initial=initial)
+    return StartForm(
+        versions=versions,
+        strategy=template.strategy,
+        base=template.parameters,
+        initial={**initial, **saved_plans.typed_values(template), "template": str(template)},
+    )
 
 
 def candidates(endpoint: Endpoint) -> Sequence[Version]:
@@ -98,26 +118,26 @@ def candidates(endpoint: Endpoint) -> Sequence[Version]:
     ]
 
 
-def _start(
-    request: HttpRequest, endpoint: Endpoint, versions: Sequence[Version], form: StartForm
-) -> Rollout | None:
-    """The started rollout, or None with the refusal on the form."""
-    if form.cleaned_data["break_glass"]:
-        require(request.user, Permission.PROMOTE)
-    try:
-        return services.start_rollout(
-            endpoint=endpoint,
-            version=next(version for version in versions if version.ref == form.cleaned_data["version"]),
-            strategy=form.cleaned_data["strategy"],
-            parameters=form.parameters(),
-            actor=actor_for(request),
-            reason=form.cleaned_data["reason"],
-            supersede=form.cleaned_data["supersede"],
-            break_glass=form.cleaned_data["break_glass"],
-        )
-    except DomainError as refused:
-        form.blame(refused)
-        return None
+def _started(request: HttpRequest, endpoint: Endpoint, form: StartForm) -> str:
+    """Starts the rollout; the address of its page."""
+    template = saved_plans.chosen(form.cleaned_data["template"], endpoint)
+    rollout = services.start_rollout(
+        endpoint=endpoint,
+        version=version_by_number(endpoint.model, int(form.cleaned_data["version"])),
+        strategy=form.cleaned_data["strategy"],
+        parameters=form.parameters(),
+        actor=actor_for(request),
+        reason=form.cleaned_data["reason"],
+        supersede=form.cleaned_data["supersede"],
+        break_glass=form.cleaned_data["break_glass"],
+        template=template if template and saved_plans.unchanged(template, form, endpoint) else None,
+    )
+    return reverse("rollouts:rollout", args=[rollout.pk])
+
+
+def _kept(request: HttpRequest, endpoint: Endpoint, form: StartForm) -> str:
+    """Keeps the plan as a template instead of starting it; the address of its page."""
+    return reverse("rollouts:saved-plan", args=[saved_plans.keep(request, endpoint, form).name])
 
 
 def _choose(request: HttpRequest) -> HttpResponse:
@@ -125,13 +145,15 @@ def _choose(request: HttpRequest) -> HttpResponse:
     model = request.GET.get("model", "")
     endpoints = [e for e in queries.endpoints_overview() if not model or e.model.name == model]
     if model and len(endpoints) == 1:
-        query = urlencode({"endpoint": endpoints[0].name, "version": request.GET.get("version", "")})
+        kept = {name: request.GET.get(name, "") for name in ("version", "template")}
+        query = urlencode({"endpoint": endpoints[0].name, **{k: v for k, v in kept.items() if v}})
         return redirect(f"{reverse('rollouts:new')}?{query}")
     context = {
         "form": ChooseEndpointForm(endpoints=endpoints),
         "endpoints": endpoints,
         "model": model,
         "version": request.GET.get("version", ""),
+        "template": request.GET.get("template", ""),
     }
     return render(request, "rollouts/choose.html", context)
 
@@ -143,6 +165,8 @@ def _form(request: HttpRequest, endpoint: Endpoint, form: StartForm) -> HttpResp
         "form": form,
         "preview": plan,
         "open_more": form.errs_in_more,
+        "open_keep": "keep" in request.POST,
+        "templates": plan_templates.templates_for(endpoint),
         "freeze": freeze_of(endpoint.environment_id, timezone.now()),
         "may_break_glass": may(request.user, Permission.PROMOTE),
     }

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from rollouts.web import changes, endpoints, environments, freezes, overview, rollouts, starting
+from rollouts.web import (
+    changes,
+    endpoints,
+    environments,
+    freezes,
+    overview,
+    rollouts,
+    saved_plans,
+    starting,
+)
 from rollouts.web.asking import ANSWERS
 
 app_name = "rollouts"
@@ -21,6 +30,9 @@ urlpatterns = [
     path("freezes/", freezes.freezes, name="freezes"),
     path("freezes/new", freezes.add, name="freeze-new"),
     path("freezes/<int:pk>/end", freezes.end, name="freeze-end"),
+    path("plans/", saved_plans.plan_list, name="saved-plans"),
+    path("plans/<slug:name>/", saved_plans.plan, name="saved-plan"),
+    path("plans/<slug:name>/archive", saved_plans.archive, name="saved-plan-archive"),
     path("rollouts/", rollouts.rollout_list, name="rollouts"),
     path("rollouts/live", rollouts.live, name="live"),
     path("rollouts/new", starting.new, name="new"),

@@ -1,0 +1,136 @@
+"""Plan templates: the list, one with its versions, keeping a plan, putting one away."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from registry.domain.roles import Permission
+from registry.errors import DomainError
+from registry.identity import actor_for, may
+from rollouts import plan_templates
+from rollouts.domain.strategies import compile_plan
+from rollouts.errors import NotFound
+from rollouts.models import Endpoint, PlanTemplate, PlanTemplateVersion
+from rollouts.web.changes import confirm, go
+from rollouts.web.door import page
+from rollouts.web.forms import ReasonForm, StartForm
+from rollouts.web.ladder import plan_lines
+from rollouts.web.look import STRATEGIES
+from rollouts.web.verbs import Deed, Verb
+
+ARCHIVE = Verb("archive", "Archive", Permission.START_ROLLOUT)
+
+
+@page()
+def plan_list(request: HttpRequest) -> HttpResponse:
+    """Every template that is not archived, and on request those that are."""
+    archived = request.GET.get("archived") == "1"
+    rows = [(row, row.versions.all()[0]) for row in plan_templates.templates(archived=archived)]
+    context = {"templates": [(row, newest, STRATEGIES[newest.strategy]) for row, newest in rows]}
+    return render(request, "rollouts/saved_plans.html", {**context, "archived": archived})
+
+
+@page()
+def plan(request: HttpRequest, name: str) -> HttpResponse:
+    """One template: every version with its steps and its parameters."""
+    template = plan_templates.template_by_name(name)
+    context = {
+        "template": template,
+        "versions": [_view(version) for version in template.versions.all()],
+        "may_change": may(request.user, Permission.START_ROLLOUT) and template.archived_at is None,
+    }
+    return render(request, "rollouts/saved_plan.html", context)
+
+
+@page("GET", "HEAD", "POST", permission=Permission.START_ROLLOUT)
+def archive(request: HttpRequest, name: str) -> HttpResponse:
+    """Asks for a reason, then puts the template away."""
+    template = plan_templates.template_by_name(name)
+    back = reverse("rollouts:saved-plan", args=[name])
+    form = ReasonForm(request.POST or None)
+    error: DomainError | None = None
+    if request.method == "POST" and form.is_valid():
+        try:
+            plan_templates.archive_template(
+                name=name, actor=actor_for(request), reason=form.cleaned_data["reason"]
+            )
+            return go(request, back)
+        except DomainError as refused:
+            error = refused
+    deed = Deed(
+        title=f"Archive {template.name}",
+        summary="Nothing can be started from it any more.",
+        consequences=(
+            "Rollouts that were started from it go on as they are: each has its own copy of the plan.",
+            "Its versions stay readable; saving a plan under the same name brings it back.",
+        ),
+    )
+    return confirm(request, deed, ARCHIVE, form, back, "the template", error)
+
+
+def keep(request: HttpRequest, endpoint: Endpoint, form: StartForm) -> PlanTemplate:
+    """Keeps the plan on the start form under the name that was typed."""
+    place = form.cleaned_data["keep_for"]
+    version = plan_templates.save_template(
+        name=form.cleaned_data["keep_as"],
+        strategy=form.chosen_strategy,
+        parameters=form.parameters(),
+        model=endpoint.model if "model" in place else None,
+        environment=endpoint.environment if "environment" in place else None,
+        actor=actor_for(request),
+        reason=form.cleaned_data["reason"],
+    )
+    return version.template
+
+
+def chosen(reference: str, endpoint: Endpoint) -> PlanTemplateVersion | None:
+    """The version that the address or the form names; NotFound when none of that name fits the endpoint."""
+    if not reference:
+        return None
+    try:
+        return plan_templates.chosen(reference, endpoint)
+    except DomainError as error:
+        raise NotFound(error.message, hint=error.hint) from error
+
+
+def typed_values(version: PlanTemplateVersion) -> dict[str, Any]:
+    """The template's parameters as somebody would type them into the start form."""
+    if version.strategy == "custom":
+        return {"plan": _yaml(version.parameters)}
+    return {name: _typed(value) for name, value in version.parameters.items()}
+
+
+def unchanged(version: PlanTemplateVersion, form: StartForm, endpoint: Endpoint) -> bool:
+    """Whether the form still compiles to what the template compiles to."""
+    as_kept = compile_plan(version.strategy, version.parameters, replicas=endpoint.replicas)
+    return (
+        form.chosen_strategy == version.strategy
+        and compile_plan(form.chosen_strategy, form.parameters(), replicas=endpoint.replicas) == as_kept
+    )
+
+
+def _typed(value: Any) -> Any:
+    if isinstance(value, list) and all(isinstance(item, int) for item in value):
+        return ", ".join(map(str, value))
+    return json.dumps(value, indent=1) if isinstance(value, list | dict) else value
+
+
+def _yaml(value: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(dict(value), sort_keys=False, allow_unicode=True)
+
+
+def _view(version: PlanTemplateVersion) -> dict[str, Any]:
+    compiled = compile_plan(version.strategy, version.parameters, replicas=1)
+    return {
+        "row": version,
+        "strategy": STRATEGIES[version.strategy],
+        "lines": plan_lines(compiled),
+        "text": _yaml(version.parameters),
+    }
