@@ -192,10 +192,20 @@ SLIPWAY_S3_ENDPOINT = env.text("SLIPWAY_S3_ENDPOINT")
 SLIPWAY_MAX_ARTIFACT_MB = env.integer("SLIPWAY_MAX_ARTIFACT_MB", 5 * 1024)
 SLIPWAY_METRICS_SOURCE = env.text("SLIPWAY_METRICS_SOURCE", "monitoring.adapters.scrape.ScrapeSource")
 SLIPWAY_PROMETHEUS_URL = env.text("SLIPWAY_PROMETHEUS_URL")
-# "name: value" pairs, such as a tenant of Mimir (X-Scope-OrgID) or a bearer token (Authorization).
+# Further "name: value" pairs to send with each query.
 SLIPWAY_PROMETHEUS_HEADERS = env.pairs("SLIPWAY_PROMETHEUS_HEADERS")
 SLIPWAY_PROMETHEUS_AUTH = env.user_and_password("SLIPWAY_PROMETHEUS_AUTH")
+SLIPWAY_PROMETHEUS_TOKEN = env.text("SLIPWAY_PROMETHEUS_TOKEN")
+SLIPWAY_PROMETHEUS_TENANT = env.text("SLIPWAY_PROMETHEUS_TENANT")
 SLIPWAY_PROMETHEUS_VERIFY_TLS = env.flag("SLIPWAY_PROMETHEUS_VERIFY_TLS", True)
+# Files: certificates to trust, and this client's own certificate and key.
+SLIPWAY_PROMETHEUS_CA = env.text("SLIPWAY_PROMETHEUS_CA")
+SLIPWAY_PROMETHEUS_CERTIFICATE = env.text("SLIPWAY_PROMETHEUS_CERTIFICATE")
+SLIPWAY_PROMETHEUS_KEY = env.text("SLIPWAY_PROMETHEUS_KEY")
+SLIPWAY_PROMETHEUS_TIMEOUT = env.seconds("SLIPWAY_PROMETHEUS_TIMEOUT", 10)
+SLIPWAY_PROMETHEUS_RETRIES = env.integer("SLIPWAY_PROMETHEUS_RETRIES", 2)
+# A metric that every scrape leaves a sample of; without a recent one nothing is collected. Empty: no check.
+SLIPWAY_PROMETHEUS_HEARTBEAT = env.text("SLIPWAY_PROMETHEUS_HEARTBEAT", "up")
 SLIPWAY_SCRAPE_INTERVAL = env.seconds("SLIPWAY_SCRAPE_INTERVAL", 1)
 # Sampled predictions and labels: how long they are kept, how many of each, and how many may come a second.
 SLIPWAY_SAMPLES_KEEP_DAYS = env.integer("SLIPWAY_SAMPLES_KEEP_DAYS", 7)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from monitoring.adapters.cached import CachedSource
+from monitoring.adapters.cached import CachedSource, Question, Recorder
 from monitoring.domain import outputs
 from monitoring.domain.judge import distribution, error_rate, latency, outcome
 from monitoring.domain.judge.distribution import BinnedPair, DistributionGate
@@ -39,6 +39,13 @@ def judge(gates: Sequence[GateSpec], subject: Subject, source: MetricsSource, no
     results = tuple(_guarded(gate, len(gates), subject, cached) for gate in gates)
     verdict, reason = combine(results)
     return Judgement(verdict, reason, results, now, subject.window)
+
+
+def questions(gates: Sequence[GateSpec], subject: Subject, now: datetime) -> list[Question]:
+    """What judging these gates will ask first, so that many analyses can ask together."""
+    recorder = Recorder()
+    judge(gates, subject, recorder, now)
+    return list(recorder.questions)
 
 
 def _guarded(gate: GateSpec, gates: int, subject: Subject, source: MetricsSource) -> GateResult:

@@ -7,7 +7,7 @@ recorded with it, so a slow worker cannot undo what a faster one decided later.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,10 +16,12 @@ from django.db.models import F, Value
 from django.db.models.functions import Least
 from django.utils import timezone
 
-from monitoring.analysis import Subject, judge
+from monitoring.adapters.cached import Question, ask_together
+from monitoring.analysis import Subject, judge, questions
 from monitoring.domain.judge import Judgement, parse_gates
 from monitoring.ports import MetricsSource
 from registry.domain.actor import SYSTEM
+from registry.errors import DomainError
 from registry.ports import ArtifactStore
 from rollouts import store
 from rollouts.domain.desired import DesiredWorld, desired_world
@@ -96,13 +98,47 @@ def observe(endpoint: str, ports: Ports) -> World:
         return replace(world, router_known=False, problem=f"{world.problem} {error}".strip())
 
 
+def asked_together(endpoint_ids: Sequence[int], ports: Ports, now: datetime) -> Ports:
+    """Ports whose metrics have the answers that these endpoints' ticks at `now` will ask for.
+
+    One request per metric family instead of some per rollout, for sources that can ask many questions at
+    once; for others these are the ports as they were.
+    """
+    if len(endpoint_ids) < 2 or not hasattr(ports.metrics, "answer"):
+        return ports
+    rolling = Endpoint.objects.filter(pk__in=endpoint_ids).exclude(active=None).values_list("pk", flat=True)
+    asked: list[Question] = []
+    for endpoint_id in rolling:
+        try:
+            asked += _questions(store.load(endpoint_id), now)
+        except DomainError as error:
+            # Its own tick meets the same trouble, alone.
+            log.info("endpoint %s: %s", endpoint_id, error)
+    return replace(ports, metrics=ask_together(ports.metrics, asked))
+
+
+def _questions(loaded: store.Loaded, now: datetime) -> list[Question]:
+    subject = _subject_due(loaded, now)
+    if subject is None or loaded.snapshot is None:
+        return []
+    return questions(parse_gates(loaded.snapshot.plan.gates), subject, now)
+
+
 def _look(loaded: store.Loaded, source: MetricsSource, now: datetime) -> Judgement | None:
     """The gates' judgement when a look is due."""
+    subject = _subject_due(loaded, now)
+    if subject is None or loaded.snapshot is None:
+        return None
+    return judge(parse_gates(loaded.snapshot.plan.gates), subject, source, now)
+
+
+def _subject_due(loaded: store.Loaded, now: datetime) -> Subject | None:
+    """What is to be judged now; None when no look is due."""
     snapshot, rollout = loaded.snapshot, loaded.rollout
     window = window_due(snapshot, now) if snapshot else None
     if snapshot is None or rollout is None or window is None:
         return None
-    subject = Subject(
+    return Subject(
         endpoint=loaded.endpoint.name,
         # With all traffic on the candidate there is nothing to compare with in the same window.
         stable=None if snapshot.weight == 100 else snapshot.stable,
@@ -112,7 +148,6 @@ def _look(loaded: store.Loaded, source: MetricsSource, now: datetime) -> Judgeme
         windows=snapshot.plan.windows,
         profile=rollout.candidate.version.profile,
     )
-    return judge(parse_gates(snapshot.plan.gates), subject, source, now)
 
 
 def apply(loaded: store.Loaded, world: World, ports: Ports) -> None:

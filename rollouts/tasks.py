@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from celery import current_app, shared_task
@@ -29,8 +29,13 @@ class QueueDown(Exception):
 @shared_task(name="rollouts.tick", ignore_result=True)
 def tick_endpoint(endpoint_id: int) -> None:
     """One tick of one endpoint; any number at once and any repetition are harmless."""
+    tick(endpoint_id, wiring.ports())
+
+
+def tick(endpoint_id: int, ports: reconcile.Ports, now: datetime | None = None) -> None:
+    """The same in this process, with these ports."""
     try:
-        reconcile.tick(endpoint_id, wiring.ports())
+        reconcile.tick(endpoint_id, ports, now)
     except DatabaseError:
         # The connection may be dead with its server; the next tick takes a new one.
         close_old_connections()

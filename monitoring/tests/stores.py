@@ -16,6 +16,7 @@ import requests
 
 from monitoring.adapters.memory import MemorySource
 from monitoring.adapters.prometheus import PrometheusSource
+from monitoring.adapters.prometheus.client import Access
 from monitoring.adapters.scrape import ScrapeSource
 from monitoring.adapters.scrape.collect import Collector, Fetched
 from monitoring.adapters.scrape.exposition import PageParser
@@ -29,11 +30,21 @@ class Feed:
 
     def __init__(self) -> None:
         self.pages: dict[float, list[tuple[Target, str | None]]] = defaultdict(list)
+        self.moved: dict[float, float] = {}
 
     def page(self, address: str, at: float, text: str | None, **labels: str) -> Self:
         """What a target said at Unix time `at`; None = it was down."""
         self.pages[at].append((Target(address, labels), text))
         return self
+
+    def late(self, at: float, behind: float) -> Self:
+        """The pages of `at` arrive after those of `behind`."""
+        self.moved[at] = behind
+        return self
+
+    def arrivals(self) -> list[tuple[float, list[tuple[Target, str | None]]]]:
+        """Moments with their pages, in the order in which they come in."""
+        return sorted(self.pages.items(), key=lambda item: (self.moved.get(item[0], item[0]), -item[0]))
 
     def alive(self, until: float) -> Self:
         """The scraper goes on until then, whether or not there are targets."""
@@ -48,7 +59,7 @@ class MemoryStore:
         self._source = MemorySource()
 
     def load(self, feed: Feed) -> MemorySource:
-        for at, pages in sorted(feed.pages.items()):
+        for at, pages in feed.arrivals():
             for target, text in pages:
                 layout, values = PageParser().parse(text or "")
                 for (name, labels), value in zip(layout.columns, values, strict=True):
@@ -68,7 +79,7 @@ class ScrapeStore:
         self.store, self.collector = Store(), Collector()
 
     def load(self, feed: Feed) -> ScrapeSource:
-        for at, pages in sorted(feed.pages.items()):
+        for at, pages in feed.arrivals():
             fetched = [Fetched(target, at, text) for target, text in pages]
             fetched.append(Fetched(SELF, at, "slipway_scrape_duration_seconds 0.001\n"))
             self.store.add(self.collector.samples(fetched))
@@ -94,7 +105,7 @@ class PrometheusStore:
         text.write_text(_openmetrics(feed))
         command = [self._tool, "tsdb", "create-blocks-from", "openmetrics", str(text), str(data)]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
-        return PrometheusSource(self._start(data), scrape_interval=1.0, timeout=5)
+        return PrometheusSource(Access(self._start(data), timeout=5, rest=0), scrape_interval=1.0)
 
     def _start(self, data: Path) -> str:
         config = self._folder / "prometheus.yml"
@@ -150,7 +161,8 @@ def _find(name: str) -> str:
 def _openmetrics(feed: Feed) -> str:
     """All pages as OpenMetrics with time stamps, grouped by metric as the format asks."""
     lines: dict[str, list[str]] = defaultdict(list)
-    for at, pages in sorted(feed.pages.items()):
+    for at, pages in feed.arrivals():
+        lines["up"].append(f'up{{job="prometheus"}} 1 {at:.3f}')
         for target, text in pages:
             layout, values = PageParser().parse(text or "")
             for (name, own), value in zip(layout.columns, values, strict=True):

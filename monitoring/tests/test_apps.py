@@ -44,4 +44,4 @@ def test_prometheus_is_reached_at_the_address_of_the_settings(settings):
     settings.SLIPWAY_METRICS_SOURCE = "monitoring.adapters.prometheus.PrometheusSource"
     settings.SLIPWAY_PROMETHEUS_URL = "http://127.0.0.1:1"
     assert check_metrics_source() == []
-    assert metrics_source()._url == "http://127.0.0.1:1"
+    assert metrics_source()._client.url == "http://127.0.0.1:1"

@@ -131,6 +131,45 @@ def test_an_idle_counter_gained_nothing_which_is_not_no_data(load):
     assert found == {(): 0.0}
 
 
+def test_pages_that_arrive_out_of_order_change_nothing(load):
+    feed = steady(Feed(), 4.0).late(T0 + 50, behind=T0 + 53).late(T0 + 70, behind=T0 + 71)
+    found = load(feed).increase("model_predictions_total", by=(), where=WHERE, window=window(30.5, 90.5))
+    assert found == {(): pytest.approx(240, rel=0.02)}
+
+
+def test_a_series_that_is_missing_for_a_while_loses_nothing_that_it_counted(load):
+    feed = Feed()
+    for second in range(121):
+        page = "" if 50 <= second < 60 else counter(4 * second)
+        feed.page("a:1", T0 + second, page + sample("model_queue_depth", 1.0), endpoint="prod")
+    found = load(feed).increase("model_predictions_total", by=(), where=WHERE, window=window(30.5, 90.5))
+    assert found == {(): pytest.approx(240, rel=0.02)}
+
+
+def test_a_replica_that_is_replaced_by_another_is_counted_to_its_end(load):
+    feed = Feed()
+    for second in range(121):
+        old, new = second <= 60, second >= 60
+        if old:
+            feed.page("a:1", T0 + second, counter(4 * second + 100), endpoint="prod")
+        if new:
+            feed.page("b:1", T0 + second, counter(4 * (second - 60)), endpoint="prod")
+    found = load(feed).increase("model_predictions_total", by=(), where=WHERE, window=window(30.5, 90.5))
+    assert found == {(): pytest.approx(240, abs=8)}
+
+
+def test_a_histogram_survives_a_restart(load):
+    feed = Feed()
+    for second in range(121):
+        since = second if second < 60 else second - 60
+        page = buckets("model_prediction_seconds", Histogram.of([0.1], [3.0 * since, 1.0 * since]))
+        feed.page("a:1", T0 + second, page, endpoint="prod")
+    found = load(feed).histogram("model_prediction_seconds", by=(), where=WHERE, window=window(30.5, 90.5))[
+        ()
+    ]
+    assert found.counts.tolist() == pytest.approx([177, 59], rel=0.03)
+
+
 def latency_feed(feed: Feed, target: str, edges: list[float], per_second: list[float]) -> Feed:
     for second in range(121):
         counts = np.array(per_second) * (second + 7)

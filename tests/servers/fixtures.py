@@ -30,6 +30,13 @@ def redis_server() -> Iterator[Redis]:
         yield _entered(stack, Redis())
 
 
+def entered(request: pytest.FixtureRequest, server: AbstractContextManager[T]) -> T:
+    """The running server, ended with the fixture that asks for it."""
+    stack = ExitStack()
+    request.addfinalizer(stack.close)
+    return _entered(stack, server)
+
+
 def _entered(stack: ExitStack, server: AbstractContextManager[T]) -> T:
     try:
         return stack.enter_context(server)

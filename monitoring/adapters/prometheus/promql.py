@@ -11,6 +11,10 @@ _METRIC = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 # Carries which of two aggregates a result row is; no exporter may use labels with two underscores in front.
 PART = "slipway_part"
+# Carries which of several questions a result row answers.
+QUESTION = "slipway_question"
+# Marks the row that tells when the provider last collected anything.
+HEARTBEAT = "slipway_heartbeat"
 
 
 def selector(metric: str, where: Where) -> str:
@@ -48,6 +52,27 @@ def latest(metric: str, by: Sequence[str], where: Where, seconds: float) -> str:
     """Last values inside the window of the series that are not stale (their target is up)."""
     chosen = selector(metric, where)
     return f"sum by ({_names(by)}) (last_over_time({chosen}[{_duration(seconds)}]) and {chosen})"
+
+
+def with_heartbeat(query: str, metric: str) -> str:
+    """The query, and beside its rows the Unix time of the newest sample of `metric`, marked HEARTBEAT."""
+    if not _METRIC.fullmatch(metric):
+        raise ValueError(f"{metric!r} is no metric name.")
+    return f'({query}) or label_replace(max(timestamp({metric})), "{HEARTBEAT}", "1", "", "")'
+
+
+def together(queries: Sequence[str]) -> str:
+    """All queries as one, whose rows carry the index of theirs in the label QUESTION.
+
+    The `or`s form a balanced tree: in a chain Prometheus would compare each row with all before it.
+    """
+    parts = [
+        f'label_replace({query}, "{QUESTION}", "{index}", "", "")' for index, query in enumerate(queries)
+    ]
+    while len(parts) > 1:
+        pairs = [parts[at : at + 2] for at in range(0, len(parts), 2)]
+        parts = [f"({' or '.join(pair)})" if len(pair) > 1 else pair[0] for pair in pairs]
+    return parts[0]
 
 
 def _names(labels: Sequence[str]) -> str:

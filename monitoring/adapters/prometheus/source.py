@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import numpy as np
 from django.conf import settings
-from prometheus_api_client import PrometheusConnect
-from prometheus_api_client.exceptions import PrometheusApiClientException
-from requests import RequestException
-from urllib3.util.retry import Retry
 
+from monitoring.adapters.cached import Question
 from monitoring.adapters.prometheus import promql
+from monitoring.adapters.prometheus.client import Access, Client, Rows
 from monitoring.domain.arrays import FloatArray
 from monitoring.domain.histogram import Histogram
 from monitoring.domain.series import HistogramSeries, Series
@@ -24,65 +21,68 @@ from monitoring.errors import MetricsUnavailable
 from monitoring.ports import Group, Where
 
 T = TypeVar("T")
-# The `result` of the query API as JSON.
-Rows = Sequence[Mapping[str, Any]]
-
-TIMEOUT_SECONDS = 10
 # `increase` needs two samples; with four scrapes in the range one may be late and one may be lost.
 SCRAPES_IN_RANGE = 4
-# No connection, a refusal, or an answer that is not what the API promises.
-_TROUBLE = (
-    RequestException, PrometheusApiClientException, LookupError, TypeError, ValueError, AttributeError,
-)  # fmt: skip
+STALLED_SECONDS = 120.0
+_TOGETHER = ("increase", "histogram")
 
 
 class PrometheusSource:
     """Increases are Prometheus' own: extrapolated to the window's edges, so not whole numbers.
 
-    `headers` carries a bearer token or a tenant (`X-Scope-OrgID`), `auth` user and password. Retries are
-    few and short: an analysis that cannot read holds the rollout and asks again at its next look.
+    `heartbeat` is a metric of which every scrape leaves a sample; when its newest is more than
+    `stalled_after` seconds older than the end of a window, nothing is being collected, and old counts must
+    not pass for new ones. Empty turns the check off, for stores that are pushed to and have no `up`.
+    Retries are few and short: an analysis that cannot read holds the rollout and asks again at its next look.
     """
 
     needs_url = True
 
     def __init__(
         self,
-        url: str,
+        access: Access,
         *,
-        headers: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None = None,
-        verify_tls: bool = True,
         scrape_interval: float = 15.0,
-        timeout: int = TIMEOUT_SECONDS,
+        heartbeat: str = "up",
+        stalled_after: float = STALLED_SECONDS,
     ) -> None:
-        retry = Retry(total=1, backoff_factor=0.2, status_forcelist=(502, 503, 504), raise_on_status=False)
-        self._client = PrometheusConnect(
-            url=url.rstrip("/"), headers=dict(headers or {}), auth=auth, disable_ssl=not verify_tls,
-            retry=retry, timeout=timeout, method="POST",
-        )  # fmt: skip
-        self._url = url
+        self._client = Client(access)
         self._shortest = SCRAPES_IN_RANGE * scrape_interval
+        self._heartbeat = heartbeat
+        self._stalled_after = max(stalled_after, 5 * scrape_interval)
 
     @classmethod
     def from_settings(cls) -> Self:
-        return cls(
+        access = Access(
             settings.SLIPWAY_PROMETHEUS_URL,
-            headers=getattr(settings, "SLIPWAY_PROMETHEUS_HEADERS", None),
-            auth=getattr(settings, "SLIPWAY_PROMETHEUS_AUTH", None),
-            verify_tls=getattr(settings, "SLIPWAY_PROMETHEUS_VERIFY_TLS", True),
+            headers=settings.SLIPWAY_PROMETHEUS_HEADERS,
+            auth=settings.SLIPWAY_PROMETHEUS_AUTH,
+            token=settings.SLIPWAY_PROMETHEUS_TOKEN,
+            tenant=settings.SLIPWAY_PROMETHEUS_TENANT,
+            verify=settings.SLIPWAY_PROMETHEUS_VERIFY_TLS,
+            ca=settings.SLIPWAY_PROMETHEUS_CA,
+            certificate=settings.SLIPWAY_PROMETHEUS_CERTIFICATE,
+            key=settings.SLIPWAY_PROMETHEUS_KEY,
+            timeout=settings.SLIPWAY_PROMETHEUS_TIMEOUT,
+            retries=settings.SLIPWAY_PROMETHEUS_RETRIES,
+        )
+        return cls(
+            access,
             scrape_interval=settings.SLIPWAY_SCRAPE_INTERVAL,
+            heartbeat=settings.SLIPWAY_PROMETHEUS_HEARTBEAT,
         )
 
     def increase(self, metric: str, *, by: Sequence[str], where: Where, window: Window) -> dict[Group, float]:
-        return self._scalars(promql.increase(metric, by, where, window.seconds), by, window)
+        query = promql.increase(metric, by, where, window.seconds)
+        at = np.array([window.end.timestamp()])
+        return self._instant(query, window, lambda rows: _increases_at(rows, by, at))
 
     def histogram(
         self, metric: str, *, by: Sequence[str], where: Where, window: Window
     ) -> dict[Group, Histogram]:
         query = promql.bucket_increase(metric, by, where, window.seconds)
         at = np.array([window.end.timestamp()])
-        found = self._instant(query, window, lambda rows: _histograms(rows, by, at))
-        return {group: Histogram(edges, counts[0]) for group, (edges, counts) in found.items()}
+        return self._instant(query, window, lambda rows: _histograms_at(rows, by, at))
 
     def rates(
         self, metric: str, *, by: Sequence[str], where: Where, window: Window, step: float
@@ -108,38 +108,65 @@ class PrometheusSource:
         }
 
     def latest(self, metric: str, *, by: Sequence[str], where: Where, window: Window) -> dict[Group, float]:
-        return self._scalars(promql.latest(metric, by, where, window.seconds), by, window)
-
-    def _scalars(self, query: str, by: Sequence[str], window: Window) -> dict[Group, float]:
+        query = promql.latest(metric, by, where, window.seconds)
         at = np.array([window.end.timestamp()])
-        found = self._instant(query, window, lambda rows: _series(rows, by, at))
-        return {group: float(values[0]) for group, values in found.items() if not np.isnan(values[0])}
+        return self._instant(query, window, lambda rows: _values_at(rows, by, at))
+
+    def answer(self, questions: Sequence[Question]) -> dict[Question, Any]:
+        """The answers to many questions, MetricsUnavailable as the answer where there is none.
+
+        Increases and histograms cost one request per metric, grouping and end of window, however many
+        endpoints and windows they are about; other questions cost one each.
+        """
+        families: dict[object, list[Question]] = defaultdict(list)
+        for item in questions:
+            family = (item.method, item.metric, item.by, item.window.end)
+            families[family if item.method in _TOGETHER else item].append(item)
+        return {item: found for family in families.values() for item, found in self._family(family)}
+
+    def _family(self, family: Sequence[Question]) -> Iterable[tuple[Question, Any]]:
+        try:
+            if len(family) == 1:
+                return [(family[0], family[0].ask(self))]
+            return zip(family, self._asked_together(family), strict=True)
+        except MetricsUnavailable as error:
+            return [(item, error) for item in family]
+
+    def _asked_together(self, family: Sequence[Question]) -> list[Any]:
+        first = family[0]
+        write = promql.increase if first.method == "increase" else promql.bucket_increase
+        query = promql.together([write(q.metric, q.by, q.where, q.window.seconds) for q in family])
+        at = np.array([first.window.end.timestamp()])
+
+        def read(rows: Rows) -> list[Any]:
+            mine: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
+            for row in rows:
+                mine[int(row["metric"][promql.QUESTION])].append(row)
+            take = _increases_at if first.method == "increase" else _histograms_at
+            return [take(mine[index], first.by, at) for index in range(len(family))]
+
+        return self._instant(query, first.window, read)
 
     def _instant(self, query: str, window: Window, read: Callable[[Rows], T]) -> T:
-        at = f"{window.end.timestamp():.3f}"
-        return self._asked(lambda: self._client.custom_query(query, params={"time": at}), read)
-
-    def _range(self, query: str, grid: FloatArray, step: float, read: Callable[[Rows], T]) -> T:
-        # The client rounds its times to seconds; as parameters they keep their milliseconds.
-        times = {"start": f"{grid[0]:.3f}", "end": f"{grid[-1]:.3f}"}
-        end = datetime.fromtimestamp(float(grid[-1]), UTC)
-        return self._asked(
-            lambda: self._client.custom_query_range(
-                query, start_time=end, end_time=end, step=f"{step:.3f}", params=times
-            ),
-            read,
+        if self._heartbeat:
+            query = promql.with_heartbeat(query, self._heartbeat)
+        return self._client.instant(
+            query, window.end.timestamp(), lambda rows: read(self._alive(rows, window.end.timestamp()))
         )
 
-    def _asked(self, ask: Callable[[], Rows], read: Callable[[Rows], T]) -> T:
-        """What `read` makes of the answer; whatever goes wrong with either is MetricsUnavailable."""
-        try:
-            return read(ask())
-        except _TROUBLE as error:
-            what = str(error)[:300] or type(error).__name__
-            raise MetricsUnavailable(
-                f"Prometheus at {self._url} did not answer as it should: {what}.",
-                hint="See SLIPWAY_PROMETHEUS_URL and whether the server is up.",
-            ) from error
+    def _alive(self, rows: Rows, end: float) -> Rows:
+        """The rows of the question; ValueError when the provider collected nothing for too long."""
+        if not self._heartbeat:
+            return rows
+        beats = [row for row in rows if promql.HEARTBEAT in row["metric"]]
+        age = end - float(beats[0]["value"][1]) if beats else math.inf
+        if not age <= self._stalled_after:
+            since = f"the last is {age:,.0f} s old" if beats else "there is none"
+            raise ValueError(f"it collects nothing; of the samples of {self._heartbeat} {since}")
+        return [row for row in rows if promql.HEARTBEAT not in row["metric"]]
+
+    def _range(self, query: str, grid: FloatArray, step: float, read: Callable[[Rows], T]) -> T:
+        return self._client.range(query, float(grid[0]), float(grid[-1]), step, read)
 
 
 def _group(row: Mapping[str, Any], by: Sequence[str]) -> Group:
@@ -148,6 +175,25 @@ def _group(row: Mapping[str, Any], by: Sequence[str]) -> Group:
 
 def _series(rows: Rows, by: Sequence[str], grid: FloatArray) -> dict[Group, FloatArray]:
     return {_group(row, by): _on_grid(row, grid) for row in rows}
+
+
+def _increases_at(rows: Rows, by: Sequence[str], at: FloatArray) -> dict[Group, float]:
+    """Values that can be increases; ValueError for others."""
+    found = _values_at(rows, by, at)
+    for group, value in found.items():
+        if not 0 <= value < math.inf:
+            raise ValueError(f"an increase of {value:g} for {group} cannot be")
+    return found
+
+
+def _values_at(rows: Rows, by: Sequence[str], at: FloatArray) -> dict[Group, float]:
+    found = _series(rows, by, at)
+    return {group: float(values[0]) for group, values in found.items() if not np.isnan(values[0])}
+
+
+def _histograms_at(rows: Rows, by: Sequence[str], at: FloatArray) -> dict[Group, Histogram]:
+    found = _histograms(rows, by, at)
+    return {group: Histogram.of(edges, counts[0]) for group, (edges, counts) in found.items()}
 
 
 def _on_grid(row: Mapping[str, Any], grid: FloatArray) -> FloatArray:

@@ -120,15 +120,21 @@ class Collector:
 
 def _restarted(memory: Memory, layout: Layout, values: FloatArray) -> bool:
     """Whether a counter fell, or is gone, since the last page of this target."""
-    before = memory.layout
-    if before is None:
-        return False
-    if before is layout:
-        counters = layout.counters
-        return bool((values[counters] < memory.values[counters]).any())
-    now = {(name, tuple(labels.items())): values[i] for i, (name, labels) in enumerate(layout.columns)}
-    old = ((before.columns[i], memory.values[i]) for i in before.counters)
-    return any(now.get((name, tuple(labels.items())), -1.0) < value for (name, labels), value in old)
+    return memory.layout is not None and fell(memory.layout, memory.values, layout, values, gone=True)
+
+
+def fell(before: Layout, old: FloatArray, now: Layout, new: FloatArray, *, gone: bool) -> bool:
+    """Whether a counter of the page `before` is lower on the page `now`; `gone`: or is missing there."""
+    if before is now:
+        counters = now.counters
+        return bool((new[counters] < old[counters]).any())
+    missing = -1.0 if gone else float("inf")
+    found = {(name, tuple(labels.items())): new[i] for i, (name, labels) in enumerate(now.columns)}
+    return any(
+        found.get((name, tuple(labels.items())), missing) < old[i]
+        for i in before.counters
+        for name, labels in [before.columns[i]]
+    )
 
 
 def self_page(fetched: Sequence[Fetched], seconds: float) -> str:

@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 
 from monitoring.adapters.scrape.codec import decode
-from monitoring.adapters.scrape.collect import SELF_JOB
+from monitoring.adapters.scrape.collect import SELF_JOB, fell
 from monitoring.adapters.scrape.exposition import Layout
 from monitoring.domain.arrays import FloatArray
 from monitoring.domain.labels import accepts
@@ -150,10 +150,16 @@ def plans(where: Where, moments: FloatArray) -> Iterator[tuple[Mapping[str, str]
         yield labels, item, [decoded[row.id] for row in item.rows]
 
 
+def restarted(before: Page, after: Page) -> bool:
+    """Whether the process began anew between two pages: a counter that both have fell."""
+    return fell(before.layout, before.values, after.layout, after.values, gone=False)
+
+
 def gains(item: Plan, values: FloatArray) -> FloatArray:
     """Increases between neighbouring moments, shape (moments − 1, series), from values (rows, series).
 
-    A series that a row lacks counts as 0: counters are born at zero, and one that vanishes was restarted.
+    NaN is a value that is not known: the last known one stands for it, 0 before the first, since counters
+    are born at zero.
     """
     known = _filled(values)
     base = np.zeros_like(known[:1]) if item.from_zero else known[:1]

@@ -178,11 +178,16 @@ def _bucket_columns(layout: Layout, metric: str) -> Mapping[tuple[Key, tuple[flo
 
 
 def _values(pages: Sequence[read.Page], columns: Sequence[tuple[int, ...] | None], width: int) -> FloatArray:
-    """Values of one series or histogram in every page, shape (pages, width); 0 where a page lacks it."""
-    values = np.zeros((len(pages), width))
+    """Values of one series or histogram in every page, shape (pages, width).
+
+    Where a page lacks it: 0 when the process began anew with that page, else NaN, not known.
+    """
+    values = np.full((len(pages), width), np.nan)
     for index, (page, where) in enumerate(zip(pages, columns, strict=True)):
         if where is not None:
             values[index] = page.values[list(where)]
+        elif index and read.restarted(pages[index - 1], page):
+            values[index] = 0.0
     return values
 
 

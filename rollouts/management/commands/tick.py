@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
 
-from rollouts import tasks
+from rollouts import reconcile, tasks, wiring
 
 log = logging.getLogger("rollouts.tick")
 # How often due endpoints are asked for: one indexed query, and the most that a click waits.
@@ -64,15 +66,20 @@ class Command(BaseCommand):
 
     def _tick_due(self, stop: threading.Event) -> int:
         due = tasks.claim()
+        if not due:
+            return 0
+        # One moment for all: their questions to the metrics source go out together.
+        now = timezone.now()
+        ports = reconcile.asked_together(due, wiring.ports(), now)
         for endpoint_id in due:
             if not stop.is_set():
-                self._tick(endpoint_id)
+                self._tick(endpoint_id, ports, now)
         return len(due)
 
-    def _tick(self, endpoint_id: int) -> None:
+    def _tick(self, endpoint_id: int, ports: reconcile.Ports, now: datetime) -> None:
         """One endpoint's failure must not stop the others."""
         try:
-            tasks.tick_endpoint(endpoint_id)
+            tasks.tick(endpoint_id, ports, now)
         except DatabaseError:
             raise
         except Exception:
