@@ -27,6 +27,8 @@ ALLOWED_HOSTS = env.words("SLIPWAY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],te
 CSRF_TRUSTED_ORIGINS = env.words("SLIPWAY_CSRF_TRUSTED_ORIGINS")
 # Behind TLS (production) this turns on secure cookies, HSTS and the redirect to https.
 SLIPWAY_TLS = env.flag("SLIPWAY_TLS", False)
+# How many proxies in front append to X-Forwarded-For; 0: the header is not believed.
+SLIPWAY_PROXIES = env.integer("SLIPWAY_PROXIES", 0)
 
 # --- applications ------------------------------------------------------------------------------
 INSTALLED_APPS = [
@@ -72,6 +74,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "registry.web.context.navigation",
             ]
         },
     }

@@ -69,14 +69,19 @@ def champion(model: Model) -> Version | None:
     return version_by_alias(model, CHAMPION)
 
 
-def models_page(*, limit: int = PAGE, after: str = "", search: str = "") -> Page[Model]:
-    """Live models by name, each with its aliases; `search` looks in name, team and description."""
-    rows = Model.objects.filter(deleted_at=None, name__gt=after).order_by("name")
+def models_page(
+    *, limit: int = PAGE, after: str = "", search: str = "", within: Q | None = None
+) -> Page[Model]:
+    """Live models by name, each with its aliases; `search` looks in name, team and description.
+
+    `within` is what the reader may see (`registry.identity.visible`), None for everything.
+    """
+    rows = Model.objects.filter(within or Q(), deleted_at=None, name__gt=after).order_by("name")
     if search:
         rows = rows.filter(
             Q(name__icontains=search) | Q(owner_team__icontains=search) | Q(description__icontains=search)
         )
-    return _page(rows.prefetch_related(_aliases()), limit, lambda model: model.name)
+    return paged(rows.prefetch_related(_aliases()), limit, lambda model: model.name)
 
 
 def with_aliases(model: Model) -> Model:
@@ -95,7 +100,7 @@ def versions_page(model: Model, *, limit: int = PAGE, after: int | None = None) 
         rows = rows.filter(number__lt=after)
     rows = _with_relations(rows).select_related("model", "parent").defer("profile", "inspection")
     rows = rows.defer("parent__profile", "parent__inspection")
-    return _page(rows, limit, lambda version: str(version.number))
+    return paged(rows, limit, lambda version: str(version.number))
 
 
 def metric_history(
@@ -129,17 +134,12 @@ def audit_page(
         rows = rows.filter(actor_name=actor)
     if action:
         rows = rows.filter(action=action)
-    return _page(rows, limit, lambda entry: str(entry.sequence))
-
-
-def tokens_of(user: User) -> list[ApiToken]:
-    """The user's tokens, newest first."""
-    return list(ApiToken.objects.filter(user=user).order_by("-id")[:MAX_PAGE])
+    return paged(rows, limit, lambda entry: str(entry.sequence))
 
 
 def token_of_user(user: User, pk: int) -> ApiToken:
     """One of the user's own tokens, or `NotFound`."""
-    token = ApiToken.objects.select_related("user").filter(user=user, pk=pk).first()
+    token = ApiToken.objects.select_related("user", "model").filter(user=user, pk=pk).first()
     if token is None:
         raise NotFound("You have no such token.")
     return token
@@ -153,7 +153,8 @@ def _with_relations(rows: QuerySet[Version]) -> QuerySet[Version]:
     return rows.prefetch_related("latest_metrics", "aliases")
 
 
-def _page(rows: QuerySet[Any], limit: int, key: Callable[[Any], str]) -> Page[Any]:
+def paged(rows: QuerySet[Any], limit: int, key: Callable[[Any], str]) -> Page[Any]:
+    """The first `limit` rows (at most MAX_PAGE), and the key of the last one when more follow."""
     limit = max(1, min(limit, MAX_PAGE))
     items = list(rows[: limit + 1])
     more = len(items) > limit

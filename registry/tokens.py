@@ -6,31 +6,25 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Case, IntegerField, Max, Value, When
+from django.db.models import F, Q
 from django.utils import timezone
 
 from registry import audit
+from registry.domain.access import EVERYTHING, Grant, Limits, Scope
 from registry.domain.actor import Actor
-from registry.domain.roles import RANK, parse_scopes
+from registry.domain.roles import Role, parse_scopes
 from registry.domain.text import clean_line
-from registry.errors import Conflict, Invalid
-from registry.identity import attach_token, remember_role
+from registry.errors import Conflict, Forbidden, Invalid
+from registry.identity import attach_token, remember_grants
 from registry.models import ApiToken
 
 PREFIX = "slw_"
 # How often `last_used_at` is refreshed: once a minute keeps authentication free of writes.
 _USED_EVERY = timedelta(minutes=1)
-_RANK_OF_GROUP = Max(
-    Case(
-        *(When(user__groups__name=role.value, then=Value(rank)) for role, rank in RANK.items()),
-        default=Value(0),
-        output_field=IntegerField(),
-    )
-)
-_ROLE_OF_RANK = {rank: role for role, rank in RANK.items()}
 
 
 def create_token(
@@ -39,26 +33,34 @@ def create_token(
     name: str,
     actor: Actor,
     scopes: Iterable[str] | None = None,
+    scope: Scope = EVERYTHING,
     expires_at: datetime | None = None,
+    maker: ApiToken | None = None,
     reason: str = "",
 ) -> tuple[ApiToken, str]:
     """A new token of `user` and its secret, which nobody can read again.
 
     The secret carries 256 bits of randomness, so a plain SHA-256 of it is safe to keep and to look up.
-    `scopes` None gives the token every permission of its user's role, now and later.
+    `scopes` None gives the token every permission of its user's roles, now and later; `scope` narrows it to a
+    team or a model. A token made with another one (`maker`) is never wider and never outlives it.
     """
     name = clean_line(name, field="name", maximum=100, required=True)
     if expires_at is not None and expires_at <= timezone.now():
         raise Invalid("The token would already be expired.", field="expires_at", hint="Choose a later time.")
-    parsed = None if scopes is None else [scope.value for scope in parse_scopes(scopes)]
+    parsed = None if scopes is None else [item.value for item in parse_scopes(scopes)]
+    if maker is not None:
+        _check_narrower(maker, Limits(None if parsed is None else frozenset(parsed), scope), expires_at)
     secret = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
         token = ApiToken.objects.create(
             user=user,
             name=name,
             prefix=secret[:12],
-            digest=_digest(secret),
+            digest=digest_of(secret),
             scopes=parsed,
+            team=scope.team,
+            model_id=scope.model,
+            created_by=actor.name,
             expires_at=expires_at,
         )
         audit.record(
@@ -81,33 +83,64 @@ def revoke_token(*, token: ApiToken, actor: Actor, reason: str = "") -> None:
 def authenticate(secret: str) -> tuple[User, ApiToken] | None:
     """The user and token behind a secret, in one indexed query; None for unknown, expired or revoked ones.
 
-    The user object comes back with its role known and its permissions narrowed to the token's scopes.
+    The user object comes back with its roles known and its permissions narrowed to the token's limits.
     """
     if not secret.startswith(PREFIX):
         return None
-    token = (
+    # One row per role of the user, or one row without a role.
+    rows = list(
         ApiToken.objects.select_related("user")
-        .annotate(rank=_RANK_OF_GROUP)
-        .filter(digest=_digest(secret), user__is_active=True)
-        .first()
+        .annotate(
+            role=F("user__role_grants__role"),
+            role_team=F("user__role_grants__team"),
+            role_model=F("user__role_grants__model_id"),
+        )
+        .filter(Q(digest=digest_of(secret)), user__is_active=True)
+        .order_by()
     )
     now = timezone.now()
-    if token is None or token.state(now) != "active":
+    if not rows or rows[0].state(now) != "active":
         return None
-    user = token.user
-    remember_role(user, _ROLE_OF_RANK.get(token.rank))
+    token, user = rows[0], rows[0].user
+    remember_grants(user, tuple(grant for grant in map(_grant, rows) if grant is not None))
     attach_token(user, token)
     _touch(token, now)
     return user, token
 
 
-def _touch(token: ApiToken, now: datetime) -> None:
-    if token.last_used_at is None or now - token.last_used_at >= _USED_EVERY:
-        ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)
-
-
-def _digest(secret: str) -> str:
+def digest_of(secret: str) -> str:
+    """What is kept of a secret: its SHA-256 in hexadecimal digits."""
     return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _grant(row: Any) -> Grant | None:
+    return Grant(Role(row.role), Scope(row.role_team, row.role_model)) if row.role else None
+
+
+def _check_narrower(maker: ApiToken, wanted: Limits, expires_at: datetime | None) -> None:
+    """`Forbidden` when a token would be wider than the one it is made with."""
+    own = maker.limits
+    if own.scopes is not None and (wanted.scopes is None or not wanted.scopes <= own.scopes):
+        raise Forbidden(
+            "A token made with a token cannot have more scopes.",
+            field="scopes",
+            hint=f"Yours: {maker.scopes}.",
+        )
+    if own.scope != EVERYTHING and wanted.scope != own.scope:
+        raise Forbidden("A token made with a token is limited to the same team or model.", field="limit")
+    if maker.expires_at is not None and (expires_at is None or expires_at > maker.expires_at):
+        raise Forbidden(
+            "A token made with a token cannot outlive it.",
+            field="expires_at",
+            hint=f"At most {maker.expires_at.isoformat()}.",
+        )
+
+
+def _touch(token: ApiToken, now: datetime) -> None:
+    """Note the use; of many requests at once one writes."""
+    if token.last_used_at is None or now - token.last_used_at >= _USED_EVERY:
+        stale = Q(last_used_at=None) | Q(last_used_at__lte=now - _USED_EVERY)
+        ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
 
 
 def _target(token: ApiToken) -> str:
@@ -119,5 +152,7 @@ def _summary(token: ApiToken) -> dict[str, object]:
         "name": token.name,
         "user": token.user.get_username(),
         "scopes": token.scopes,
+        "team": token.team,
+        "model": token.model.name if token.model else None,
         "expires_at": token.expires_at,
     }

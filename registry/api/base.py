@@ -13,20 +13,37 @@ from registry.domain.actor import Actor
 from registry.domain.roles import Permission
 from registry.domain.text import clean_line, whole_number
 from registry.errors import Invalid
-from registry.identity import actor_for, require
-from registry.queries import MAX_PAGE, PAGE, Page
+from registry.identity import actor_for, require, require_anywhere
+from registry.models import Model
+from registry.queries import MAX_PAGE, PAGE, Page, model_by_name
 
 
 class RegistryView(APIView):
-    """Asks for the permission that `permissions` names for the method, VIEW when it names none."""
+    """Asks for the permission that `permissions` names for the method, VIEW when it names none.
+
+    A route with `<name>` is about that model: the permission is asked on it, and the view finds it in
+    `self.model`. A view without one whose deeds are on everything says `everywhere = True`; any other is a
+    list that shows what the caller may see.
+    """
 
     permissions: ClassVar[Mapping[str, Permission]] = {}
+    everywhere: ClassVar[bool] = False
+    model: Model
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         method = request.method or ""
-        if method in {"GET", "HEAD", "OPTIONS"} or method in self.permissions:
-            require(request.user, self.permissions.get(method, Permission.VIEW))
+        if method not in {"GET", "HEAD", "OPTIONS"} and method not in self.permissions:
+            return
+        needed = self.permissions.get(method, Permission.VIEW)
+        if self.everywhere:
+            require(request.user, needed)
+        elif "name" not in kwargs:
+            require_anywhere(request.user, needed)
+        else:
+            require_anywhere(request.user, Permission.VIEW)
+            self.model = model_by_name(kwargs["name"])
+            require(request.user, needed, self.model)
 
     @property
     def actor(self) -> Actor:

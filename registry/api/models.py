@@ -14,11 +14,12 @@ from registry.api import serializers
 from registry.api.base import RegistryView, body_of, limit_of, paged, text_of
 from registry.api.documents import alias_document, model_document
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
-from registry.domain.names import alias_name, version_number
+from registry.domain.access import Scope
+from registry.domain.names import alias_name, team_name, version_number
 from registry.domain.roles import Permission, alias_permission
 from registry.errors import NotFound
-from registry.identity import require
-from registry.models import Alias
+from registry.identity import require, visible
+from registry.models import Alias, Model
 
 _DETAILS = ("owner_team", "description", "tags", "reason")
 _REASON = OpenApiParameter("reason", str, description="Why, for the audit trail.")
@@ -40,6 +41,7 @@ class Models(RegistryView):
     )
     def get(self, request: Request) -> Response:
         page = queries.models_page(
+            within=visible(request.user),
             limit=limit_of(request),
             after=text_of(request, "after"),
             search=text_of(request, "search"),
@@ -55,6 +57,7 @@ class Models(RegistryView):
     @idempotent
     def post(self, request: Request) -> Response:
         body = body_of(request, "name", *_DETAILS)
+        require(request.user, Permission.REGISTER, Scope(team=team_name(body.get("owner_team"))))
         model = services.create_model(**({"name": ""} | _given(body)), actor=self.actor)
         return Response(model_document(queries.with_aliases(model)), status=status.HTTP_201_CREATED)
 
@@ -66,21 +69,22 @@ class OneModel(RegistryView):
 
     @extend_schema(operation_id="models_get", responses=serializers.ModelOut)
     def get(self, request: Request, name: str) -> Response:
-        return Response(model_document(queries.with_aliases(queries.model_by_name(name))))
+        return Response(model_document(queries.with_aliases(self.model)))
 
     @extend_schema(
         operation_id="models_update", request=serializers.ModelChange, responses=serializers.ModelOut
     )
     def patch(self, request: Request, name: str) -> Response:
         body = body_of(request, *_DETAILS)
-        model = services.update_model(model=queries.model_by_name(name), **_given(body), actor=self.actor)
+        if team_name(body.get("owner_team"), self.model.owner_team) != self.model.owner_team:
+            # Whoever moves a model to another team decides who may do what with it.
+            require(request.user, Permission.ADMINISTER, self.model)
+        model = services.update_model(model=self.model, **_given(body), actor=self.actor)
         return Response(model_document(queries.with_aliases(model)))
 
     @extend_schema(operation_id="models_delete", parameters=[_REASON], responses={204: None})
     def delete(self, request: Request, name: str) -> Response:
-        services.delete_model(
-            model=queries.model_by_name(name), actor=self.actor, reason=text_of(request, "reason")
-        )
+        services.delete_model(model=self.model, actor=self.actor, reason=text_of(request, "reason"))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -89,7 +93,7 @@ class Aliases(RegistryView):
 
     @extend_schema(operation_id="aliases_list", responses=serializers.AliasList)
     def get(self, request: Request, name: str) -> Response:
-        aliases = queries.aliases_of(queries.model_by_name(name))
+        aliases = queries.aliases_of(self.model)
         return Response({"items": [alias_document(alias) for alias in aliases], "next": None})
 
 
@@ -100,23 +104,24 @@ class OneAlias(RegistryView):
 
     @extend_schema(operation_id="aliases_get", responses=serializers.AliasOut)
     def get(self, request: Request, name: str, alias: str) -> Response:
-        return Response(alias_document(_alias(name, alias)))
+        return Response(alias_document(_alias(self.model, alias)))
 
     @extend_schema(operation_id="aliases_set", request=serializers.AliasIn, responses=serializers.AliasOut)
     def put(self, request: Request, name: str, alias: str) -> Response:
-        require(request.user, alias_permission(alias))
+        require(request.user, alias_permission(alias), self.model)
         body = body_of(request, "version", "reason")
-        model = queries.model_by_name(name)
-        version = queries.version_by_number(model, version_number(body.get("version")))
+        version = queries.version_by_number(self.model, version_number(body.get("version")))
         reason = body.get("reason", "")
-        moved = services.set_alias(model=model, name=alias, version=version, actor=self.actor, reason=reason)
+        moved = services.set_alias(
+            model=self.model, name=alias, version=version, actor=self.actor, reason=reason
+        )
         return Response(alias_document(moved))
 
     @extend_schema(operation_id="aliases_delete", parameters=[_REASON], responses={204: None})
     def delete(self, request: Request, name: str, alias: str) -> Response:
-        require(request.user, alias_permission(alias))
+        require(request.user, alias_permission(alias), self.model)
         services.delete_alias(
-            model=queries.model_by_name(name),
+            model=self.model,
             name=alias,
             actor=self.actor,
             reason=text_of(request, "reason"),
@@ -124,10 +129,10 @@ class OneAlias(RegistryView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
-def _alias(model: str, name: str) -> Alias:
-    found = queries.aliases_of(queries.model_by_name(model), name=alias_name(name))
+def _alias(model: Model, name: str) -> Alias:
+    found = queries.aliases_of(model, name=alias_name(name))
     if not found:
-        raise NotFound(f"{model} has no alias {name!r}.")
+        raise NotFound(f"{model.name} has no alias {name!r}.")
     return found[0]
 
 

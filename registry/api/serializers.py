@@ -6,6 +6,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from registry.domain.roles import Role
+
 
 class Shape(serializers.Serializer[Any]):
     """A documented JSON object."""
@@ -160,8 +162,90 @@ class ChainOut(Shape):
     at = serializers.IntegerField(allow_null=True)
 
 
+class TokenIn(Shape):
+    name = serializers.CharField(max_length=100)
+    scopes = serializers.ListField(child=serializers.CharField(), required=False, allow_null=True)
+    team = serializers.CharField(required=False)
+    model = serializers.CharField(required=False)
+    expires_at = serializers.DateTimeField(required=False, allow_null=True)
+    reason = serializers.CharField(required=False)
+
+
+class TokenOut(Shape):
+    id = serializers.IntegerField()
+    name = serializers.CharField()
+    user = serializers.CharField()
+    prefix = serializers.CharField(help_text="The first characters of the secret.")
+    state = serializers.ChoiceField(["active", "expired", "revoked"])
+    scopes = serializers.ListField(child=serializers.CharField(), allow_null=True)
+    team = serializers.CharField(allow_null=True)
+    model = serializers.CharField(allow_null=True)
+    created_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    last_used_at = serializers.DateTimeField(allow_null=True)
+
+
+class TokenMade(TokenOut):
+    secret = serializers.CharField(help_text="Shown this once.")
+
+
+class TokenList(Shape):
+    items = TokenOut(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class GrantIn(Shape):
+    user = serializers.CharField(help_text="A user or a service account.")
+    role = serializers.ChoiceField([role.value for role in Role])
+    team = serializers.CharField(required=False, help_text="On the models of this team.")
+    model = serializers.CharField(required=False, help_text="On this model; without both: on everything.")
+    reason = serializers.CharField(required=False)
+
+
+class GrantOut(Shape):
+    id = serializers.IntegerField()
+    user = serializers.CharField()
+    role = serializers.CharField()
+    team = serializers.CharField(allow_null=True)
+    model = serializers.CharField(allow_null=True)
+    source = serializers.CharField(help_text="`manual`, or `oidc`: from the groups of single sign-on.")  # type: ignore[assignment]
+    granted_by = serializers.CharField()
+    granted_at = serializers.DateTimeField()
+
+
+class GrantList(Shape):
+    items = GrantOut(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class AccountIn(Shape):
+    name = serializers.CharField(max_length=128)
+    description = serializers.CharField(required=False)
+    reason = serializers.CharField(required=False)
+
+
+class AccountOut(Shape):
+    name = serializers.CharField()
+    description = serializers.CharField()
+    created_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class AccountList(Shape):
+    items = AccountOut(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class HeldOut(Shape):
+    role = serializers.CharField()
+    team = serializers.CharField(allow_null=True)
+    model = serializers.IntegerField(allow_null=True, help_text="The model's key.")
+
+
 class MeOut(Shape):
     user = serializers.CharField()
-    role = serializers.CharField(allow_null=True)
+    role = serializers.CharField(allow_null=True, help_text="The role on everything.")
+    grants = HeldOut(many=True)
     permissions = serializers.ListField(child=serializers.CharField())
     token = serializers.CharField(allow_null=True)

@@ -17,13 +17,16 @@ from registry import audit, queries
 from registry.api import serializers
 from registry.api.base import RegistryView, limit_of, number_of, paged, text_of
 from registry.api.documents import audit_document
+from registry.domain.access import Grant
 from registry.domain.roles import Permission
-from registry.identity import may, permissions_of, role_of, token_of
+from registry.identity import grants_of, may, permissions_of, role_of, token_of
 from registry.models import AuditEntry
 
 
 class Audit(RegistryView):
-    """Who changed what, newest first."""
+    """Who changed what, newest first; for roles on everything."""
+
+    everywhere = True
 
     @extend_schema(
         operation_id="audit_list",
@@ -47,6 +50,7 @@ class AuditExport(RegistryView):
     """The whole trail as JSON Lines, oldest first."""
 
     permissions = {"GET": Permission.ADMINISTER}
+    everywhere = True
 
     @extend_schema(operation_id="audit_export", responses={(200, "application/x-ndjson"): OpenApiTypes.STR})
     def get(self, request: Request) -> StreamingHttpResponse:
@@ -59,6 +63,7 @@ class AuditCheck(RegistryView):
     """Whether the hash chain is whole."""
 
     permissions = {"GET": Permission.ADMINISTER}
+    everywhere = True
 
     @extend_schema(operation_id="audit_verify", responses=serializers.ChainOut)
     def get(self, request: Request) -> Response:
@@ -79,10 +84,15 @@ class Me(APIView):
             {
                 "user": user.get_username(),
                 "role": role.value if role else None,
+                "grants": [_held(grant) for grant in grants_of(user)],
                 "permissions": sorted(permission.value for permission in permissions_of(user)),
                 "token": token.prefix if token else None,
             }
         )
+
+
+def _held(grant: Grant) -> dict[str, Any]:
+    return {"role": grant.role.value, "team": grant.scope.team or None, "model": grant.scope.model}
 
 
 def _lines() -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from registry.api import models, trail, versions
+from registry.api import access, models, trail, versions
 
 app_name = "registry-api"
 _VERSION = "models/<str:name>/versions/<int:number>"
@@ -18,6 +18,13 @@ urlpatterns = [
     path(_VERSION, versions.OneVersion.as_view(), name="version"),
     path(f"{_VERSION}/artifact", versions.Artifact.as_view(), name="artifact"),
     path(f"{_VERSION}/metrics", versions.Metrics.as_view(), name="metrics"),
+    path("grants", access.Grants.as_view(), name="grants"),
+    path("grants/<int:pk>", access.OneGrant.as_view(), name="grant"),
+    path("service-accounts", access.Accounts.as_view(), name="accounts"),
+    path("service-accounts/<str:account>", access.OneAccount.as_view(), name="account"),
+    path("service-accounts/<str:account>/tokens", access.AccountTokens.as_view(), name="account-tokens"),
+    path("tokens", access.Tokens.as_view(), name="tokens"),
+    path("tokens/<int:pk>", access.OneToken.as_view(), name="token"),
     path("audit", trail.Audit.as_view(), name="audit"),
     path("audit/export", trail.AuditExport.as_view(), name="audit-export"),
     path("audit/verify", trail.AuditCheck.as_view(), name="audit-verify"),

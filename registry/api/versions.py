@@ -20,7 +20,7 @@ from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.draft import VersionDraft, parse_points
 from registry.domain.roles import Permission
 from registry.errors import Invalid
-from registry.models import Version
+from registry.models import Model, Version
 
 _PAGE = [
     OpenApiParameter("after", str, description="`next` of the page before."),
@@ -43,8 +43,7 @@ class Versions(RegistryView):
 
     @extend_schema(operation_id="versions_list", parameters=_PAGE, responses=serializers.VersionList)
     def get(self, request: Request, name: str) -> Response:
-        model = queries.model_by_name(name)
-        page = queries.versions_page(model, limit=limit_of(request), after=number_of(request, "after"))
+        page = queries.versions_page(self.model, limit=limit_of(request), after=number_of(request, "after"))
         return paged(page, [version_summary(version) for version in page.items])
 
     @extend_schema(
@@ -61,7 +60,7 @@ class Versions(RegistryView):
     )
     @idempotent
     def post(self, request: Request, name: str) -> Response:
-        model = queries.model_by_name(name)
+        model = self.model
         data: Any = request.data
         draft = VersionDraft.parse(transfer.json_of(data.get("metadata"), field="metadata"))
         artifact, reference = data.get("artifact"), data.get("reference")
@@ -87,7 +86,7 @@ class OneVersion(RegistryView):
 
     @extend_schema(operation_id="versions_get", responses=serializers.VersionOut)
     def get(self, request: Request, name: str, number: int) -> Response:
-        return Response(version_document(_version(name, number)))
+        return Response(version_document(_version(self.model, number)))
 
     @extend_schema(
         operation_id="versions_annotate", request=serializers.VersionChange, responses=serializers.VersionOut
@@ -95,7 +94,7 @@ class OneVersion(RegistryView):
     def patch(self, request: Request, name: str, number: int) -> Response:
         body = body_of(request, "notes", "tags", "reason")
         version = services.annotate_version(
-            version=_version(name, number),
+            version=_version(self.model, number),
             notes=body.get("notes"),
             tags=body.get("tags"),
             reason=body.get("reason") or "",
@@ -106,7 +105,7 @@ class OneVersion(RegistryView):
     @extend_schema(operation_id="versions_delete", responses={204: None})
     def delete(self, request: Request, name: str, number: int) -> Response:
         reason = text_of(request, "reason")
-        services.delete_version(version=_version(name, number), actor=self.actor, reason=reason)
+        services.delete_version(version=_version(self.model, number), actor=self.actor, reason=reason)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -119,7 +118,7 @@ class Artifact(RegistryView):
     )
     def get(self, request: Request, name: str, number: int) -> HttpResponseBase:
         return transfer.artifact_response(
-            request.META.get("HTTP_IF_NONE_MATCH"), _version(name, number), wiring.artifact_store()
+            request.META.get("HTTP_IF_NONE_MATCH"), _version(self.model, number), wiring.artifact_store()
         )
 
 
@@ -139,7 +138,10 @@ class Metrics(RegistryView):
             raise Invalid("Say which metric.", field="name", hint="The version document lists their names.")
         limit = limit_of(request, default=1000, maximum=10_000)
         points = queries.metric_history(
-            _version(name, number), metric, limit=limit + 1, after=_cursor(request.query_params.get("after"))
+            _version(self.model, number),
+            metric,
+            limit=limit + 1,
+            after=_cursor(request.query_params.get("after")),
         )
         more, points = len(points) > limit, points[:limit]
         following = f"{points[-1].step}.{points[-1].pk}" if more else None
@@ -155,16 +157,16 @@ class Metrics(RegistryView):
     def post(self, request: Request, name: str, number: int) -> Response:
         body = body_of(request, "points", "reason")
         services.add_metrics(
-            version=_version(name, number),
+            version=_version(self.model, number),
             points=parse_points(body.get("points")),
             reason=body.get("reason") or "",
             actor=self.actor,
         )
-        return Response(version_summary(_version(name, number)), status=status.HTTP_201_CREATED)
+        return Response(version_summary(_version(self.model, number)), status=status.HTTP_201_CREATED)
 
 
-def _version(name: str, number: int) -> Version:
-    return queries.version_by_number(queries.model_by_name(name), number)
+def _version(model: Model, number: int) -> Version:
+    return queries.version_by_number(model, number)
 
 
 def _cursor(value: str | None) -> tuple[int, int] | None:

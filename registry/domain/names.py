@@ -23,17 +23,31 @@ _IDENTIFIER = r"(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)"
 _LABEL = re.compile(rf"v?{_CORE}(-{_IDENTIFIER}(\.{_IDENTIFIER})*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?")
 
 
+def team_name(value: Any, default: str = "", *, field: str = "owner_team") -> str:
+    """A team's name, `default` when none was given."""
+    return default if value is None else clean_line(value, field=field, maximum=128)
+
+
 def model_name(value: Any, *, field: str = "name") -> str:
     """A model's name: 1 to 128 ASCII letters, digits, `.`, `_`, `-`.
 
     It begins and ends with a letter or digit. Such a name is safe in URLs, file names and metric labels
     without quoting.
     """
-    name = _required(value, field, "a model")
+    return _named(value, field, "a model")
+
+
+def account_name(value: Any, *, field: str = "name") -> str:
+    """A service account's name, by the rules of a model's."""
+    return _named(value, field, "an account")
+
+
+def _named(value: Any, field: str, what: str) -> str:
+    name = _required(value, field, what)
     if _MODEL.fullmatch(name):
         return name
     hint = "Use 1 to 128 letters, digits, '.', '_' or '-'; begin and end with a letter or digit."
-    raise Invalid(f"{_shown(name)} cannot name a model{_offence(name)}.", field=field, hint=hint)
+    raise Invalid(f"{_shown(name)} cannot name {what}{_offence(name)}.", field=field, hint=hint)
 
 
 def alias_name(value: Any, *, field: str = "alias") -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Any
 
 from registry.domain.names import CHAMPION
 from registry.errors import Invalid
 
 
 class Role(StrEnum):
-    """A global role; held by membership of the Django group of the same name."""
+    """What somebody is trusted with; where it holds is said by a grant (`registry.domain.access`)."""
 
     VIEWER = "viewer"
     ENGINEER = "engineer"
@@ -52,6 +53,15 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
 RANK: dict[Role, int] = {role: rank for rank, role in enumerate(Role, start=1)}
 
 
+def parse_role(value: Any) -> Role:
+    """The role of that name; `Invalid` names the known ones."""
+    if isinstance(value, str) and value in RANK:
+        return Role(value)
+    raise Invalid(
+        f"{ascii(value)[:40]} is not a role.", field="role", hint=f"Known roles: {', '.join(Role)}."
+    )
+
+
 def strongest(names: Iterable[str]) -> Role | None:
     """The strongest role among group names; names that are no role are ignored."""
     held = [Role(name) for name in names if name in RANK]
@@ -66,14 +76,29 @@ def permissions(role: Role | None, scopes: Iterable[str] | None = None) -> froze
     return granted if scopes is None else granted & {Permission(s) for s in scopes if s in set(Permission)}
 
 
+# Scopes that stand for several permissions; a role's name stands for all of its own.
+BUNDLES: dict[str, frozenset[Permission]] = {
+    "read": _VIEWER,
+    "write": _VIEWER | {Permission.REGISTER},
+    "rollouts": _VIEWER | {Permission.START_ROLLOUT, Permission.CONTROL_ROLLOUT},
+    **{role.value: granted for role, granted in PERMISSIONS.items()},
+}
+
+
 def parse_scopes(names: Iterable[str]) -> tuple[Permission, ...]:
-    """Scopes as permissions in their canonical order, without repeats; `Invalid` names the unknown one."""
+    """Scopes as permissions in their canonical order, without repeats; `Invalid` names the unknown one.
+
+    A scope is a permission or one of `BUNDLES`.
+    """
     wanted = set(names)
-    unknown = sorted(wanted - {p.value for p in Permission})
+    known = [*(p.value for p in Permission), *BUNDLES]
+    unknown = sorted(wanted.difference(known))
     if unknown:
-        known = ", ".join(Permission)
-        raise Invalid(f"{unknown[0]!r} is not a scope.", field="scopes", hint=f"Known scopes: {known}.")
-    return tuple(p for p in Permission if p in wanted)
+        raise Invalid(
+            f"{unknown[0]!r} is not a scope.", field="scopes", hint=f"Known scopes: {', '.join(known)}."
+        )
+    meant = frozenset().union(*(BUNDLES.get(name, {name}) for name in wanted))
+    return tuple(p for p in Permission if p in meant)
 
 
 def alias_permission(name: str) -> Permission:

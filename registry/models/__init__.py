@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from registry.models.access import RoleGrant, ServiceAccount
 from registry.models.catalogue import Alias, LatestMetric, Metric, Model, Version
 from registry.models.requests import IdempotentRequest
 from registry.models.tokens import ApiToken
@@ -16,5 +17,7 @@ __all__ = [
     "LatestMetric",
     "Metric",
     "Model",
+    "RoleGrant",
+    "ServiceAccount",
     "Version",
 ]

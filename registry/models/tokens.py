@@ -7,11 +7,14 @@ from datetime import datetime
 from django.conf import settings
 from django.db import models
 
+from registry.domain.access import Limits, Scope
+
 
 class ApiToken(models.Model):
     """A bearer token of one user; `digest` is the SHA-256 of its secret.
 
-    `scopes` None means everything the user's role allows.
+    `scopes` None means everything the user's roles allow; `team` or `model` narrow it to a team's models or
+    to one model.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
@@ -19,6 +22,9 @@ class ApiToken(models.Model):
     prefix = models.CharField(max_length=16)
     digest = models.CharField(max_length=64, unique=True)
     scopes = models.JSONField(null=True, blank=True)
+    team = models.CharField(max_length=128, blank=True)
+    model = models.ForeignKey("registry.Model", on_delete=models.CASCADE, null=True, related_name="+")
+    created_by = models.CharField(max_length=150, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
@@ -29,6 +35,12 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
+
+    @property
+    def limits(self) -> Limits:
+        """How it narrows what its user may do."""
+        scopes = None if self.scopes is None else frozenset(self.scopes)
+        return Limits(scopes, Scope(self.team, self.model_id))
 
     def state(self, now: datetime) -> str:
         """`active`, `expired` or `revoked` at `now`."""

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+from registry.services.access import (
+    create_service_account,
+    disable_service_account,
+    grant_role,
+    revoke_role,
+)
 from registry.services.aliases import delete_alias, set_alias
 from registry.services.measuring import add_metrics
 from registry.services.models import create_model, delete_model, update_model
@@ -11,10 +17,14 @@ __all__ = [
     "add_metrics",
     "annotate_version",
     "create_model",
+    "create_service_account",
     "delete_alias",
     "delete_model",
     "delete_version",
+    "disable_service_account",
+    "grant_role",
     "register_version",
+    "revoke_role",
     "set_alias",
     "update_model",
 ]

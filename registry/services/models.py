@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from registry import audit
 from registry.domain.actor import Actor
-from registry.domain.names import model_name
-from registry.domain.text import clean_line, clean_tags, clean_text
+from registry.domain.names import model_name, team_name
+from registry.domain.text import clean_tags, clean_text
 from registry.errors import Conflict, NotFound
 from registry.models import Model, Version
 from registry.models.signals import version_deleting
@@ -106,7 +106,7 @@ def locked(model: Model) -> Model:
 
 def _details(owner_team: str, description: str, tags: Mapping[str, Any] | None) -> dict[str, Any]:
     return {
-        "owner_team": clean_line(owner_team, field="owner_team", maximum=128),
+        "owner_team": team_name(owner_team),
         "description": clean_text(description, field="description", maximum=20_000),
         "tags": clean_tags(tags),
     }

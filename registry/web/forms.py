@@ -8,7 +8,7 @@ from typing import Any
 
 from django import forms
 
-from registry.domain.roles import Permission
+from registry.domain.roles import Permission, Role
 from registry.errors import Invalid
 
 _SAID = (
@@ -84,13 +84,34 @@ class TokenForm(forms.Form):
         choices=[(p.value, p.value.replace("_", " ").capitalize()) for p in Permission],
         required=False,
         widget=forms.CheckboxSelectMultiple,
-        help_text="None ticked: everything your role allows.",
+        help_text="None ticked: everything the roles allow.",
+    )
+    limit = forms.CharField(
+        max_length=134,
+        required=False,
+        label="Only for",
+        help_text="A model's name, or team: and a team's name. Empty: everything the roles reach.",
     )
 
     def lifetime(self) -> timedelta | None:
         """How long the token lives, None for ever."""
         days = self.cleaned_data["expires"]
         return timedelta(days=int(days)) if days else None
+
+
+class GrantForm(forms.Form):
+    user = forms.CharField(max_length=150, label="User or service account")
+    role = forms.ChoiceField(choices=[(role.value, role.display) for role in Role])
+    team = forms.CharField(max_length=128, required=False, help_text="On the models of this team.")
+    model = forms.CharField(
+        max_length=128, required=False, help_text="On this model. Neither: on everything."
+    )
+    reason = forms.CharField(max_length=500, required=False)
+
+
+class AccountForm(forms.Form):
+    name = forms.CharField(max_length=128, help_text="Letters, digits, '.', '_' and '-', such as ci-churn.")
+    description = forms.CharField(max_length=500, required=False)
 
 
 class SearchForm(forms.Form):

@@ -6,12 +6,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from registry import queries, services
+from registry.domain.access import Scope
 from registry.domain.names import CHAMPION
 from registry.domain.roles import Permission
 from registry.domain.text import clean_line, whole_number
 from registry.errors import DomainError
-from registry.identity import actor_for, may
-from registry.web.door import explain, page
+from registry.identity import actor_for, may, may_anywhere, require, visible
+from registry.web.door import explain, model_of, page
 from registry.web.forms import ModelForm, SearchForm
 from registry.web.presenting import model_row, version_row
 
@@ -22,13 +23,13 @@ def models(request: HttpRequest) -> HttpResponse:
     form = SearchForm(request.GET)
     search = form.cleaned_data["search"] if form.is_valid() else ""
     after = clean_line(request.GET.get("after", ""), field="after", maximum=128)
-    found = queries.models_page(after=after, search=search)
+    found = queries.models_page(after=after, search=search, within=visible(request.user))
     context = {
         "form": form,
         "search": search,
         "rows": [model_row(model) for model in found.items],
         "next": found.next,
-        "may_register": may(request.user, Permission.REGISTER),
+        "may_register": may_anywhere(request.user, Permission.REGISTER),
     }
     return render(request, "registry/models.html", context)
 
@@ -36,7 +37,7 @@ def models(request: HttpRequest) -> HttpResponse:
 @page()
 def model(request: HttpRequest, name: str) -> HttpResponse:
     """A model with its versions, newest first, and what is being rolled out of it."""
-    shown = queries.model_by_name(name)
+    shown = model_of(request)
     found = queries.versions_page(
         shown, limit=25, after=whole_number(request.GET.get("after"), field="after")
     )
@@ -51,8 +52,8 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "metric_names": sorted({name for row in rows for name in row.metrics})[:6],
         "next": found.next,
         "champion_alias": CHAMPION,
-        "may_register": may(request.user, Permission.REGISTER),
-        "may_start": may(request.user, Permission.START_ROLLOUT),
+        "may_register": may(request.user, Permission.REGISTER, shown),
+        "may_start": may(request.user, Permission.START_ROLLOUT, shown),
     }
     return render(request, "registry/model.html", context)
 
@@ -63,6 +64,7 @@ def new_model(request: HttpRequest) -> HttpResponse:
     form = ModelForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
+            require(request.user, Permission.REGISTER, Scope(team=form.cleaned_data["owner_team"].strip()))
             made = services.create_model(**form.cleaned_data, actor=actor_for(request))
         except DomainError as error:
             explain(form, error)

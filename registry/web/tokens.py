@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.models import User
@@ -10,9 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from registry import queries, tokens
-from registry.errors import DomainError
-from registry.identity import actor_for
+from registry import directory, queries, tokens
+from registry.domain.access import Scope
+from registry.domain.roles import Permission
+from registry.domain.text import whole_number
+from registry.errors import DomainError, NotFound
+from registry.identity import actor_for, require
 from registry.web.door import explain, page
 from registry.web.forms import TokenForm
 from registry.web.presenting import token_row
@@ -21,25 +24,24 @@ from registry.web.presenting import token_row
 @page("GET", "HEAD", "POST")
 def own_tokens(request: HttpRequest) -> HttpResponse:
     """The list and the form; the answer to the form is the only page that ever shows a secret."""
-    user, now = cast(User, request.user), timezone.now()
+    return token_page(request, cast(User, request.user), "registry/tokens.html", {})
+
+
+def token_page(request: HttpRequest, user: User, template: str, extra: dict[str, Any]) -> HttpResponse:
+    """A page with the user's tokens and the form for a new one, for `user` or whoever manages it."""
     form, secret = TokenForm(request.POST if request.method == "POST" else None), ""
     if request.method == "POST" and form.is_valid():
-        lifetime = form.lifetime()
         try:
-            _, secret = tokens.create_token(
-                user=user,
-                name=form.cleaned_data["name"],
-                scopes=form.cleaned_data["scopes"] or None,
-                expires_at=now + lifetime if lifetime else None,
-                actor=actor_for(request),
-            )
+            secret = _create(request, user, form)
         except DomainError as error:
             explain(form, error)
         else:
             form = TokenForm()
-    rows = [token_row(token, now) for token in queries.tokens_of(user)]
-    context = {"form": form, "rows": rows, "secret": secret}
-    return render(request, "registry/tokens.html", context, status=400 if form.errors else 200)
+    found = directory.tokens_page(user, after=whole_number(request.GET.get("after"), field="after"))
+    now = timezone.now()
+    rows = [token_row(token, now) for token in found.items]
+    context = {"form": form, "rows": rows, "next": found.next, "secret": secret, **extra}
+    return render(request, template, context, status=400 if form.errors else 200)
 
 
 @page("POST")
@@ -49,3 +51,31 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     tokens.revoke_token(token=token, actor=actor_for(request))
     messages.success(request, f"The token {token.name} is revoked; requests with it are refused from now on.")
     return redirect("registry:tokens")
+
+
+def _create(request: HttpRequest, user: User, form: TokenForm) -> str:
+    said, lifetime = form.cleaned_data, form.lifetime()
+    _, secret = tokens.create_token(
+        user=user,
+        name=said["name"],
+        scopes=said["scopes"] or None,
+        scope=_scope(request, said["limit"].strip()),
+        expires_at=timezone.now() + lifetime if lifetime else None,
+        actor=actor_for(request),
+    )
+    return secret
+
+
+def _scope(request: HttpRequest, limit: str) -> Scope:
+    """The scope that the form's `team:growth` or model name means."""
+    if not limit:
+        return Scope()
+    if limit.startswith("team:"):
+        return Scope(team=limit.removeprefix("team:").strip())
+    try:
+        model = queries.model_by_name(limit)
+        require(request.user, Permission.VIEW, model)
+    except NotFound as error:
+        error.field = "limit"
+        raise
+    return Scope(model=model.pk)

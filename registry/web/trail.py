@@ -15,7 +15,7 @@ from registry.web.door import page
 from registry.web.forms import AuditForm
 
 
-@page()
+@page(everywhere=True)
 def trail(request: HttpRequest) -> HttpResponse:
     """Who changed what, newest first; `?check=1` also walks the hash chain (administrators)."""
     form = AuditForm(request.GET)

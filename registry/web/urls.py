@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from registry.web import models, tokens, trail, versions
+from registry.web import access, models, tokens, trail, versions
 
 app_name = "registry"
 # Model names never begin with "-", so "/models/-/new" is no model's page.
@@ -23,6 +23,16 @@ urlpatterns = [
     path("models/<str:name>/versions/<int:number>/", versions.version, name="version"),
     path("models/<str:name>/versions/<int:number>/artifact", versions.download, name="artifact"),
     path("audit/", trail.trail, name="audit"),
+    path("access/", access.access, name="access"),
+    path("access/grants/<int:pk>/revoke", access.revoke, name="revoke-grant"),
+    path("access/service-accounts/", access.accounts, name="accounts"),
+    path("access/service-accounts/<str:account>/", access.account, name="account"),
+    path("access/service-accounts/<str:account>/disable", access.disable_account, name="disable-account"),
+    path(
+        "access/service-accounts/<str:account>/tokens/<int:pk>/revoke",
+        access.revoke_account_token,
+        name="revoke-account-token",
+    ),
     path("tokens/", tokens.own_tokens, name="tokens"),
     path("tokens/<int:pk>/revoke", tokens.revoke, name="revoke-token"),
 ]

@@ -13,14 +13,14 @@ from registry.errors import DomainError
 from registry.identity import actor_for, may
 from registry.models import Model, Version
 from registry.web import presenting
-from registry.web.door import explain, page
+from registry.web.door import explain, model_of, page
 from registry.web.forms import UploadForm
 
 
 @page()
 def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Everything known about one version."""
-    model = queries.model_by_name(name)
+    model = model_of(request)
     shown = queries.version_by_number(model, number)
     champion = queries.champion(model)
     is_champion = champion is not None and champion.pk == shown.pk
@@ -37,7 +37,7 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "hyperparameters": sorted(shown.hyperparameters.items()),
         "tags": sorted(shown.tags.items()),
         "children": queries.children_of(shown),
-        "may_start": may(request.user, Permission.START_ROLLOUT),
+        "may_start": may(request.user, Permission.START_ROLLOUT, model),
     }
     return render(request, "registry/version.html", context)
 
@@ -45,7 +45,7 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
 @page()
 def download(request: HttpRequest, name: str, number: int) -> HttpResponseBase:
     """The artifact as a file."""
-    found = queries.version_by_number(queries.model_by_name(name), number)
+    found = queries.version_by_number(model_of(request), number)
     known = request.META.get("HTTP_IF_NONE_MATCH")
     return transfer.artifact_response(known, found, wiring.artifact_store())
 
@@ -60,7 +60,7 @@ def new_version(request: HttpRequest, name: str) -> HttpResponse:
 @page("GET", "HEAD", "POST", permission=Permission.REGISTER)
 @csrf_protect
 def _new_version(request: HttpRequest, name: str) -> HttpResponse:
-    model = queries.model_by_name(name)
+    model = model_of(request)
     form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
     if request.method == "POST" and form.is_valid():
         try:
