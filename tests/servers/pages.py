@@ -76,21 +76,25 @@ class Page(Served):
 class Proxy(Served):
     """Passes everything on to `target`, counts it, and lies once `lie` is set.
 
-    `lie` gets the path and the honest answer, and returns what to answer instead.
+    `lie` gets this proxy, path, body and the honest answer, and returns what to answer instead.
     """
 
     def __init__(self, target: str) -> None:
         super().__init__()
         self.target = target
         self.asked: list[tuple[str, bytes]] = []
-        self.lie: Callable[[str, Answer], Answer] | None = None
+        self.lie: Callable[[Proxy, str, bytes, Answer], Answer] | None = None
 
     def respond(self, path: str, body: bytes) -> Answer:
         self.asked.append((path, body))
+        honest = self.ask(path, body)
+        return self.lie(self, path, body, honest) if self.lie else honest
+
+    def ask(self, path: str, body: bytes) -> Answer:
+        """What the target answers."""
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         try:
             answer = requests.post(f"{self.target}{path}", data=body, headers=headers, timeout=30)
         except requests.RequestException:
             return 502, b"bad gateway"
-        honest = (answer.status_code, answer.content)
-        return self.lie(path, honest) if self.lie else honest
+        return answer.status_code, answer.content
