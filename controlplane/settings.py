@@ -219,6 +219,13 @@ SLIPWAY_ROUTER = env.text("SLIPWAY_ROUTER", "rollouts.adapters.local.LocalRouter
 SLIPWAY_GATEWAY_URL = env.text("SLIPWAY_GATEWAY_URL", "http://127.0.0.1:8080")
 SLIPWAY_TICK_SECONDS = env.seconds("SLIPWAY_TICK_SECONDS", 1)
 
+# --- notices and hooks ---------------------------------------------------------------------------
+# Where people reach the pages; links in notices begin with it.
+SLIPWAY_PUBLIC_URL = env.text("SLIPWAY_PUBLIC_URL", f"http://127.0.0.1:{SLIPWAY_PORT}").rstrip("/")
+SLIPWAY_NOTIFIER = env.text("SLIPWAY_NOTIFIER", "monitoring.adapters.apprise_notifier.AppriseNotifier")
+# Networks (CIDR) that notices and hooks may be sent to beside the public internet.
+SLIPWAY_OUTBOUND_ALLOW = env.words("SLIPWAY_OUTBOUND_ALLOW")
+
 # --- logs --------------------------------------------------------------------------------------
 LOGGING = {
     "version": 1,
@@ -226,5 +233,9 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.text("SLIPWAY_LOG_LEVEL", "INFO")},
-    "loggers": {"django.request": {"level": "ERROR"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        # Its debug lines hold the paths of requests, and the path of a chat's address is a secret.
+        "urllib3": {"level": "INFO"},
+    },
 }

@@ -9,6 +9,9 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.utils.module_loading import import_string
 
+from monitoring.domain.destinations import check_networks
+from monitoring.errors import BadSetting
+
 
 class MonitoringConfig(AppConfig):
     name = "monitoring"
@@ -16,6 +19,7 @@ class MonitoringConfig(AppConfig):
     def ready(self) -> None:
         register(check_metrics_source)
         register(check_scrape_interval)
+        register(check_outbound)
 
 
 def check_metrics_source(**kwargs: Any) -> list[CheckMessage]:
@@ -52,3 +56,17 @@ def check_scrape_interval(**kwargs: Any) -> list[CheckMessage]:
             id="monitoring.E004",
         )
     ]
+
+
+def check_outbound(**kwargs: Any) -> list[CheckMessage]:
+    """The networks that notices and hooks may be sent to are networks, and the public address is one."""
+    found: list[CheckMessage] = []
+    try:
+        check_networks(settings.SLIPWAY_OUTBOUND_ALLOW)
+    except BadSetting as error:
+        hint = "Write networks, separated by commas: 10.1.2.0/24,127.0.0.1/32."
+        found.append(Error(f"SLIPWAY_OUTBOUND_ALLOW: {error}.", hint=hint, id="monitoring.E005"))
+    if not settings.SLIPWAY_PUBLIC_URL.startswith(("http://", "https://")):
+        hint = "Write the address that people open, such as https://slipway.example.org."
+        found.append(Error("SLIPWAY_PUBLIC_URL is no address.", hint=hint, id="monitoring.E006"))
+    return found

@@ -24,3 +24,11 @@ class Overloaded(DomainError):
     def __init__(self, message: str, retry_after: int, hint: str) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+
+
+class BadSetting(ValueError):
+    """A setting cannot be used; the text says why."""
+
+
+class NotSent(Exception):
+    """A notice did not go out; the text says why and holds no secret of its target."""

@@ -1,4 +1,4 @@
-"""Where measurements come from, whatever stores them."""
+"""Where measurements come from, whatever stores them, and where notices go."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from monitoring.domain.histogram import Histogram
+from monitoring.domain.notices import Message
 from monitoring.domain.series import HistogramSeries, Series
 from monitoring.domain.window import Window
 
@@ -42,3 +43,16 @@ class MetricsSource(Protocol):
 
     def latest(self, metric: str, *, by: Sequence[str], where: Where, window: Window) -> dict[Group, float]:
         """The sum over a group of each series' last value in the window, without those of down targets."""
+
+
+class Notifier(Protocol):
+    """Sends text to chats, mailboxes and services that a URL names."""
+
+    def describe(self, url: str) -> str:
+        """The service and, where that is no secret, the host: "Slack", "E-Mail at example.com".
+
+        Invalid when nothing can be sent to the URL; its text never repeats the URL.
+        """
+
+    def send(self, url: str, message: Message) -> None:
+        """Sends it now, within seconds; NotSent says why it did not arrive."""

@@ -8,7 +8,7 @@ from typing import cast
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from monitoring.ports import MetricsSource
+from monitoring.ports import MetricsSource, Notifier
 
 
 def metrics_source() -> MetricsSource:
@@ -19,3 +19,13 @@ def metrics_source() -> MetricsSource:
 @cache
 def _metrics_source(path: str) -> MetricsSource:
     return cast(MetricsSource, import_string(path).from_settings())
+
+
+def notifier() -> Notifier:
+    """The Notifier that SLIPWAY_NOTIFIER names, made once per process."""
+    return _notifier(settings.SLIPWAY_NOTIFIER)
+
+
+@cache
+def _notifier(path: str) -> Notifier:
+    return cast(Notifier, import_string(path)())

@@ -1,6 +1,7 @@
 """Rows of the monitoring app."""
 
+from monitoring.models.notices import Notice, NoticeTarget
 from monitoring.models.samples import Label, Prediction
 from monitoring.models.scrapes import Scrape, ScrapeLayout, ScrapeTarget
 
-__all__ = ["Label", "Prediction", "Scrape", "ScrapeLayout", "ScrapeTarget"]
+__all__ = ["Label", "Notice", "NoticeTarget", "Prediction", "Scrape", "ScrapeLayout", "ScrapeTarget"]

@@ -38,6 +38,7 @@ def environments(request: HttpRequest) -> HttpResponse:
             for row in queries.environments()
         ],
         "may_change": may(request.user, Permission.ADMINISTER),
+        "may_tell": may(request.user, Permission.PROMOTE),
     }
     return render(request, "rollouts/environments.html", context)
 
