@@ -46,7 +46,7 @@ class TargetForm(forms.Form):
         return data
 
 
-@page("GET", "HEAD", "POST", permission=Permission.PROMOTE)
+@page("GET", "HEAD", "POST", permission=Permission.PROMOTE, everywhere=True)
 def targets(request: HttpRequest) -> HttpResponse:
     """The list and the form."""
     form = TargetForm(request.POST if request.method == "POST" else None)
@@ -66,7 +66,7 @@ def targets(request: HttpRequest) -> HttpResponse:
     return render(request, "monitoring/notices.html", context, status=400 if form.errors else 200)
 
 
-@page("POST", permission=Permission.PROMOTE)
+@page("POST", permission=Permission.PROMOTE, everywhere=True)
 def test(request: HttpRequest, name: str) -> HttpResponse:
     """Sends a test notice and says whether it arrived."""
     problem = notices.send_test(name=name, notifier=wiring.notifier(), actor=actor_for(request))
@@ -77,7 +77,7 @@ def test(request: HttpRequest, name: str) -> HttpResponse:
     return redirect("monitoring:notices")
 
 
-@page("POST", permission=Permission.PROMOTE)
+@page("POST", permission=Permission.PROMOTE, everywhere=True)
 def switch(request: HttpRequest, name: str, to: str) -> HttpResponse:
     """Switches a target on or off."""
     notices.switch(name=name, active=to == "on", actor=actor_for(request), reason="on the page of notices")
