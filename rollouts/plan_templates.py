@@ -74,7 +74,7 @@ def archive_template(*, name: str, actor: Actor, reason: str) -> PlanTemplate:
     with transaction.atomic():
         template = PlanTemplate.objects.select_for_update().filter(name=name).first()
         if template is None:
-            raise _unknown(name)
+            raise unknown(name)
         if template.archived_at is not None:
             raise Conflict(f"The plan template {name!r} is archived already.")
         template.archived_at = timezone.now()
@@ -95,7 +95,7 @@ def template_by_name(name: str) -> PlanTemplate:
     """NotFound when there is none of that name."""
     template = templates(archived=True).filter(name=name).first()
     if template is None:
-        raise _unknown(name)
+        raise unknown(name)
     return template
 
 
@@ -181,5 +181,6 @@ def _document(version: PlanTemplateVersion | None) -> dict[str, Any] | None:
     return {"number": version.number, "strategy": version.strategy, "parameters": version.parameters}
 
 
-def _unknown(name: str) -> NotFound:
+def unknown(name: str) -> NotFound:
+    """The error for a name that no template has."""
     return NotFound(f"There is no plan template {name!r}.", field="template")

@@ -15,6 +15,7 @@ from rollouts.errors import NotFound
 from rollouts.models import Endpoint, Environment, FreezeWindow, Look, Rollout, Tenure, Transition
 
 PAGE = 50
+EVERYTHING = Q()
 
 
 def environment_by_name(name: str) -> Environment:
@@ -31,9 +32,9 @@ def environments() -> QuerySet[Environment]:
     return Environment.objects.order_by("name")
 
 
-def endpoints_page(limit: int, *, after: str = "") -> Sequence[Endpoint]:
-    """A page of endpoints by name; `after` is the last name of the page before."""
-    return list(endpoints_overview().filter(name__gt=after)[:limit])
+def endpoints_page(limit: int, *, after: str = "", within: Q = EVERYTHING) -> Sequence[Endpoint]:
+    """A page of endpoints by name; `after` is the last name of the page before, `within` filters them."""
+    return list(endpoints_overview().filter(within, name__gt=after)[:limit])
 
 
 def endpoints_overview() -> QuerySet[Endpoint]:
@@ -74,12 +75,13 @@ def recent_rollouts(
     endpoint: str | None = None,
     phase: str | None = None,
     model: str | None = None,
+    within: Q = EVERYTHING,
 ) -> Sequence[Rollout]:
     """A page of rollouts, newest first; `before` is the last id of the page before (key-set pagination).
 
-    phase: one phase, or "active" for all that have not ended.
+    phase: one phase, or "active" for all that have not ended. within: what the reader may see.
     """
-    rows = rollouts()
+    rows = rollouts().filter(within)
     if before is not None:
         rows = rows.filter(id__lt=before)
     if endpoint:

@@ -65,6 +65,7 @@ class LabelsOut(PredictionsOut):
 class Predictions(RegistryView):
     """Sampled predictions, in batches; 429 with Retry-After when more comes than is kept."""
 
+    everywhere = True
     permissions: ClassVar = {"POST": Permission.INGEST}
     parser_classes = (BatchParser,)
 
@@ -77,6 +78,7 @@ class Predictions(RegistryView):
 class Labels(RegistryView):
     """What turned out to be true, joined to predictions by request id, however late it comes."""
 
+    everywhere = True
     permissions: ClassVar = {"POST": Permission.INGEST}
     parser_classes = (BatchParser,)
 

@@ -10,8 +10,8 @@ from rest_framework.views import APIView
 
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.roles import Permission
-from registry.identity import actor_for, require, role_of
-from rollouts import approvals, queries
+from registry.identity import actor_for, require, require_anywhere, role_of
+from rollouts import approvals, queries, reach
 from rollouts.api import serializers
 from rollouts.api.reading import validated
 
@@ -21,8 +21,7 @@ class RolloutApprovals(APIView):
 
     @extend_schema(operation_id="rollouts_approvals", responses=serializers.VoteOut(many=True))
     def get(self, request: Request, rollout_id: int) -> Response:
-        require(request.user, Permission.VIEW)
-        votes = approvals.votes_of(queries.rollout_by_id(rollout_id))
+        votes = approvals.votes_of(reach.rollout_for(request.user, rollout_id))
         return Response({"items": serializers.VoteOut(votes, many=True).data, "next": None})
 
 
@@ -36,13 +35,13 @@ class RolloutVote(APIView):
     )
     @idempotent
     def post(self, request: Request, rollout_id: int) -> Response:
-        require(request.user, Permission.VIEW)
+        rollout = reach.rollout_for(request.user, rollout_id)
         comment = validated(serializers.VoteIn, request)["comment"]
         answer = approvals.approve if self.answer == "approve" else approvals.refuse
         vote = answer(
-            rollout=queries.rollout_by_id(rollout_id),
+            rollout=rollout,
             actor=actor_for(request),
-            role=role_of(request.user),
+            role=role_of(request.user, rollout.endpoint.model),
             comment=comment,
         )
         return Response(serializers.VoteOut(vote).data, status=status.HTTP_201_CREATED)
@@ -53,7 +52,7 @@ class Freezes(APIView):
 
     @extend_schema(operation_id="freezes_list", responses=serializers.FreezeOut(many=True))
     def get(self, request: Request) -> Response:
-        require(request.user, Permission.VIEW)
+        require_anywhere(request.user, Permission.VIEW)
         rows = queries.freezes(ended=request.query_params.get("ended") == "true")
         return Response({"items": serializers.FreezeOut(rows, many=True).data, "next": None})
 

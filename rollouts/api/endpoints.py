@@ -12,9 +12,9 @@ from rest_framework.views import APIView
 
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.roles import Permission
-from registry.identity import actor_for, require
+from registry.identity import actor_for, require, require_anywhere, visible
 from registry.queries import model_by_name, version_by_number
-from rollouts import queries, services
+from rollouts import queries, reach, services
 from rollouts.api import serializers
 from rollouts.api.reading import PAGE_LIMIT, document, integer, moment, validated
 from rollouts.models import Environment
@@ -44,7 +44,7 @@ class Environments(APIView):
 
     @extend_schema(operation_id="environments_list", responses=serializers.EnvironmentIn(many=True))
     def get(self, request: Request) -> Response:
-        require(request.user, Permission.VIEW)
+        require_anywhere(request.user, Permission.VIEW)
         items = [_environment(row) for row in queries.environments()]
         return Response({"items": items, "next": None})
 
@@ -71,9 +71,10 @@ class Endpoints(APIView):
 
     @extend_schema(operation_id="endpoints_list", responses=serializers.EndpointOut(many=True))
     def get(self, request: Request) -> Response:
-        require(request.user, Permission.VIEW)
+        require_anywhere(request.user, Permission.VIEW)
         limit = min(integer(request, "limit", queries.PAGE) or queries.PAGE, PAGE_LIMIT)
-        page = queries.endpoints_page(limit, after=request.query_params.get("after", ""))
+        after, seen = request.query_params.get("after", ""), visible(request.user, reach.TO_MODEL)
+        page = queries.endpoints_page(limit, after=after, within=seen)
         items = [serializers.endpoint_document(endpoint) for endpoint in page]
         return Response({"items": items, "next": page[-1].name if len(page) == limit else None})
 
@@ -85,12 +86,14 @@ class Endpoints(APIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        require(request.user, Permission.PROMOTE)
+        require_anywhere(request.user, Permission.PROMOTE)
         values = validated(serializers.EndpointIn, request)
+        model = model_by_name(values["model"])
+        require(request.user, Permission.PROMOTE, model)
         endpoint = services.create_endpoint(
             name=values["name"],
             environment=queries.environment_by_name(values["environment"]),
-            version=version_by_number(model_by_name(values["model"]), values["version"]),
+            version=version_by_number(model, values["version"]),
             replicas=values["replicas"],
             actor=actor_for(request),
             reason=values["reason"],
@@ -103,8 +106,7 @@ class EndpointDetail(APIView):
 
     @extend_schema(operation_id="endpoints_retrieve", responses=serializers.EndpointOut)
     def get(self, request: Request, name: str) -> Response:
-        require(request.user, Permission.VIEW)
-        return Response(serializers.endpoint_document(queries.endpoint_by_name(name)))
+        return Response(serializers.endpoint_document(reach.endpoint_for(request.user, name)))
 
 
 class EndpointHistory(APIView):
@@ -119,8 +121,7 @@ class EndpointHistory(APIView):
         responses=serializers.TenureOut(many=True),
     )
     def get(self, request: Request, name: str) -> Response:
-        require(request.user, Permission.VIEW)
-        endpoint = queries.endpoint_by_name(name)
+        endpoint = reach.endpoint_for(request.user, name)
         at = moment(request, "at")
         if at is not None:
             items = [queries.tenure_at(endpoint, at)]
@@ -141,9 +142,8 @@ class EndpointRollback(APIView):
     )
     @idempotent
     def post(self, request: Request, name: str) -> Response:
-        require(request.user, Permission.CONTROL_ROLLOUT)
+        endpoint = reach.endpoint_for(request.user, name, Permission.CONTROL_ROLLOUT)
         values = validated(serializers.RollbackIn, request)
-        endpoint = queries.endpoint_by_name(name)
         number = values.get("version")
         rollout = services.rollback_endpoint(
             endpoint=endpoint,

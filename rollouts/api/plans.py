@@ -10,9 +10,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from registry.domain.roles import Permission
-from registry.identity import actor_for, require
+from registry.identity import actor_for, require, require_anywhere
 from registry.queries import model_by_name
-from rollouts import plan_templates, queries, services
+from rollouts import plan_templates, queries, reach, services
 from rollouts.api import serializers
 from rollouts.api.reading import validated, wanted_plan
 
@@ -22,9 +22,9 @@ class PlanPreview(APIView):
 
     @extend_schema(operation_id="rollouts_preview", request=serializers.PreviewIn, responses={200: dict})
     def post(self, request: Request) -> Response:
-        require(request.user, Permission.VIEW)
+        require_anywhere(request.user, Permission.VIEW)
         values = validated(serializers.PreviewIn, request)
-        endpoint = queries.endpoint_by_name(values["endpoint"])
+        endpoint = reach.endpoint_for(request.user, values["endpoint"])
         wanted = wanted_plan(values, endpoint)
         plan = services.preview(endpoint=endpoint, strategy=wanted.strategy, parameters=wanted.parameters)
         steps = [{"kind": step.kind, "description": step.describe()} for step in plan.steps]
@@ -43,13 +43,13 @@ class Templates(APIView):
         responses=serializers.TemplateOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        require(request.user, Permission.VIEW)
+        require_anywhere(request.user, Permission.VIEW)
         name = request.query_params.get("endpoint")
         archived = request.query_params.get("archived") == "true"
         rows = (
-            plan_templates.templates_for(queries.endpoint_by_name(name))
+            plan_templates.templates_for(reach.endpoint_for(request.user, name))
             if name
-            else plan_templates.templates(archived=archived)
+            else plan_templates.templates(archived=archived).filter(reach.shown_templates(request.user))
         )
         return Response({"items": serializers.TemplateOut(rows, many=True).data, "next": None})
 
@@ -59,19 +59,20 @@ class TemplateDetail(APIView):
 
     @extend_schema(operation_id="templates_retrieve", responses=serializers.TemplateOut)
     def get(self, request: Request, name: str) -> Response:
-        require(request.user, Permission.VIEW)
-        return Response(_document(name))
+        return Response(serializers.TemplateOut(reach.template_for(request.user, name)).data)
 
     @extend_schema(
         operation_id="templates_save", request=serializers.TemplateIn, responses=serializers.TemplateOut
     )
     def put(self, request: Request, name: str) -> Response:
-        require(request.user, Permission.START_ROLLOUT)
+        require_anywhere(request.user, Permission.START_ROLLOUT)
         values = validated(serializers.TemplateIn, request)
-        model, environment = values.pop("model"), values.pop("environment")
+        environment, named = values.pop("environment"), values.pop("model")
+        model = model_by_name(named) if named else None
+        require(request.user, Permission.START_ROLLOUT, model)
         plan_templates.save_template(
             name=name,
-            model=model_by_name(model) if model else None,
+            model=model,
             environment=queries.environment_by_name(environment) if environment else None,
             actor=actor_for(request),
             **values,
@@ -82,7 +83,7 @@ class TemplateDetail(APIView):
         operation_id="templates_archive", request=serializers.ReasonIn, responses=serializers.TemplateOut
     )
     def delete(self, request: Request, name: str) -> Response:
-        require(request.user, Permission.START_ROLLOUT)
+        reach.template_for(request.user, name, Permission.START_ROLLOUT)
         reason = validated(serializers.ReasonIn, request)["reason"]
         plan_templates.archive_template(name=name, actor=actor_for(request), reason=reason)
         return Response(_document(name))

@@ -12,9 +12,9 @@ from rest_framework.views import APIView
 
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.roles import Permission
-from registry.identity import actor_for, require
+from registry.identity import actor_for, require, require_anywhere, visible
 from registry.queries import version_by_number
-from rollouts import queries, services
+from rollouts import queries, reach, services
 from rollouts.api import serializers
 from rollouts.api.reading import PAGE_LIMIT, document, integer, validated, wanted_plan
 from rollouts.models import Rollout
@@ -35,7 +35,7 @@ class Rollouts(APIView):
         responses=serializers.RolloutOut(many=True),
     )
     def get(self, request: Request) -> Response:
-        require(request.user, Permission.VIEW)
+        require_anywhere(request.user, Permission.VIEW)
         limit = max(1, min(integer(request, "limit", queries.PAGE) or queries.PAGE, PAGE_LIMIT))
         page = queries.recent_rollouts(
             limit,
@@ -43,6 +43,7 @@ class Rollouts(APIView):
             endpoint=request.query_params.get("endpoint"),
             model=request.query_params.get("model"),
             phase=request.query_params.get("phase"),
+            within=visible(request.user, reach.TO_MODEL_OF_ENDPOINT),
         )
         verdicts = queries.verdicts(page)
         items = [
@@ -61,11 +62,11 @@ class Rollouts(APIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        require(request.user, Permission.START_ROLLOUT)
+        require_anywhere(request.user, Permission.START_ROLLOUT)
         values = validated(serializers.RolloutIn, request)
+        endpoint = reach.endpoint_for(request.user, values["endpoint"], Permission.START_ROLLOUT)
         if values["break_glass"]:
-            require(request.user, Permission.PROMOTE)
-        endpoint = queries.endpoint_by_name(values["endpoint"])
+            require(request.user, Permission.PROMOTE, endpoint.model)
         plan = wanted_plan(values, endpoint)
         rollout = services.start_rollout(
             endpoint=endpoint,
@@ -86,8 +87,7 @@ class RolloutDetail(APIView):
 
     @extend_schema(operation_id="rollouts_retrieve", responses=serializers.RolloutOut)
     def get(self, request: Request, rollout_id: int) -> Response:
-        require(request.user, Permission.VIEW)
-        return Response(document(queries.rollout_by_id(rollout_id)))
+        return Response(document(reach.rollout_for(request.user, rollout_id)))
 
 
 class RolloutTransitions(APIView):
@@ -95,10 +95,10 @@ class RolloutTransitions(APIView):
 
     @extend_schema(operation_id="rollouts_transitions", responses=serializers.TransitionOut(many=True))
     def get(self, request: Request, rollout_id: int) -> Response:
-        require(request.user, Permission.VIEW)
+        rollout = reach.rollout_for(request.user, rollout_id)
         limit = max(1, min(integer(request, "limit", PAGE_LIMIT) or PAGE_LIMIT, PAGE_LIMIT))
         after = integer(request, "after", 0) or 0
-        rows = list(queries.timeline(queries.rollout_by_id(rollout_id)).filter(number__gt=after)[:limit])
+        rows = list(queries.timeline(rollout).filter(number__gt=after)[:limit])
         items = serializers.TransitionOut(rows, many=True).data
         return Response({"items": items, "next": rows[-1].number if len(rows) == limit else None})
 
@@ -124,9 +124,9 @@ class RolloutVerb(APIView):
     @idempotent
     def post(self, request: Request, rollout_id: int) -> Response:
         permission, service = VERBS[self.verb]
-        require(request.user, permission)
+        rollout = reach.rollout_for(request.user, rollout_id, permission)
         reason = validated(serializers.ReasonIn, request)["reason"]
-        service(rollout=queries.rollout_by_id(rollout_id), actor=actor_for(request), reason=reason)
+        service(rollout=rollout, actor=actor_for(request), reason=reason)
         return Response(document(queries.rollout_by_id(rollout_id)), status=status.HTTP_202_ACCEPTED)
 
 
@@ -141,9 +141,7 @@ class RolloutRetry(APIView):
     )
     @idempotent
     def post(self, request: Request, rollout_id: int) -> Response:
-        require(request.user, Permission.START_ROLLOUT)
+        rollout = reach.rollout_for(request.user, rollout_id, Permission.START_ROLLOUT)
         reason = validated(serializers.ReasonIn, request)["reason"]
-        again = services.retry(
-            rollout=queries.rollout_by_id(rollout_id), actor=actor_for(request), reason=reason
-        )
+        again = services.retry(rollout=rollout, actor=actor_for(request), reason=reason)
         return Response(document(queries.rollout_by_id(again.pk)), status=status.HTTP_201_CREATED)

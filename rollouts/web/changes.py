@@ -13,7 +13,7 @@ from registry.errors import Conflict, DomainError
 from registry.identity import actor_for, require, role_of
 from registry.models import Version
 from registry.queries import version_by_number
-from rollouts import approvals, queries, services
+from rollouts import approvals, reach, services
 from rollouts.models import Endpoint, Rollout
 from rollouts.store import snapshot_of
 from rollouts.web.asking import ANSWERS, APPROVE, approve_deed, refuse_deed
@@ -37,8 +37,7 @@ def control(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
     if verb not in ROLLOUT_VERBS:
         raise Http404(f"A rollout has no verb {verb!r}.")
     button = ROLLOUT_VERBS[verb]
-    require(request.user, button.permission)
-    row = queries.rollout_by_id(pk)
+    row = reach.rollout_for(request.user, pk, button.permission)
     back = reverse("rollouts:rollout", args=[pk])
     form = ReasonForm(request.POST or None)
     error: DomainError | None = None
@@ -54,8 +53,8 @@ def control(request: HttpRequest, pk: int, verb: str) -> HttpResponse:
 @page("GET", "HEAD", "POST")
 def vote(request: HttpRequest, pk: int, answer: str) -> HttpResponse:
     """The question before an approval or a refusal; `rollouts.approvals` says who may answer."""
-    row = queries.rollout_by_id(pk)
-    actor, role = actor_for(request), role_of(request.user)
+    row = reach.rollout_for(request.user, pk)
+    actor, role = actor_for(request), role_of(request.user, row.endpoint.model)
     form = (CommentForm if answer == APPROVE.name else ReasonForm)(request.POST or None)
     error: DomainError | None = None
     if request.method == "POST" and form.is_valid():
@@ -82,11 +81,11 @@ def _vote_deed(row: Rollout, answer: str) -> Deed:
 def rollback(request: HttpRequest, name: str) -> HttpResponse:
     """The endpoint's rollback: aborts what is under way, or goes back to the previous release, or to the one
     of `?version=` that served here before."""
-    endpoint = queries.endpoint_by_name(name)
+    endpoint = reach.endpoint_for(request.user, name)
     wanted = request.GET.get("version", "")
     version = version_by_number(endpoint.model, int(wanted)) if re.fullmatch(r"[0-9]{1,9}", wanted) else None
     verb = ABORT if endpoint.active else ROLLBACK
-    require(request.user, verb.permission)
+    require(request.user, verb.permission, endpoint.model)
     back = reverse("rollouts:endpoint", args=[name])
     form = ReasonForm(request.POST or None)
     error: DomainError | None = None

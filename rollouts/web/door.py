@@ -12,19 +12,25 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from registry.domain.roles import Permission
-from registry.identity import require
+from registry.identity import require, require_anywhere
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
-def page(*methods: str, permission: Permission = Permission.VIEW) -> Callable[[View[P]], View[P]]:
-    """A view for signed-in users who hold `permission`; answers GET and HEAD unless `methods` says more."""
+def page(
+    *methods: str, permission: Permission = Permission.VIEW, everywhere: bool = False
+) -> Callable[[View[P]], View[P]]:
+    """A view for signed-in users who hold `permission`; answers GET and HEAD unless `methods` says more.
+
+    Held on anything, that is: the view asks `rollouts.reach` for what it is about.
+    `everywhere` asks for it on everything.
+    """
 
     def decorate(view: View[P]) -> View[P]:
         @wraps(view)
         def guarded(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-            require(request.user, permission)
+            (require if everywhere else require_anywhere)(request.user, permission)
             return view(request, *args, **kwargs)
 
         allowed = require_http_methods(list(methods or ("GET", "HEAD")))

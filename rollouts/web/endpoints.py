@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from monitoring.domain.window import Window
 from registry.domain.roles import Permission
-from registry.identity import may, permissions_of
-from rollouts import queries
+from registry.identity import may, may_anywhere, permissions_of, visible
+from rollouts import queries, reach
 from rollouts.models import Endpoint
 from rollouts.store import freeze_of
 from rollouts.web.charts import endpoint_charts as draw
@@ -32,9 +32,10 @@ LEAD = timedelta(seconds=30)
 def endpoints(request: HttpRequest) -> HttpResponse:
     """Every endpoint with what serves there."""
     now = timezone.now()
+    seen = queries.endpoints_overview().filter(visible(request.user, reach.TO_MODEL))
     context = {
-        "endpoints": [endpoint_view(endpoint, now) for endpoint in queries.endpoints_overview()],
-        "may_start": may(request.user, Permission.START_ROLLOUT),
+        "endpoints": [endpoint_view(endpoint, now) for endpoint in seen],
+        "may_start": may_anywhere(request.user, Permission.START_ROLLOUT),
     }
     return render(request, "rollouts/endpoints.html", context)
 
@@ -42,18 +43,18 @@ def endpoints(request: HttpRequest) -> HttpResponse:
 @page()
 def endpoint(request: HttpRequest, name: str) -> HttpResponse:
     """One endpoint: releases, traffic, servers, charts, history."""
-    view = _view(name)
+    view = _view(request, name)
     now = timezone.now()
     recent = queries.recent_rollouts(HISTORY, endpoint=view.endpoint.name)
     tenures = queries.tenures(view.endpoint, HISTORY)
     context = {
         **_context(view),
         "tenures": tenure_views(tenures, view.stable, now),
-        "back": button(ROLLBACK, permissions_of(request.user)),
+        "back": button(ROLLBACK, permissions_of(request.user, view.endpoint.model)),
         "history": rollout_views(recent, queries.causes(recent), now),
         "rollback": _rollback(request, view.endpoint),
         "rollback_url": reverse("rollouts:endpoint-rollback", args=[name]),
-        "may_start": may(request.user, Permission.START_ROLLOUT),
+        "may_start": may(request.user, Permission.START_ROLLOUT, view.endpoint.model),
     }
     return render(request, "rollouts/endpoint.html", context)
 
@@ -61,13 +62,13 @@ def endpoint(request: HttpRequest, name: str) -> HttpResponse:
 @page()
 def endpoint_traffic(request: HttpRequest, name: str) -> HttpResponse:
     """Fragment: releases, split and servers as of the last observation."""
-    return render(request, "rollouts/_endpoint_traffic.html", _context(_view(name)))
+    return render(request, "rollouts/_endpoint_traffic.html", _context(_view(request, name)))
 
 
 @page()
 def endpoint_charts(request: HttpRequest, name: str) -> HttpResponse:
     """Fragment: the endpoint's charts of the last minutes."""
-    row = queries.endpoint_by_name(name)
+    row = reach.endpoint_for(request.user, name)
     now = timezone.now()
     window = Window(start=max(now - CHART_WINDOW, row.created_at - LEAD), end=now)
     drawn = draw(
@@ -81,8 +82,8 @@ def endpoint_charts(request: HttpRequest, name: str) -> HttpResponse:
     return show(request, drawn)
 
 
-def _view(name: str) -> EndpointView:
-    return endpoint_view(queries.endpoint_by_name(name), timezone.now())
+def _view(request: HttpRequest, name: str) -> EndpointView:
+    return endpoint_view(reach.endpoint_for(request.user, name), timezone.now())
 
 
 def _context(view: EndpointView) -> dict[str, Any]:
@@ -94,4 +95,4 @@ def _rollback(request: HttpRequest, row: Endpoint) -> Button | None:
     """The rollback button, when there is something to go back from."""
     if row.active is None and row.previous is None:
         return None
-    return button(ABORT if row.active else ROLLBACK, permissions_of(request.user))
+    return button(ABORT if row.active else ROLLBACK, permissions_of(request.user, row.model))

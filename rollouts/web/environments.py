@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from registry.domain.roles import Permission
 from registry.errors import Conflict, DomainError
-from registry.identity import actor_for, may
-from rollouts import queries, services
+from registry.identity import actor_for, may, visible
+from rollouts import queries, reach, services
 from rollouts.domain.policy import Policy
 from rollouts.web.calendar import policy_lines, sorted_windows
 from rollouts.web.door import page
@@ -23,7 +23,7 @@ from rollouts.web.rules import PolicyForm, fits
 def environments(request: HttpRequest) -> HttpResponse:
     """Every environment with its alias, its policy in words, its endpoints and its freeze."""
     by_environment = defaultdict(list)
-    for endpoint in queries.endpoints_overview():
+    for endpoint in queries.endpoints_overview().filter(visible(request.user, reach.TO_MODEL)):
         by_environment[endpoint.environment_id].append(endpoint)
     windows = sorted_windows(queries.freezes(), timezone.now())
     frozen = [view for view in windows if view.state == "in force"]
@@ -43,7 +43,7 @@ def environments(request: HttpRequest) -> HttpResponse:
     return render(request, "rollouts/environments.html", context)
 
 
-@page("GET", "HEAD", "POST", permission=Permission.ADMINISTER)
+@page("GET", "HEAD", "POST", permission=Permission.ADMINISTER, everywhere=True)
 def policy(request: HttpRequest, name: str) -> HttpResponse:
     """The form of an environment's policy; rollouts under way keep the one they began with."""
     environment = queries.environment_by_name(name)

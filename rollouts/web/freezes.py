@@ -32,7 +32,7 @@ def freezes(request: HttpRequest) -> HttpResponse:
     return render(request, "rollouts/freezes.html", context)
 
 
-@page("GET", "HEAD", "POST", permission=Permission.PROMOTE)
+@page("GET", "HEAD", "POST", permission=Permission.PROMOTE, everywhere=True)
 def add(request: HttpRequest) -> HttpResponse:
     """The form of a new window."""
     form = FreezeForm(request.POST or None, environments=list(queries.environments()))
@@ -54,7 +54,7 @@ def add(request: HttpRequest) -> HttpResponse:
     return render(request, "rollouts/freeze_new.html", {"form": form}, status=422 if form.errors else 200)
 
 
-@page("GET", "HEAD", "POST", permission=Permission.PROMOTE)
+@page("GET", "HEAD", "POST", permission=Permission.PROMOTE, everywhere=True)
 def end(request: HttpRequest, pk: int) -> HttpResponse:
     """Asks for a reason, then ends the window for good."""
     window = queries.freezes(ended=True).filter(pk=pk).first()

@@ -9,8 +9,8 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from registry.domain.roles import Permission
-from registry.identity import may
-from rollouts import queries
+from registry.identity import may_anywhere, visible
+from rollouts import queries, reach
 from rollouts.web.door import page
 from rollouts.web.presenters import endpoint_view, rollout_views
 
@@ -31,9 +31,10 @@ def overview_live(request: HttpRequest) -> HttpResponse:
 
 def _context(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
-    recent = queries.recent_rollouts(RECENT)
+    seen = queries.endpoints_overview().filter(visible(request.user, reach.TO_MODEL))
+    recent = queries.recent_rollouts(RECENT, within=visible(request.user, reach.TO_MODEL_OF_ENDPOINT))
     return {
-        "endpoints": [endpoint_view(endpoint, now) for endpoint in queries.endpoints_overview()],
+        "endpoints": [endpoint_view(endpoint, now) for endpoint in seen],
         "recent": rollout_views(recent, queries.causes(recent), now),
-        "may_start": may(request.user, Permission.START_ROLLOUT),
+        "may_start": may_anywhere(request.user, Permission.START_ROLLOUT),
     }

@@ -11,8 +11,8 @@ from django.utils import timezone
 
 from monitoring.domain.window import Window
 from registry.domain.roles import Permission
-from registry.identity import actor_for, may, permissions_of, role_of
-from rollouts import approvals, queries
+from registry.identity import actor_for, may_anywhere, permissions_of, role_of, visible
+from rollouts import approvals, queries, reach
 from rollouts.domain.phases import Phase
 from rollouts.domain.strategies import STARTABLE
 from rollouts.models import Rollout
@@ -43,6 +43,7 @@ def rollout_list(request: HttpRequest) -> HttpResponse:
         before=int(before) if before.isdecimal() else None,
         endpoint=name,
         phase=phase if phase == ACTIVE or phase in list(Phase) else None,
+        within=visible(request.user, reach.TO_MODEL_OF_ENDPOINT),
     )
     now = timezone.now()
     context = {
@@ -50,10 +51,13 @@ def rollout_list(request: HttpRequest) -> HttpResponse:
         "next": rows[PAGE - 1].pk if len(rows) > PAGE else None,
         "first": not before,
         "phases": PHASES.items(),
-        "endpoint_names": [endpoint.name for endpoint in queries.endpoints_overview()],
+        "endpoint_names": [
+            endpoint.name
+            for endpoint in queries.endpoints_overview().filter(visible(request.user, reach.TO_MODEL))
+        ],
         "phase": phase,
         "endpoint_name": name,
-        "may_start": may(request.user, Permission.START_ROLLOUT),
+        "may_start": may_anywhere(request.user, Permission.START_ROLLOUT),
     }
     return render(request, "rollouts/rollouts.html", context)
 
@@ -63,14 +67,16 @@ def live(request: HttpRequest) -> HttpResponse:
     """Fragment: rollouts under way of the model in `?model=` (without: of all), for the registry's pages."""
     model = request.GET.get("model", "")
     now = timezone.now()
-    views = [rollout_view(row, now) for row in queries.recent_rollouts(model=model, phase=ACTIVE)]
+    seen = visible(request.user, reach.TO_MODEL_OF_ENDPOINT)
+    rows = queries.recent_rollouts(model=model, phase=ACTIVE, within=seen)
+    views = [rollout_view(row, now) for row in rows]
     return render(request, "rollouts/_live.html", {"rollouts": views, "model": model})
 
 
 @page()
 def rollout(request: HttpRequest, pk: int) -> HttpResponse:
     """One rollout, live."""
-    row = queries.rollout_by_id(pk)
+    row = reach.rollout_for(request.user, pk)
     earlier = queries.earlier_success(row)
     context = {
         **_status(row),
@@ -85,26 +91,26 @@ def rollout(request: HttpRequest, pk: int) -> HttpResponse:
 @page()
 def status(request: HttpRequest, pk: int) -> HttpResponse:
     """Fragment: phase, steps, traffic and gates."""
-    return render(request, "rollouts/_status.html", _status(queries.rollout_by_id(pk)))
+    return render(request, "rollouts/_status.html", _status(reach.rollout_for(request.user, pk)))
 
 
 @page()
 def controls(request: HttpRequest, pk: int) -> HttpResponse:
     """Fragment: the buttons; apart from the status so that they are replaced only when they change."""
-    return render(request, "rollouts/_controls.html", _controls(request, queries.rollout_by_id(pk)))
+    return render(request, "rollouts/_controls.html", _controls(request, reach.rollout_for(request.user, pk)))
 
 
 @page()
 def approval(request: HttpRequest, pk: int) -> HttpResponse:
     """Fragment: what is asked, who answered what, and the buttons to answer."""
-    return render(request, "rollouts/_approval.html", _approval(request, queries.rollout_by_id(pk)))
+    return render(request, "rollouts/_approval.html", _approval(request, reach.rollout_for(request.user, pk)))
 
 
 @page()
 def timeline(request: HttpRequest, pk: int) -> HttpResponse:
     """What happened, newest first: a fragment for the live page, a page of its own for older entries."""
     before = request.GET.get("before", "")
-    context = _timeline(queries.rollout_by_id(pk), int(before) if before.isdecimal() else None)
+    context = _timeline(reach.rollout_for(request.user, pk), int(before) if before.isdecimal() else None)
     fragment = getattr(request, "htmx", False)
     return render(request, f"rollouts/{'_timeline_card' if fragment else 'timeline'}.html", context)
 
@@ -112,7 +118,7 @@ def timeline(request: HttpRequest, pk: int) -> HttpResponse:
 @page()
 def charts(request: HttpRequest, pk: int) -> HttpResponse:
     """Fragment: charts of both versions with the steps marked on the time axis."""
-    row = queries.rollout_by_id(pk)
+    row = reach.rollout_for(request.user, pk)
     now = timezone.now()
     end = min(now, row.finished_at + TAIL) if row.finished_at else now
     drawn = endpoint_charts(
@@ -145,7 +151,7 @@ def _controls(request: HttpRequest, row: Rollout) -> dict[str, Any]:
     if row.strategy not in STARTABLE:
         # A rollback is not tried again: it is asked for on the endpoint's page.
         pointless |= {RETRY}
-    shown = buttons(Phase(row.phase), permissions_of(request.user))
+    shown = buttons(Phase(row.phase), permissions_of(request.user, row.endpoint.model))
     return {
         "rollout": row,
         "over": is_over(row),
@@ -157,7 +163,7 @@ def _approval(request: HttpRequest, row: Rollout) -> dict[str, Any]:
     snapshot = snapshot_of(row)
     if not asks(snapshot):
         return {"approval": None}
-    why_not = approvals.why_not(row, actor_for(request), role_of(request.user))
+    why_not = approvals.why_not(row, actor_for(request), role_of(request.user, row.endpoint.model))
     view = approval_view(snapshot, approvals.votes_of(row), why_not)
     return {"rollout": row, "over": is_over(row), "approval": view}
 

@@ -13,8 +13,8 @@ from django.urls import reverse
 
 from registry.domain.roles import Permission
 from registry.errors import DomainError
-from registry.identity import actor_for, may
-from rollouts import plan_templates
+from registry.identity import actor_for, may, require
+from rollouts import plan_templates, reach
 from rollouts.domain.strategies import compile_plan
 from rollouts.errors import NotFound
 from rollouts.models import Endpoint, PlanTemplate, PlanTemplateVersion
@@ -32,7 +32,8 @@ ARCHIVE = Verb("archive", "Archive", Permission.START_ROLLOUT)
 def plan_list(request: HttpRequest) -> HttpResponse:
     """Every template that is not archived, and on request those that are."""
     archived = request.GET.get("archived") == "1"
-    rows = [(row, row.versions.all()[0]) for row in plan_templates.templates(archived=archived)]
+    shown = reach.shown_templates(request.user)
+    rows = [(row, row.versions.all()[0]) for row in plan_templates.templates(archived=archived).filter(shown)]
     context = {"templates": [(row, newest, STRATEGIES[newest.strategy]) for row, newest in rows]}
     return render(request, "rollouts/saved_plans.html", {**context, "archived": archived})
 
@@ -40,11 +41,12 @@ def plan_list(request: HttpRequest) -> HttpResponse:
 @page()
 def plan(request: HttpRequest, name: str) -> HttpResponse:
     """One template: every version with its steps and its parameters."""
-    template = plan_templates.template_by_name(name)
+    template = reach.template_for(request.user, name)
     context = {
         "template": template,
         "versions": [_view(version) for version in template.versions.all()],
-        "may_change": may(request.user, Permission.START_ROLLOUT) and template.archived_at is None,
+        "may_change": may(request.user, Permission.START_ROLLOUT, template.model)
+        and template.archived_at is None,
     }
     return render(request, "rollouts/saved_plan.html", context)
 
@@ -52,7 +54,7 @@ def plan(request: HttpRequest, name: str) -> HttpResponse:
 @page("GET", "HEAD", "POST", permission=Permission.START_ROLLOUT)
 def archive(request: HttpRequest, name: str) -> HttpResponse:
     """Asks for a reason, then puts the template away."""
-    template = plan_templates.template_by_name(name)
+    template = reach.template_for(request.user, name, Permission.START_ROLLOUT)
     back = reverse("rollouts:saved-plan", args=[name])
     form = ReasonForm(request.POST or None)
     error: DomainError | None = None
@@ -78,6 +80,7 @@ def archive(request: HttpRequest, name: str) -> HttpResponse:
 def keep(request: HttpRequest, endpoint: Endpoint, form: StartForm) -> PlanTemplate:
     """Keeps the plan on the start form under the name that was typed."""
     place = form.cleaned_data["keep_for"]
+    require(request.user, Permission.START_ROLLOUT, endpoint.model if "model" in place else None)
     version = plan_templates.save_template(
         name=form.cleaned_data["keep_as"],
         strategy=form.chosen_strategy,

@@ -14,10 +14,10 @@ from django.utils import timezone
 
 from registry.domain.roles import Permission
 from registry.errors import DomainError
-from registry.identity import actor_for, may, require
+from registry.identity import actor_for, may, require, visible
 from registry.models import Version
 from registry.queries import MAX_PAGE, version_by_number, versions_page
-from rollouts import plan_templates, queries, services
+from rollouts import plan_templates, queries, reach, services
 from rollouts.domain.plan import Analyse, Approve, Hold, Plan, duration
 from rollouts.models import Endpoint
 from rollouts.store import freeze_of
@@ -49,7 +49,7 @@ def new(request: HttpRequest) -> HttpResponse:
     asked = request.POST.get("endpoint") or request.GET.get("endpoint", "")
     if not asked:
         return _choose(request)
-    endpoint = queries.endpoint_by_name(asked)
+    endpoint = reach.endpoint_for(request.user, asked, Permission.START_ROLLOUT)
     versions = candidates(endpoint)
     if request.method != "POST":
         return _form(request, endpoint, _fresh_form(request, endpoint, versions))
@@ -58,7 +58,7 @@ def new(request: HttpRequest) -> HttpResponse:
         return _form(request, endpoint, form)
     if "preview" not in request.POST and form.is_valid():
         if form.cleaned_data["break_glass"]:
-            require(request.user, Permission.PROMOTE)
+            require(request.user, Permission.PROMOTE, endpoint.model)
         try:
             return redirect((_kept if "keep" in request.POST else _started)(request, endpoint, form))
         except DomainError as refused:
@@ -69,7 +69,7 @@ def new(request: HttpRequest) -> HttpResponse:
 @page("POST", permission=Permission.START_ROLLOUT)
 def preview(request: HttpRequest) -> HttpResponse:
     """Fragment: the plan as the form stands now, or what is wrong with it."""
-    endpoint = queries.endpoint_by_name(request.POST.get("endpoint", ""))
+    endpoint = reach.endpoint_for(request.user, request.POST.get("endpoint", ""), Permission.START_ROLLOUT)
     form = typed_form(request, endpoint, candidates(endpoint))
     return render(request, "rollouts/_preview.html", {"preview": _preview(endpoint, form), "form": form})
 
@@ -77,7 +77,7 @@ def preview(request: HttpRequest) -> HttpResponse:
 @page("POST", permission=Permission.START_ROLLOUT)
 def fields(request: HttpRequest) -> HttpResponse:
     """Fragment: the fields of the strategy that was chosen, with what fits of what was typed."""
-    endpoint = queries.endpoint_by_name(request.POST.get("endpoint", ""))
+    endpoint = reach.endpoint_for(request.user, request.POST.get("endpoint", ""), Permission.START_ROLLOUT)
     return render(
         request, "rollouts/_strategy.html", {"form": typed_form(request, endpoint, candidates(endpoint))}
     )
@@ -143,7 +143,10 @@ def _kept(request: HttpRequest, endpoint: Endpoint, form: StartForm) -> str:
 def _choose(request: HttpRequest) -> HttpResponse:
     """Which endpoint? Not asked when the model of `?model=` has just one."""
     model = request.GET.get("model", "")
-    endpoints = [e for e in queries.endpoints_overview() if not model or e.model.name == model]
+    seen = queries.endpoints_overview().filter(
+        visible(request.user, reach.TO_MODEL, Permission.START_ROLLOUT)
+    )
+    endpoints = [e for e in seen if not model or e.model.name == model]
     if model and len(endpoints) == 1:
         kept = {name: request.GET.get(name, "") for name in ("version", "template")}
         query = urlencode({"endpoint": endpoints[0].name, **{k: v for k, v in kept.items() if v}})
@@ -168,7 +171,7 @@ def _form(request: HttpRequest, endpoint: Endpoint, form: StartForm) -> HttpResp
         "open_keep": "keep" in request.POST,
         "templates": plan_templates.templates_for(endpoint),
         "freeze": freeze_of(endpoint.environment_id, timezone.now()),
-        "may_break_glass": may(request.user, Permission.PROMOTE),
+        "may_break_glass": may(request.user, Permission.PROMOTE, endpoint.model),
     }
     return render(request, "rollouts/new.html", context, status=422 if form.errors else 200)
 

@@ -1,0 +1,54 @@
+"""Endpoints, rollouts and plan templates as far as the caller may reach them: asked of their model.
+
+What may not be viewed answers as what does not exist.
+"""
+
+from __future__ import annotations
+
+from django.db.models import Q
+
+from registry.domain.roles import Permission
+from registry.identity import AnyUser, may, require, require_anywhere, visible
+from rollouts import plan_templates, queries
+from rollouts.errors import NotFound
+from rollouts.models import Endpoint, PlanTemplate, Rollout
+
+TO_MODEL = "model__"
+TO_MODEL_OF_ENDPOINT = "endpoint__model__"
+
+
+def endpoint_for(user: AnyUser, name: str, permission: Permission = Permission.VIEW) -> Endpoint:
+    """The endpoint, on whose model the user holds the permission; NotFound, Forbidden."""
+    require_anywhere(user, permission)
+    found = queries.endpoint_by_name(name)
+    if not may(user, Permission.VIEW, found.model):
+        raise NotFound(f"There is no endpoint {name!r}.", field="endpoint")
+    require(user, permission, found.model)
+    return found
+
+
+def rollout_for(user: AnyUser, rollout_id: int, permission: Permission = Permission.VIEW) -> Rollout:
+    """The rollout, on whose model the user holds the permission; NotFound, Forbidden."""
+    require_anywhere(user, permission)
+    found = queries.rollout_by_id(rollout_id)
+    if not may(user, Permission.VIEW, found.endpoint.model):
+        raise NotFound(f"There is no rollout {rollout_id}.")
+    require(user, permission, found.endpoint.model)
+    return found
+
+
+def template_for(user: AnyUser, name: str, permission: Permission = Permission.VIEW) -> PlanTemplate:
+    """The template: one for a model asks on that model, one for every model is seen by everybody and changed
+    by those whose permission reaches everything."""
+    require_anywhere(user, permission)
+    found = plan_templates.template_by_name(name)
+    if found.model is not None and not may(user, Permission.VIEW, found.model):
+        raise plan_templates.unknown(name)
+    if found.model is not None or permission is not Permission.VIEW:
+        require(user, permission, found.model)
+    return found
+
+
+def shown_templates(user: AnyUser) -> Q:
+    """A filter for the templates that the user may see."""
+    return Q(model=None) | visible(user, TO_MODEL)
