@@ -10,7 +10,8 @@ from deploy.gateway.buckets import BUCKETS, bounds, bucket_of, owner, random_buc
 
 ENDPOINT = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
+# RFC 9110 token: the name of a header, and of a cookie (RFC 6265).
+TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,30 @@ class Mirror:
 
 
 @dataclass(frozen=True)
-class Match:
-    """Requests whose header equals `value` go to `version`, whatever the weights say."""
+class Key:
+    """A value that requests carry: in the header `name` (lower case), or in the cookie `name`."""
 
-    header: str
+    by: str
+    name: str
+
+    def value(self, headers: Mapping[str, str]) -> str | None:
+        """What this request carries; `headers` has its names in lower case."""
+        if self.by == "header":
+            return headers.get(self.name)
+        return cookie(headers.get("cookie", ""), self.name)
+
+
+@dataclass(frozen=True)
+class Match:
+    """Requests whose `key` equals `value` go to `version`, whatever the weights say."""
+
+    key: Key
     value: str
     version: str
+
+    def to_dict(self) -> dict[str, str]:
+        """In the shape of the file."""
+        return {self.key.by: self.key.name, "value": self.value, "version": self.version}
 
 
 @dataclass(frozen=True)
@@ -47,7 +66,7 @@ class Route:
     split: tuple[Split, ...]
     mirror: tuple[Mirror, ...]
     matches: tuple[Match, ...]
-    sticky: str | None
+    sticky: Key | None
     shares: tuple[tuple[str, int], ...]
 
     @property
@@ -59,10 +78,10 @@ class Route:
     def choose(self, headers: Mapping[str, str]) -> str:
         """The version that answers a request with these headers (names in lower case)."""
         for match in self.matches:
-            if headers.get(match.header) == match.value:
+            if match.key.value(headers) == match.value:
                 return match.version
-        key = headers.get(self.sticky) if self.sticky else None
-        bucket = bucket_of(self.endpoint, key) if key else random_bucket()
+        user = self.sticky.value(headers) if self.sticky else None
+        bucket = bucket_of(self.endpoint, user) if user else random_bucket()
         return owner(self.shares, bucket)
 
     def mirrors(self, request_id: str, chosen: str) -> list[str]:
@@ -85,8 +104,8 @@ class Route:
         return {
             "split": [{"version": item.version, "weight": item.weight} for item in self.split],
             "mirror": [{"version": item.version, "percent": item.percent} for item in self.mirror],
-            "matches": [vars(item) for item in self.matches],
-            "sticky": {"header": self.sticky} if self.sticky else None,
+            "matches": [item.to_dict() for item in self.matches],
+            "sticky": {self.sticky.by: self.sticky.name} if self.sticky else None,
         }
 
 
@@ -145,22 +164,35 @@ def _mirror(item: dict[str, Any], path: str) -> Mirror:
 
 
 def _match(item: dict[str, Any], path: str) -> Match:
-    return Match(_header(item, path), _text(item, "value", f"{path}.value"), _version(item, path))
+    return Match(_key(item, path), _text(item, "value", f"{path}.value"), _version(item, path))
 
 
-def _sticky(item: object) -> str | None:
+def _sticky(item: object) -> Key | None:
     if item is None:
         return None
     if not isinstance(item, dict):
         raise BadFile('sticky: must be null or an object such as {"header": "x-slipway-key"}')
-    return _header(item, "sticky")
+    return _key(item, "sticky")
 
 
-def _header(item: dict[str, Any], path: str) -> str:
-    name = _text(item, "header", f"{path}.header")
-    if not HEADER.fullmatch(name):
-        raise BadFile(f"{path}.header: {name!r} is no HTTP header name")
-    return name.lower()
+def _key(item: dict[str, Any], path: str) -> Key:
+    if "cookie" in item and "header" in item:
+        raise BadFile(f"{path}: names both a header and a cookie")
+    by = "cookie" if "cookie" in item else "header"
+    name = _text(item, by, f"{path}.{by}")
+    if not TOKEN.fullmatch(name):
+        raise BadFile(f"{path}.{by}: {name!r} is no name of a {by}")
+    # Header names have no case, names of cookies do.
+    return Key(by, name.lower() if by == "header" else name)
+
+
+def cookie(header: str, name: str) -> str | None:
+    """The value of the cookie `name` in a Cookie header (RFC 6265 section 4.2.1); of two, the first."""
+    for pair in header.split(";"):
+        found, equals, value = pair.strip().partition("=")
+        if equals and found == name:
+            return value.strip('"')
+    return None
 
 
 def _version(item: dict[str, Any], path: str) -> str:

@@ -67,7 +67,7 @@ class LocalRouter:
             "split": [{"version": version, "weight": weight} for version, weight in world.route.split],
             "mirror": [{"version": version, "percent": percent} for version, percent in world.route.mirror],
             "matches": [_match(*world.route.preview)] if world.route.preview else [],
-            "sticky": {"header": "x-slipway-key"},
+            "sticky": dict([world.route.sticky]),
         }
         replace_document(self._folder / f"{world.endpoint}.json", document)
 
@@ -89,8 +89,8 @@ class LocalRouter:
         )
 
 
-def _match(header: str, value: str, version: str) -> dict[str, str]:
-    return {"header": header, "value": value, "version": version}
+def _match(by: str, name: str, value: str, version: str) -> dict[str, str]:
+    return {by: name, "value": value, "version": version}
 
 
 def _workload(release: ReleaseSpec, artifact: str) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class MemoryRouter:
         return ObservedRoute(
             weights=dict(world.route.split),
             mirror=dict(world.route.mirror),
-            preview=preview[2] if preview else None,
+            preview=preview[-1] if preview else None,
         )
 
 

@@ -25,12 +25,14 @@ class Route:
 
     split: (version, percent) in bucket order, the candidate first, so that a user who met the
     candidate keeps meeting it while its share grows; sums to 100. mirror: percent by version. preview:
-    (header, value, version), requests with that header go to that version.
+    (by, name, value, version): requests whose header or cookie has that value go to that version. sticky:
+    (by, name): the header or cookie that keeps a user with a version.
     """
 
     split: tuple[tuple[str, int], ...]
     mirror: tuple[tuple[str, int], ...] = ()
-    preview: tuple[str, str, str] | None = None
+    preview: tuple[str, str, str, str] | None = None
+    sticky: tuple[str, str] = ("header", "x-slipway-key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,11 @@ def _route(endpoint: EndpointState, rollout: Snapshot | None) -> Route:
         return Route(split=((stable, 100),))
     shares = ((rollout.candidate, rollout.weight), (stable, 100 - rollout.weight))
     mirror = ((rollout.candidate, rollout.mirror),) if rollout.mirror else ()
-    tester = rollout.preview
+    matching = rollout.match
+    sticky = rollout.plan.sticky
     return Route(
         split=tuple(share for share in shares if share[1]),
         mirror=mirror,
-        preview=(tester.header, tester.value, rollout.candidate) if tester else None,
+        preview=(*matching.match, rollout.candidate) if matching else None,
+        **({"sticky": next(iter(sticky.items()))} if sticky else {}),
     )

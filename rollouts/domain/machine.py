@@ -14,7 +14,9 @@ from rollouts.domain.phases import TERMINAL, Phase, may_move
 from rollouts.domain.plan import (
     Analyse,
     Approve,
+    Arm,
     Conclude,
+    Experiment,
     Hold,
     Mirror,
     Preview,
@@ -24,6 +26,7 @@ from rollouts.domain.plan import (
     duration,
 )
 from rollouts.domain.policy import Freeze, Vote, tally
+from rollouts.domain.recommendation import recommendation
 from rollouts.domain.snapshot import Decision, Event, Observation, Snapshot, World
 
 # How long a write of "0 %" may stay unconfirmed before a person is called.
@@ -187,11 +190,13 @@ def _step_done(snapshot: Snapshot, observation: Observation, world: World, now: 
             return _approve(snapshot, step, observation.votes, now)
         case Provision(replicas):
             return _provision(snapshot, world, replicas, now)
-        case SetWeight() | Mirror() | Preview():
+        case SetWeight() | Mirror() | Preview() | Arm():
             return Ended("seen in effect") if _in_effect(snapshot, world) else Decision(snapshot)
         case Hold(seconds):
             over = now - snapshot.step_started_at >= timedelta(seconds=seconds)
             return Ended("held") if over else Decision(snapshot)
+        case Experiment(seconds):
+            return _experiment(snapshot, observation.judgement, seconds, now)
         case Analyse(seconds):
             return _analyse(snapshot, observation.judgement, seconds, now)
         case Promote():
@@ -235,7 +240,7 @@ def _in_effect(snapshot: Snapshot, world: World) -> bool:
     return (
         world.weight(snapshot.candidate) == snapshot.weight
         and world.mirror.get(snapshot.candidate, 0) == snapshot.mirror
-        and world.preview == (snapshot.candidate if snapshot.preview else None)
+        and world.preview == (snapshot.candidate if snapshot.match else None)
     )
 
 
@@ -248,6 +253,16 @@ def _provision(snapshot: Snapshot, world: World, replicas: int, now: datetime) -
         return Decision(snapshot)
     reason = f"{status.ready} of {replicas} servers ready after {waited.total_seconds():.0f} s"
     return roll_back(snapshot, f"{reason}. {status.message}".strip(), now)
+
+
+def _experiment(
+    snapshot: Snapshot, judgement: Judgement | None, seconds: float, now: datetime
+) -> Decision | Ended:
+    """Over after its time when there was enough data to compare; a difference is not asked for."""
+    over = now - snapshot.step_started_at >= timedelta(seconds=seconds)
+    if judgement is not None and over and judgement.verdict in {Verdict.PASS, Verdict.INCONCLUSIVE}:
+        return Ended(recommendation(judgement, snapshot.stable, snapshot.candidate), judgement)
+    return _analyse(snapshot, judgement, seconds, now)
 
 
 def _analyse(
@@ -299,6 +314,10 @@ def begin_step(
     started = replace(snapshot, step_started_at=now) if index == snapshot.step else snapshot
     decision = move(started, phase, reason, now, step=index, judgement=judgement)
     after = decision.snapshot
-    if (after.weight, after.mirror) != (snapshot.weight, snapshot.mirror):
+    if _exposure(after) != _exposure(snapshot):
         after = replace(after, exposed_at=None, last_look_at=None)
     return replace(decision, snapshot=after)
+
+
+def _exposure(snapshot: Snapshot) -> tuple[int, int, bool]:
+    return snapshot.weight, snapshot.mirror, isinstance(snapshot.match, Arm)

@@ -1,4 +1,4 @@
-"""Steps and plans: what a strategy compiles to and what the machine walks.
+"""Plans: what a strategy compiles to and what the machine walks.
 
 A plan is a value. It is frozen into the rollout's row as JSON when the rollout starts, so that what
 runs is what was previewed and approved.
@@ -10,149 +10,49 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar
+from typing import Any
 
 from rollouts.domain.fields import number, only_known, text, whole
+from rollouts.domain.steps import (
+    KEY_NAME,
+    YEAR,
+    Analyse,
+    Approve,
+    Arm,
+    Conclude,
+    Experiment,
+    Hold,
+    Mirror,
+    Preview,
+    Promote,
+    Provision,
+    Retire,
+    SetWeight,
+    Step,
+    duration,
+    parse_step,
+)
 from rollouts.errors import InvalidPlan
 
-YEAR = 366 * 86_400
-
-
-@dataclass(frozen=True, slots=True)
-class Provision:
-    """Start the candidate's servers and wait until `replicas` of them are ready (warm-up included)."""
-
-    kind: ClassVar[str] = "provision"
-    replicas: int = 1
-
-    def describe(self) -> str:
-        return f"start {self.replicas} server{'s' if self.replicas > 1 else ''} of the candidate, warmed up"
-
-
-@dataclass(frozen=True, slots=True)
-class Mirror:
-    """Copy `percent` of the traffic to the candidate; its answers are measured and thrown away."""
-
-    kind: ClassVar[str] = "mirror"
-    percent: int = 0
-
-    def describe(self) -> str:
-        return (
-            f"mirror {self.percent} % of the traffic to the candidate" if self.percent else "stop mirroring"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class SetWeight:
-    """Send `percent` of the traffic to the candidate; done when the router was seen to do it."""
-
-    kind: ClassVar[str] = "set_weight"
-    percent: int = 0
-
-    def describe(self) -> str:
-        return f"send {self.percent} % of the traffic to the candidate"
-
-
-@dataclass(frozen=True, slots=True)
-class Hold:
-    """Let time pass; the gates are looked at all the while and a failed one rolls back."""
-
-    kind: ClassVar[str] = "hold"
-    seconds: float = 0
-
-    def describe(self) -> str:
-        return f"hold for {duration(self.seconds)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Analyse:
-    """Watch the gates for `seconds`; go on only when they pass with enough data."""
-
-    kind: ClassVar[str] = "analyse"
-    seconds: float = 0
-
-    def describe(self) -> str:
-        return f"analyse for at least {duration(self.seconds)}"
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """Send requests that carry `header: value` to the candidate, so that testers meet it before users do.
-
-    It holds until the candidate takes a share of everybody's traffic.
-    """
-
-    kind: ClassVar[str] = "preview"
-    header: str = "x-slipway-version"
-    value: str = "preview"
-
-    def describe(self) -> str:
-        return f"let testers reach the candidate with the header {self.header}: {self.value}"
-
-
-@dataclass(frozen=True, slots=True)
-class Approve:
-    """Wait for `count` approvals by members of `group`; a refusal, or `seconds` without them, ends it."""
-
-    kind: ClassVar[str] = "approve"
-    count: int = 1
-    group: str = "release_manager"
-    seconds: float = 86_400
-
-    def describe(self) -> str:
-        people = f"{self.count} approval{'s' if self.count > 1 else ''}"
-        return f"wait up to {duration(self.seconds)} for {people} by a {self.group.replace('_', ' ')}"
-
-
-@dataclass(frozen=True, slots=True)
-class Conclude:
-    """End here: the candidate's traffic goes back, what was measured stays with the version."""
-
-    kind: ClassVar[str] = "conclude"
-
-    def describe(self) -> str:
-        return "end without a promotion; keep what was measured"
-
-
-@dataclass(frozen=True, slots=True)
-class Promote:
-    """Send all traffic to the candidate and make it the endpoint's stable version."""
-
-    kind: ClassVar[str] = "promote"
-
-    def describe(self) -> str:
-        return "send all traffic to the candidate and make it the stable version"
-
-
-@dataclass(frozen=True, slots=True)
-class Retire:
-    """Keep the old version warm for `seconds` after the promotion, then remove its servers."""
-
-    kind: ClassVar[str] = "retire"
-    seconds: float = 0
-
-    def describe(self) -> str:
-        return f"keep the previous version warm for {duration(self.seconds)}, then remove it"
-
-
-Step = Approve | Provision | Preview | Mirror | SetWeight | Hold | Analyse | Promote | Retire | Conclude
-STEPS: dict[str, type[Step]] = {
-    step.kind: step
-    for step in (
-        Approve, Provision, Preview, Mirror, SetWeight, Hold, Analyse, Promote, Retire, Conclude,
-    )
-}  # fmt: skip
-_WHOLE: dict[tuple[str, str], tuple[int, int]] = {
-    ("provision", "replicas"): (1, 1000),
-    ("mirror", "percent"): (0, 100),
-    ("set_weight", "percent"): (1, 100),
-    ("approve", "count"): (1, 20),
-}
-_TEXT: dict[tuple[str, str], str] = {
-    ("preview", "header"): r"[a-z0-9-]{1,64}",
-    ("preview", "value"): r"[\x21-\x7e]{1,128}",
-    ("approve", "group"): r"[a-z0-9_-]{1,64}",
-}
+__all__ = [
+    "YEAR",
+    "Analyse",
+    "Approve",
+    "Arm",
+    "Conclude",
+    "Experiment",
+    "Hold",
+    "Mirror",
+    "Plan",
+    "Preview",
+    "Promote",
+    "Provision",
+    "Retire",
+    "SetWeight",
+    "Step",
+    "check",
+    "duration",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +63,8 @@ class Plan:
     deadline: how long an undecided analysis may hold before a person is asked.
     ready_within: how long the candidate may take to become ready.
     max_restarts: how often the candidate's servers may crash before it is rolled back.
+    sticky: {"header": name} or {"cookie": name} whose value decides which version a user meets; None: the
+    router's own.
     """
 
     steps: tuple[Step, ...]
@@ -171,6 +73,7 @@ class Plan:
     deadline: float = 3600
     ready_within: float = 600
     max_restarts: int = 3
+    sticky: Mapping[str, str] | None = None
 
     def weight_at(self, index: int) -> int:
         """Candidate's share in percent while the step at `index` runs (that step included)."""
@@ -187,10 +90,14 @@ class Plan:
         percents = [step.percent for step in self.steps[: index + 1] if isinstance(step, Mirror)]
         return percents[-1] if percents and self.weight_at(index) < 100 else 0
 
-    def preview_at(self, index: int) -> Preview | None:
-        """How testers reach the candidate while the step at `index` runs."""
-        previews = [step for step in self.steps[: index + 1] if isinstance(step, Preview)]
-        return previews[-1] if previews and not self.weight_at(index) else None
+    def match_at(self, index: int) -> Preview | Arm | None:
+        """Which requests reach the candidate whatever its share, while the step at `index` runs."""
+        matches = [step for step in self.steps[: index + 1] if isinstance(step, Preview | Arm)]
+        return matches[-1] if matches and not self.weight_at(index) else None
+
+    def exposure_at(self, index: int) -> tuple[int, int, bool]:
+        """Share, mirrored share, and whether an arm of an experiment is open: who meets the candidate."""
+        return self.weight_at(index), self.mirror_at(index), isinstance(self.match_at(index), Arm)
 
     @property
     def replicas(self) -> int:
@@ -217,7 +124,7 @@ class Plan:
     def windows(self) -> int:
         """In how many stretches of constant share the candidate is judged: the budget of false alarms is
         divided among them."""
-        shares = [(self.weight_at(index), self.mirror_at(index)) for index in range(len(self.steps))]
+        shares = [self.exposure_at(index) for index in range(len(self.steps))]
         return max(1, sum(1 for at, share in enumerate(shares) if any(share) and share != shares[at - 1]))
 
     @property
@@ -230,7 +137,8 @@ class Plan:
         document = {field.name: getattr(self, field.name) for field in fields(self)}
         document["steps"] = [{"kind": step.kind, **asdict(step)} for step in self.steps]
         document["gates"] = [dict(gate) for gate in self.gates]
-        return document
+        # Absent when not asked for, so that a plan's digest does not depend on settings it does not use.
+        return {name: value for name, value in document.items() if name != "sticky" or value}
 
     @property
     def digest(self) -> str:
@@ -249,6 +157,7 @@ class Plan:
             deadline=number(document, "deadline", path, default=3600, least=1, most=YEAR),
             ready_within=number(document, "ready_within", path, default=600, least=1, most=86_400),
             max_restarts=whole(document, "max_restarts", path, default=3, least=0, most=1000),
+            sticky=sticky_key(document, "sticky", path),
         )
         check(plan, f"{path}steps")
         return plan
@@ -257,7 +166,7 @@ class Plan:
 def _steps(source: Any, path: str) -> tuple[Step, ...]:
     if not isinstance(source, Sequence) or isinstance(source, str) or not source:
         raise InvalidPlan("a plan needs a list of steps.", field=path)
-    return tuple(_step(item, f"{path}[{index}].") for index, item in enumerate(source))
+    return tuple(parse_step(item, f"{path}[{index}].") for index, item in enumerate(source))
 
 
 def _gates(source: Any, path: str) -> tuple[Mapping[str, Any], ...]:
@@ -269,25 +178,16 @@ def _gates(source: Any, path: str) -> tuple[Mapping[str, Any], ...]:
     return tuple(source)
 
 
-def _step(item: Any, path: str) -> Step:
-    kind = item.get("kind") if isinstance(item, Mapping) else None
-    if kind not in STEPS:
-        raise InvalidPlan(
-            f"{kind!r} is not a kind of step.", field=f"{path}kind", hint=f"Known: {', '.join(STEPS)}."
-        )
-    shape = STEPS[kind]
-    names = [field.name for field in fields(shape)]
-    only_known(item, frozenset(["kind", *names]), path)
-    return shape(**{name: _value(shape, kind, name, item, path) for name in names})
-
-
-def _value(shape: type[Step], kind: str, name: str, item: Mapping[str, Any], path: str) -> Any:
-    if name == "seconds":
-        return number(item, name, path, default=float(getattr(shape(), name)), least=0, most=YEAR)
-    if (kind, name) in _TEXT:
-        return text(item, name, path, default=getattr(shape(), name), pattern=_TEXT[kind, name])
-    least, most = _WHOLE[kind, name]
-    return whole(item, name, path, default=max(least, getattr(shape(), name)), least=least, most=most)
+def sticky_key(source: Mapping[str, Any], key: str, path: str) -> Mapping[str, str] | None:
+    """The header or the cookie that tells users apart; InvalidPlan for anything else."""
+    value = source.get(key)
+    if value is None:
+        return None
+    hint = 'Write {"header": "x-user-id"} or {"cookie": "uid"}.'
+    if not isinstance(value, Mapping) or set(value) not in ({"header"}, {"cookie"}):
+        raise InvalidPlan(f"{value!r} names neither a header nor a cookie.", field=path + key, hint=hint)
+    by = next(iter(value))
+    return {by: text(value, by, f"{path}{key}.", default="", pattern=KEY_NAME)}
 
 
 def check(plan: Plan, path: str) -> None:
@@ -327,18 +227,12 @@ def _check_order(steps: tuple[Step, ...], path: str) -> None:
                     f"weights must rise: {step.percent} follows {weight}.", field=f"{where}.percent"
                 )
             weight = step.percent
-        exposed = exposed or (isinstance(step, SetWeight | Mirror) and step.percent > 0)
+        exposed = (
+            exposed or isinstance(step, Arm) or (isinstance(step, SetWeight | Mirror) and step.percent > 0)
+        )
         if isinstance(step, Analyse) and not exposed:
             raise InvalidPlan(
                 "nothing to analyse: the candidate has no traffic yet.",
                 field=where,
-                hint="Put a `set_weight` or a `mirror` step before it.",
+                hint="Put a `set_weight`, a `mirror` or an `arm` step before it.",
             )
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people write them: "45 s", "5 min", "1.5 h"."""
-    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:g} s"

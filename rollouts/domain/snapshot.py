@@ -9,7 +9,7 @@ from typing import Any
 
 from monitoring.domain.judge import Judgement
 from rollouts.domain.phases import IDLE, Phase
-from rollouts.domain.plan import Plan, Preview, Provision, Step
+from rollouts.domain.plan import Arm, Plan, Preview, Provision, Step
 from rollouts.domain.policy import Freeze, Vote
 
 
@@ -71,19 +71,20 @@ class Snapshot:
         return any(isinstance(step, Provision) for step in self.plan.steps[: self.step + 1])
 
     @property
-    def preview(self) -> Preview | None:
-        """How testers reach the candidate now."""
-        return None if self.phase in IDLE or self.unready_since else self.plan.preview_at(self.step)
+    def match(self) -> Preview | Arm | None:
+        """Which requests reach the candidate now, whatever its share."""
+        return None if self.phase in IDLE or self.unready_since else self.plan.match_at(self.step)
 
     @property
     def met_users(self) -> bool:
-        """Whether the plan has given the candidate a share of the traffic by now."""
-        return self.plan.weight_at(self.step) > 0
+        """Whether the plan has shown the candidate to users by now."""
+        weight, _, arm = self.plan.exposure_at(self.step)
+        return weight > 0 or arm
 
     @property
     def exposed(self) -> bool:
         """Whether the candidate is meant to see requests."""
-        return self.weight > 0 or self.mirror > 0
+        return self.weight > 0 or self.mirror > 0 or isinstance(self.match, Arm)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class World:
     """What was seen of one endpoint: servers by version, and the split the router really applies.
 
     weights and mirror: percent by version; `weights` is None while the router has no route. preview: the
-    version that testers reach.
+    version that testers, or one arm of an experiment, reach.
     cluster_known, router_known: False when that side did not answer (`problem` says why); what it
     would have told is then unknown, which is not the same as absent.
     """

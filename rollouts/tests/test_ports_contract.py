@@ -140,6 +140,19 @@ def test_mirroring_is_seen_apart_from_the_weights(world: World):
     assert world.router.observed_route(ENDPOINT).weights == {"1": 100}
 
 
+@pytest.mark.parametrize("by", ["header", "cookie"])
+def test_an_arm_is_seen_apart_from_the_weights(world: World, by: str):
+    world.want(
+        1,
+        [world.release("1"), world.release("2")],
+        [("1", 100)],
+        preview=(by, "x-arm", "b", "2"),
+        sticky=(by, "x-user"),
+    )
+    eventually(lambda: world.router.observed_route(ENDPOINT).preview == "2")
+    assert world.router.observed_route(ENDPOINT).weights == {"1": 100}
+
+
 def test_what_is_no_longer_wanted_goes(world: World):
     one, two = world.release("1"), world.release("2")
     world.want(1, [one, two], [("1", 100)])

@@ -114,6 +114,35 @@ class StartForm(forms.Form):
     preview_value = forms.CharField(
         label="Its value", required=False, max_length=128, help_text="Empty: preview."
     )
+    experiment_seconds = forms.FloatField(
+        label="Compare for (seconds)", initial=259_200, help_text="Long enough to meet every kind of user."
+    )
+    percent = forms.IntegerField(
+        label="Share of the candidate (%)", initial=50, required=False, help_text="Of the users."
+    )
+    key = forms.CharField(
+        label="What tells users apart",
+        required=False,
+        max_length=80,
+        help_text="A header, or cookie:name; empty: x-slipway-key.",
+    )
+    arm = forms.CharField(
+        label="Or: who meets the candidate",
+        required=False,
+        max_length=200,
+        help_text="Such as header:x-arm=b or cookie:arm=b, instead of a share.",
+    )
+    outcome = forms.CharField(
+        label="What is compared", initial="label", max_length=100, help_text="The name that labels carry."
+    )
+    better = forms.ChoiceField(label="Better is", choices=[("higher", "higher"), ("lower", "lower")])
+    min_effect = forms.FloatField(
+        label="Least difference", required=False, help_text="Less than this is no difference."
+    )
+    min_samples = forms.IntegerField(
+        label="Least labels", required=False, help_text="Of each version; empty: 100."
+    )
+    approvals = forms.IntegerField(label="Approvals", required=False, help_text="At the end; empty: 1.")
     gates = forms.CharField(
         label="Gates (JSON)",
         required=False,
@@ -191,6 +220,16 @@ class StartForm(forms.Form):
                 f"Line {error.lineno}, column {error.colno}: {error.msg}. Expected a JSON list of gates."
             ) from error
 
+    def clean_key(self) -> dict[str, str] | None:
+        """What tells users apart, as the strategy reads it."""
+        typed = self.cleaned_data["key"].strip()
+        return matching(typed) if typed else None
+
+    def clean_arm(self) -> dict[str, str] | None:
+        """Who meets the candidate, as the strategy reads it."""
+        typed, _, value = self.cleaned_data["arm"].strip().partition("=")
+        return {**matching(typed), "value": value} if typed else None
+
     def clean_plan(self) -> dict[str, Any]:
         """The plan as JSON values."""
         try:
@@ -234,6 +273,9 @@ class StartForm(forms.Form):
         given = {name: data[name] for name in names if data.get(name) not in (None, "")}
         if "steps" in self.layout.names:
             given["steps"] = _percentages(data["steps"] if self.is_bound else self._fresh("steps"))
+        if "arm" in given:
+            # The share that the form shows at first is meant for the other way of dividing users.
+            given = {name: value for name, value in given.items() if name not in {"percent", "key"}}
         return {**{k: v for k, v in self._base.items() if k not in self.layout.names}, **given}
 
     def _fresh(self, name: str) -> Any:
@@ -252,6 +294,12 @@ class StartForm(forms.Form):
         shown = path if path != name or name not in self.fields else ""
         message = f"{shown}: {error.message}" if shown else sentence(error.message) if path else error.message
         self.add_error(name if name in self.fields else None, f"{message} {error.hint or ''}".strip())
+
+
+def matching(text: str) -> dict[str, str]:
+    """The text "cookie:uid", "header:x-user-id" or just "x-user-id" as a mapping."""
+    by, colon, name = text.partition(":")
+    return {by.strip().lower(): name.strip()} if colon else {"header": text}
 
 
 def _percentages(text: str) -> list[Any]:

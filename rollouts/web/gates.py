@@ -38,7 +38,7 @@ def gate_row(result: GateResult) -> GateRow:
         stable=quantity(result.reference, result.unit),
         candidate_n=count(result.n),
         stable_n=count(result.reference_n),
-        effect=_effect(result.effect, result.unit),
+        effect=_compared(result) if result.kind == "outcome" else _effect(result.effect, result.unit),
         limits=_limits(result),
     )
 
@@ -70,8 +70,19 @@ def _effect(effect: float | None, unit: str) -> str:
     return f"{effect:.3g}"
 
 
+def _compared(result: GateResult) -> str:
+    """The difference of an outcome between the arms of an experiment, with its interval."""
+    if result.effect is None or result.lower is None or result.upper is None:
+        return NONE
+    scale, unit = (100, " points") if result.unit == "ratio" else (1, "")
+    low, middle, high = (f"{scale * bound:+.3g}" for bound in (result.lower, result.effect, result.upper))
+    return f"{middle}{unit} ({low} to {high})".replace("-", "−")
+
+
 def _limits(result: GateResult) -> tuple[str, ...]:
     """What the difference and the candidate's own figure may be at most."""
+    if result.kind == "outcome":
+        return (f"counts from {quantity(result.limit, result.unit)}",) if result.limit else (NONE,)
     limits = []
     if result.limit is not None:
         limits.append(f"difference ≤ {_effect(result.limit, result.unit).removeprefix('+')}")

@@ -10,7 +10,9 @@ from rollouts.domain.phases import TERMINAL, Phase
 from rollouts.domain.plan import (
     Analyse,
     Approve,
+    Arm,
     Conclude,
+    Experiment,
     Hold,
     Mirror,
     Plan,
@@ -79,7 +81,7 @@ def _spans(plan: Plan) -> Iterator[tuple[int, int]]:
 
 
 def _opens(step: Step) -> bool:
-    return isinstance(step, Approve | Provision | Preview | SetWeight | Promote | Conclude) or (
+    return isinstance(step, Approve | Provision | Preview | Arm | SetWeight | Promote | Conclude) or (
         isinstance(step, Mirror) and step.percent > 0
     )
 
@@ -112,6 +114,8 @@ def _label(plan: Plan, first: int) -> str:
             return "Approval"
         case Preview():
             return "Testers"
+        case Arm():
+            return "Second arm"
         case Conclude():
             return "End"
         case Promote() if plan.weight_at(first - 1) == 100:
@@ -159,6 +163,8 @@ def _note(step: Step, phase: Phase, elapsed: float) -> str:
     match step:
         case Hold():
             return f"holding, {duration(round(left))} left"
+        case Experiment() if left > 0:
+            return f"comparing, {duration(round(left))} left"
         case Analyse() if left > 0:
             return f"analysing, {duration(round(left))} left"
         case Analyse():
@@ -169,6 +175,8 @@ def _note(step: Step, phase: Phase, elapsed: float) -> str:
             return "starting servers"
         case Preview():
             return "opening to testers"
+        case Arm():
+            return "opening the second arm"
         case Conclude():
             return "ending"
         case Promote():

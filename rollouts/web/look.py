@@ -46,6 +46,7 @@ STRATEGIES: dict[str, str] = {
     "canary": "Canary",
     "blue_green": "Blue/green",
     "shadow": "Shadow",
+    "ab": "A/B",
     "custom": "Custom plan",
     "instant": "Instant",
 }

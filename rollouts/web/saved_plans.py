@@ -122,6 +122,9 @@ def unchanged(version: PlanTemplateVersion, form: StartForm, endpoint: Endpoint)
 def _typed(value: Any) -> Any:
     if isinstance(value, list) and all(isinstance(item, int) for item in value):
         return ", ".join(map(str, value))
+    if isinstance(value, dict) and value.keys() & {"header", "cookie"}:
+        by = "cookie" if "cookie" in value else "header"
+        return f"{by}:{value[by]}" + (f"={value['value']}" if "value" in value else "")
     return json.dumps(value, indent=1) if isinstance(value, list | dict) else value
 
 

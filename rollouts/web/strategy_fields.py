@@ -9,6 +9,7 @@ from typing import Any
 
 from monitoring.domain.judge import DEFAULT_GATES
 from rollouts.domain.strategies import STARTABLE
+from rollouts.domain.strategies.ab import GUARDS
 from rollouts.domain.strategies.blue_green import GATES
 
 PLAN = """\
@@ -76,6 +77,20 @@ STRATEGY_FIELDS: dict[str, Fields] = {
         shown=("mirror_percent", "analyse_seconds", "interval_seconds"),
         folded=(*_SHARED_FOLD, "gates"),
         initial={"gates": _text(DEFAULT_GATES), "mirror_percent": 100},
+    ),
+    "ab": Fields(
+        about="Both versions serve users for a while, what came of it is compared, and people decide.",
+        shown=("experiment_seconds", "percent", "key", "outcome", "better", "min_effect"),
+        folded=(
+            *_SHARED_FOLD,
+            "arm",
+            "interval_seconds",
+            "approvals",
+            "min_samples",
+            "retire_after_seconds",
+            "gates",
+        ),
+        initial={"gates": _text(GUARDS)},
     ),
     "custom": Fields(
         about="A plan that you write out, step by step.", wide=("plan",), initial={"plan": PLAN}

@@ -57,6 +57,8 @@ def test_mirror_matches_and_sticky_are_optional():
         ({"matches": [{"header": "a b", "value": "x", "version": "3"}]}, "matches[0].header"),
         ({"matches": [{"header": "a", "value": "", "version": "3"}]}, "matches[0].value"),
         ({"sticky": "x-key"}, "sticky: must be null or an object"),
+        ({"sticky": {"cookie": "a b"}}, "sticky.cookie: 'a b' is no name of a cookie"),
+        ({"sticky": {"cookie": "a", "header": "b"}}, "sticky: names both"),
         ({"endpoint": "other"}, "endpoint: must equal the file's name"),
         ({"model": None}, "model: must be a text"),
     ],
@@ -119,3 +121,24 @@ def test_mirroring_draws_the_same_requests_for_every_version():
 def test_a_fraction_of_a_percent_can_be_mirrored():
     some = route(mirror=[{"version": "3", "percent": 0.5}])
     assert 20 < sum(bool(some.mirrors(f"id-{number}", "1")) for number in range(10_000)) < 90
+
+
+def test_a_cookie_chooses_the_arm_of_an_experiment():
+    arm = route(
+        matches=[{"cookie": "Arm", "value": "b", "version": "3"}], split=[{"version": "1", "weight": 100}]
+    )
+    assert arm.to_dict()["matches"] == [{"cookie": "Arm", "value": "b", "version": "3"}]
+    assert arm.choose({"cookie": "theme=dark; Arm=b; lang=de"}) == "3"
+    assert arm.choose({"cookie": 'Arm="b"'}) == "3"
+    for others in ("Arm=a", "arm=b", "xArm=b", "Arm", "", "theme=dark"):
+        assert arm.choose({"cookie": others}) == "1"
+    assert arm.choose({}) == "1"
+
+
+def test_users_told_apart_by_a_cookie_keep_their_version():
+    half = [{"version": "3", "weight": 50}, {"version": "1", "weight": 50}]
+    by_cookie = route(sticky={"cookie": "uid"}, split=half, matches=[])
+    by_header = route(sticky={"header": "x-user"}, split=half, matches=[])
+    met = [by_cookie.choose({"cookie": f"uid=user-{number}"}) for number in range(1000)]
+    assert met == [by_header.choose({"x-user": f"user-{number}"}) for number in range(1000)]
+    assert 420 <= met.count("3") <= 580

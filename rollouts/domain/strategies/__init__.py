@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rollouts.domain.plan import Plan
+from rollouts.domain.strategies.ab import compile_ab
 from rollouts.domain.strategies.blue_green import compile_blue_green
 from rollouts.domain.strategies.canary import compile_canary
 from rollouts.domain.strategies.custom import compile_custom
@@ -17,11 +18,12 @@ STRATEGIES: dict[str, Callable[..., Plan]] = {
     "canary": compile_canary,
     "blue_green": compile_blue_green,
     "shadow": compile_shadow,
+    "ab": compile_ab,
     "custom": compile_custom,
     "instant": compile_instant,
 }
 # What a user may start; `instant` is how a rollback after success is carried out.
-STARTABLE = ("canary", "blue_green", "shadow", "custom")
+STARTABLE = ("canary", "blue_green", "shadow", "ab", "custom")
 
 
 def compile_plan(strategy: str, parameters: Mapping[str, Any], *, replicas: int) -> Plan:

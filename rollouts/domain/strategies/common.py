@@ -45,7 +45,11 @@ def retire(parameters: Mapping[str, Any]) -> Retire:
 
 
 def watched_plan(
-    parameters: Mapping[str, Any], steps: Sequence[Step], default_gates: Sequence[Mapping[str, Any]]
+    parameters: Mapping[str, Any],
+    steps: Sequence[Step],
+    default_gates: Sequence[Mapping[str, Any]],
+    *,
+    sticky: Mapping[str, str] | None = None,
 ) -> Plan:
     """The steps as a checked plan with the gates and the times that the parameters give."""
     seconds = analyse_seconds(parameters)
@@ -60,6 +64,7 @@ def watched_plan(
         ),
         ready_within=number(parameters, "ready_within_seconds", PATH, default=600, least=1, most=86_400),
         max_restarts=whole(parameters, "max_restarts", PATH, default=3, least=0, most=1000),
+        sticky=sticky,
     )
     check(plan, "steps")
     return plan
