@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import time
 import urllib.error
@@ -12,8 +14,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 SERVER_CPU, CLIENT_CPU = "0", "1"
-CLOCK_TICKS = 100
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 
@@ -34,7 +37,11 @@ def server(command: Sequence[str], ready: str, environ: Mapping[str, str]) -> It
     """Run `command` pinned, wait until `ready` answers 200; yields the process id."""
     pinned = ["taskset", "-c", SERVER_CPU, *command]
     process = subprocess.Popen(
-        pinned, env=dict(environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        pinned,
+        env=dict(environ),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         limit = time.monotonic() + 60
@@ -44,7 +51,8 @@ def server(command: Sequence[str], ready: str, environ: Mapping[str, str]) -> It
             time.sleep(0.05)
         yield process.pid
     finally:
-        process.kill()
+        # Some servers leave their workers behind when they are killed; the group has them all.
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
 
 
@@ -107,9 +115,15 @@ def _milliseconds(text: str, quantile: str) -> float:
 
 
 def _cpu_seconds(process: int) -> float:
-    fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / CLOCK_TICKS
+    """User and system time of the process and all its descendants, in seconds."""
+    times = [member.cpu_times() for member in _members(process)]
+    return sum(one.user + one.system for one in times)
 
 
 def _resident(process: int) -> float:
-    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * 4096 / 2**20
+    return sum(member.memory_info().rss for member in _members(process)) / 2**20
+
+
+def _members(process: int) -> list[psutil.Process]:
+    parent = psutil.Process(process)
+    return [parent, *parent.children(recursive=True)]

@@ -38,12 +38,15 @@ class AccessLog:
         self._timer: asyncio.TimerHandle | None = None
         self._writing: asyncio.Future[None] | None = None
 
-    def record(self, request: Request, status: int, outcome: str) -> None:
+    def record(
+        self, request: Request, status: int, outcome: str, labels: Mapping[str, str] | None = None
+    ) -> None:
         """Note one answered prediction. Times are milliseconds; the hash is BLAKE2b of the body."""
         if len(self._lines) >= MOST_LINES:
             self._dropped += 1
         else:
-            self._lines.append(orjson.dumps(self._entry(request, status, outcome), option=_LINE))
+            entry = self._entry(request, status, outcome, labels or self._labels)
+            self._lines.append(orjson.dumps(entry, option=_LINE))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._flush)
 
@@ -55,11 +58,13 @@ class AccessLog:
         writer.start()
         writer.join(CLOSE_SECONDS)
 
-    def _entry(self, request: Request, status: int, outcome: str) -> dict[str, object]:
+    def _entry(
+        self, request: Request, status: int, outcome: str, labels: Mapping[str, str]
+    ) -> dict[str, object]:
         headers = request.headers
         entry: dict[str, object] = {
             "time": round(time.time(), 3),
-            **self._labels,
+            **labels,
             "path": request.path,
             "status": status,
             "outcome": outcome,

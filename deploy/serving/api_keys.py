@@ -2,7 +2,8 @@
 
 The file is JSON: `{"keys": [{"name": "shop", "sha256": "<hex of the key>", "rate": 100, "burst": 200}]}`.
 `rate` is requests per second (absent: unlimited), `burst` how many may come at once (absent: one second's
-worth). It is read again when it changes; a broken new file leaves the old keys in force.
+worth); `"admin": true` lets a key load and unload models. It is read again when it changes; a broken new
+file leaves the old keys in force.
 """
 
 from __future__ import annotations
@@ -27,12 +28,13 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 class Key:
     """One client and its token bucket: `burst` tokens at most, `rate` new ones per second."""
 
-    __slots__ = ("name", "rate", "burst", "_tokens", "_at")
+    __slots__ = ("name", "rate", "burst", "admin", "_tokens", "_at")
 
-    def __init__(self, name: str, rate: float, burst: float) -> None:
+    def __init__(self, name: str, rate: float, burst: float, admin: bool = False) -> None:
         self.name = name
         self.rate = rate
         self.burst = burst
+        self.admin = admin
         self._tokens = burst
         self._at = 0.0
 
@@ -59,8 +61,8 @@ class ApiKeys:
         self._keys = read_keys(path)
         self._checked = monotonic()
 
-    def admit(self, headers: Mapping[bytes, bytes]) -> str:
-        """The name of the client whose key is in `Authorization: Bearer …` or `X-API-Key`.
+    def admit(self, headers: Mapping[bytes, bytes]) -> Key:
+        """The key that is in `Authorization: Bearer …` or `X-API-Key`.
 
         Raises:
             Unauthorized: no key, or an unknown one; RateLimited: too many requests with it.
@@ -77,7 +79,7 @@ class ApiKeys:
         if key is None:
             raise Unauthorized("this API key is not known")
         key.spend(now)
-        return key.name
+        return key
 
     def _reload(self) -> None:
         stamp = _stamp(self._path)
@@ -92,6 +94,7 @@ class ApiKeys:
         for digest, key in fresh.items():
             old = self._keys.get(digest)
             if old is not None and (old.rate, old.burst) == (key.rate, key.burst):
+                old.admin = key.admin
                 fresh[digest] = old
         self._keys = fresh
 
@@ -137,7 +140,10 @@ def _entry(entry: Any, path: str) -> tuple[str, Key]:
         raise LoadError(f"API keys: {path}.sha256 must be 64 lower-case hex digits, the hash of the key")
     rate = _number(entry, "rate", math.inf, path)
     burst = _number(entry, "burst", max(1.0, rate), path)
-    return digest, Key(entry["name"], rate, max(1.0, burst))
+    admin = entry.get("admin", False)
+    if type(admin) is not bool:
+        raise LoadError(f"API keys: {path}.admin must be true or false")
+    return digest, Key(entry["name"], rate, max(1.0, burst), admin)
 
 
 def _number(entry: Mapping[str, Any], name: str, default: float, path: str) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 from .encoding import decode_body
 from .errors import DeadlineExceeded, Malformed, ServingError, TooLarge
 from .messages import Request, Response
-from .service import Service
+from .service import Route, Service
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -27,20 +27,28 @@ class Application:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         request = Request(scope["method"], scope["path"], dict(scope["headers"]), b"", perf_counter())
-        try:
-            if self._service.admit(request):
-                request.body = await self._body(request, receive)
-                encoding = request.headers.get(b"content-encoding")
-                if encoding is not None:
-                    request.body = decode_body(request.body, encoding.decode("latin-1"), self._limit)
+        route = self._service.prediction(request)
+        if route is None:
             response = await self._service.handle(request)
+        else:
+            response = await self._predict(request, route, receive)
+        await _send(response, send)
+
+    async def _predict(self, request: Request, route: Route, receive: Receive) -> Response:
+        try:
+            self._service.admit(request, route.slot)
+            request.body = await self._body(request, receive)
+            encoding = request.headers.get(b"content-encoding")
+            if encoding is not None:
+                request.body = decode_body(request.body, encoding.decode("latin-1"), self._limit)
         except ServingError as error:
-            response = self._service.refuse(request, error)
+            response = await self._service.refuse(request, route, error)
             # uvicorn discards the rest of a body that nobody reads. To close on a client that is still
             # sending would reset the connection before it has read the answer.
             if isinstance(error, DeadlineExceeded):
                 response.headers.append((b"connection", b"close"))
-        await _send(response, send)
+            return response
+        return await self._service.predict(request, route)
 
     async def _body(self, request: Request, receive: Receive) -> bytes:
         length = request.headers.get(b"content-length", b"0")

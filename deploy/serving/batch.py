@@ -16,26 +16,60 @@ RowShapes = tuple[tuple[int, ...], ...]
 
 
 class Job:
-    """One request's tensors and the future its caller waits on; times are perf_counter seconds."""
+    """One request's tensors on their way through the queue; times are perf_counter seconds.
 
-    __slots__ = ("inputs", "rows", "shapes", "future", "enqueued", "deadline", "queued", "computed")
+    Whoever asked for it subclasses this: exactly one of `succeed` and `fail` is called, once, unless
+    `done` says that nobody waits any more.
+    """
 
-    def __init__(
-        self,
-        inputs: Sequence[Array],
-        rows: int,
-        shapes: RowShapes | None,
-        future: asyncio.Future[list[Array]],
-        deadline: float,
-    ) -> None:
+    __slots__ = ("inputs", "rows", "shapes", "enqueued", "deadline", "queued", "computed")
+
+    inputs: Sequence[Array]
+    rows: int
+    shapes: RowShapes | None
+    enqueued: float
+    deadline: float
+    queued: float
+    computed: float
+
+    def put(self, inputs: Sequence[Array], rows: int, deadline: float) -> None:
+        """Set what a run needs to know; the job is about to be queued."""
         self.inputs = inputs
         self.rows = rows
-        self.shapes = shapes
-        self.future = future
+        self.shapes = None
         self.enqueued = perf_counter()
         self.deadline = deadline
-        self.queued = 0.0
-        self.computed = 0.0
+        self.queued = self.computed = 0.0
+
+    def done(self) -> bool:
+        """Whether nobody waits for it any more."""
+        raise NotImplementedError
+
+    def succeed(self, outputs: list[Array]) -> None:
+        """Its outputs are there, in signature order; never raises."""
+        raise NotImplementedError
+
+    def fail(self, error: ServingError) -> None:
+        """It has failed; never raises."""
+        raise NotImplementedError
+
+
+class AwaitedJob(Job):
+    """A job whose caller waits on `future`."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, future: asyncio.Future[list[Array]]) -> None:
+        self.future = future
+
+    def done(self) -> bool:
+        return self.future.done()
+
+    def succeed(self, outputs: list[Array]) -> None:
+        self.future.set_result(outputs)
+
+    def fail(self, error: ServingError) -> None:
+        self.future.set_exception(error)
 
 
 class Batch:

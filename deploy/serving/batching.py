@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from time import perf_counter
 
-from .batch import Batch, Job
+from .batch import AwaitedJob, Batch, Job
 from .datatypes import Array
-from .errors import DeadlineExceeded, Overloaded, ServingError
+from .errors import DeadlineExceeded, QueueFull, ServingError
 from .metrics import Metrics
 from .model import Model
 
@@ -45,6 +45,7 @@ class Batcher:
         self._waiting_rows = 0
         self._running: Batch | None = None
         self._company = False
+        self._retired = False
         self._start: asyncio.Handle | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
@@ -64,45 +65,64 @@ class Batcher:
         return not self._waiting and self._running is None
 
     def check_room(self) -> None:
-        """Raise Overloaded if the queue is full: worth knowing before a body is read and parsed."""
+        """Raise QueueFull if it is: worth knowing before a body is read and parsed."""
         if len(self._waiting) >= self._limit:
-            raise Overloaded(f"the queue is full ({self._limit} requests are waiting)")
+            raise QueueFull(f"the queue is full ({self._limit} requests are waiting)")
 
-    def submit(self, inputs: Sequence[Array], rows: int, deadline: float) -> Job:
-        """Queue one request; `job.future` brings its outputs or a ServingError.
-
-        Raises:
-            Overloaded: as many requests as allowed are waiting already.
-        """
-        self.check_room()
-        shapes = tuple(array.shape[1:] for array in inputs) if self._ragged else None
-        job = Job(inputs, rows, shapes, self._loop.create_future(), deadline)
-        self._waiting.append(job)
-        self._waiting_rows += rows
-        if self._running is None:
-            self._schedule()
-        if self._sweep is None and self._pool is not None:
-            self._sweep = self._loop.call_later(_sweep_after(deadline - job.enqueued), self._sweep_deadlines)
+    def submit(self, inputs: Sequence[Array], rows: int, deadline: float) -> AwaitedJob:
+        """Queue one request; `job.future` brings its outputs or a ServingError. Raises as `enqueue`."""
+        job = AwaitedJob(self._loop.create_future())
+        job.put(inputs, rows, deadline)
+        self.enqueue(job)
         return job
 
+    def enqueue(self, job: Job) -> None:
+        """Queue one request. It may be answered before this returns.
+
+        Raises:
+            QueueFull: as many requests as allowed are waiting already.
+        """
+        self.check_room()
+        if self._ragged:
+            job.shapes = tuple(array.shape[1:] for array in job.inputs)
+        self._waiting.append(job)
+        self._waiting_rows += job.rows
+        if self._running is None:
+            self._schedule(now=self._pool is None)
+        if self._sweep is None and self._pool is not None:
+            self._sweep = self._loop.call_later(
+                _sweep_after(job.deadline - job.enqueued), self._sweep_deadlines
+            )
+
+    def retire(self) -> None:
+        """Finish what waits, then give up the thread."""
+        self._retired = True
+        if self.idle:
+            self.close()
+
     def close(self) -> None:
-        """Give up the thread; call when idle."""
+        """Give up the thread and what waits."""
         if self._sweep is not None:
             self._sweep.cancel()
         if self._pool is not None:
             self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _schedule(self) -> None:
-        """Start a run now, or within the delay if the last run showed that company is likely."""
+    def _schedule(self, now: bool = False) -> None:
+        """Start a run at the end of the loop's turn, which may bring company, or `now` if it is full.
+
+        With a delay, wait that long if the last run showed that company is likely.
+        """
         full = self._waiting_rows >= self._max_batch
-        if self._start is None:
+        if full and self._start is not None and (now or isinstance(self._start, asyncio.TimerHandle)):
+            self._start.cancel()
+            self._start = None
+        if full and now:
+            self._begin()
+        elif self._start is None:
             if self._delay and self._company and not full:
                 self._start = self._loop.call_later(self._delay, self._begin)
             else:
                 self._start = self._loop.call_soon(self._begin)
-        elif full and isinstance(self._start, asyncio.TimerHandle):
-            self._start.cancel()
-            self._start = self._loop.call_soon(self._begin)
 
     def _begin(self) -> None:
         self._start = None
@@ -129,7 +149,7 @@ class Batcher:
         rows = 0
         while self._waiting:
             job = self._waiting.popleft()
-            if job.future.done() or _expire(job, now):
+            if job.done() or _expire(job, now):
                 self._waiting_rows -= job.rows
             elif not jobs:
                 jobs, rows = [job], job.rows
@@ -150,34 +170,38 @@ class Batcher:
 
     def _settle(self, batch: Batch) -> None:
         """Hand out the results, count them, and go on with what waits."""
-        live = [not job.future.done() for job in batch.jobs]
-        for job, result in zip(batch.jobs, batch.results, strict=True):
-            job.queued = batch.started - job.enqueued
-            job.computed = batch.seconds
-            if job.future.done():
-                continue
-            if isinstance(result, ServingError):
-                job.future.set_exception(result)
-            else:
-                job.future.set_result(result)
         self._company = len(batch.jobs) > 1
+        started, seconds = batch.started, batch.seconds
+        live = []
+        for job, result in zip(batch.jobs, batch.results, strict=True):
+            job.queued = started - job.enqueued
+            job.computed = seconds
+            if job.done():
+                continue
+            live.append((job, result))
+            if isinstance(result, ServingError):
+                job.fail(result)
+            else:
+                job.succeed(result)
         if self._waiting:
             self._schedule()
         self._count(batch, live)
+        if self._retired and self.idle:
+            self.close()
 
-    def _count(self, batch: Batch, live: list[bool]) -> None:
+    def _count(self, batch: Batch, live: list[tuple[Job, list[Array] | ServingError]]) -> None:
         metrics = self._metrics
         metrics.batch_size.observe(batch.rows)
-        metrics.compute_seconds.observe(batch.seconds, len(batch.jobs))
+        metrics.compute_seconds.observe_many(batch.seconds, len(batch.jobs))
         for job in batch.jobs:
             metrics.queue_seconds.observe(job.queued)
         if metrics.histograms is None:
             return
-        if batch.outputs is not None and all(live):
+        if batch.outputs is not None and len(live) == len(batch.jobs):
             metrics.histograms.observe(batch.inputs, batch.outputs)
             return
-        for job, result, counts in zip(batch.jobs, batch.results, live, strict=True):
-            if counts and not isinstance(result, ServingError):
+        for job, result in live:
+            if not isinstance(result, ServingError):
                 metrics.histograms.observe(job.inputs, result)
 
     def _sweep_deadlines(self) -> None:
@@ -185,7 +209,7 @@ class Batcher:
         self._sweep = None
         now = perf_counter()
         running = self._running.jobs if self._running is not None else []
-        jobs = [job for job in (*running, *self._waiting) if not job.future.done() and not _expire(job, now)]
+        jobs = [job for job in (*running, *self._waiting) if not job.done() and not _expire(job, now)]
         if jobs:
             remaining = min(job.deadline for job in jobs) - now
             self._sweep = self._loop.call_later(_sweep_after(remaining), self._sweep_deadlines)
@@ -194,7 +218,7 @@ class Batcher:
 def _expire(job: Job, now: float) -> bool:
     if now < job.deadline:
         return False
-    job.future.set_exception(DeadlineExceeded("the deadline passed before the model answered"))
+    job.fail(DeadlineExceeded("the deadline passed before the model answered"))
     return True
 
 

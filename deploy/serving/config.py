@@ -20,17 +20,21 @@ PROVIDERS = ("auto", "cpu", "cuda", "tensorrt")
 class Options:
     """Everything that can be set from outside; field names are the flags' names."""
 
-    artifact: str
+    artifact: str = ""
+    models: Path | None = None
+    repository: bool = False
+    grpc_port: int = -1
     model: str = "model"
     model_version: str = "1"
     endpoint: str = ""
     digest: str = ""
     histograms: Path | None = None
+    latency: Path | None = None
     host: str = "127.0.0.1"
     port: int = 8080
     threads: int = 0
     warmup: int = 32
-    max_batch: int = 32
+    max_batch: int = 0
     batch_delay_ms: float = 0.0
     queue: int = 256
     deadline_ms: float = 10_000.0
@@ -65,6 +69,10 @@ def _port(text: str) -> int:
     return value
 
 
+def _grpc_port(text: str) -> int:
+    return -1 if text == "-1" else _port(text)
+
+
 def _switch(text: str) -> bool:
     lowered = text.strip().lower()
     if lowered not in TRUE | FALSE:
@@ -83,16 +91,24 @@ def _one_of(names: Sequence[str]) -> Callable[[str], str]:
 
 _FLAGS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("artifact", str, "the ONNX file: a path, or an http(s):// or s3:// URL"),
+    ("models", Path, "JSON file of several models to serve, with options of their own"),
+    ("repository", _switch, "answer /v2/repository: load and unload models while running (on, off)"),
     ("model", str, "name of the model, as clients and metrics know it"),
     ("model-version", str, "version of the model, as clients and metrics know it"),
     ("endpoint", str, "name of the endpoint, for metrics (default: the model's name)"),
     ("digest", str, "sha256:<hex> the artifact must have; anything else exits with code 3"),
     ("histograms", Path, "JSON file with the edges of the input and output histograms"),
+    ("latency", Path, "JSON file with the version's run times by batch size, for the default of max-batch"),
     ("host", str, "address to listen on"),
     ("port", _port, "port to listen on; 0 takes a free one and prints it"),
+    ("grpc-port", _grpc_port, "port for gRPC; 0 takes a free one and prints it; -1 = no gRPC"),
     ("threads", _at_least(int, 0), "threads of one model run; 0 = as many as the CPU limit allows"),
     ("warmup", _at_least(int, 0), "runs before the server says it is ready"),
-    ("max-batch", _at_least(int, 1), "rows of different requests that share a run"),
+    (
+        "max-batch",
+        _at_least(int, 0),
+        "rows of requests that share a run; 0 = by measured run times",
+    ),
     ("batch-delay-ms", _at_least(float, 0), "how long a busy server waits to fill a batch"),
     ("queue", _at_least(int, 1), "requests that may wait; one more is answered with 503"),
     ("deadline-ms", _at_least(float, 1), "a request older than this is answered with 504"),
@@ -118,7 +134,7 @@ def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
         name = flag.replace("-", "_")
         variable = PREFIX + name.upper()
         # argparse runs `type` on string defaults, so the environment is checked like a flag.
-        default = environ.get(variable, defaults[name] if name != "artifact" else None)
+        default = environ.get(variable, defaults[name])
         parser.add_argument(f"--{flag}", type=kind, default=default, metavar=name.upper(), help=text)
     return parser
 
@@ -127,7 +143,8 @@ def parse_options(argv: Sequence[str] | None = None, environ: Mapping[str, str] 
     """Read the options; a bad one ends the process with code 2 and a line that names it."""
     parser = _parser(environ)
     values = vars(parser.parse_args(argv))
-    if not values["artifact"]:
-        parser.error(f"--artifact (or {PREFIX}ARTIFACT) is required: the path or URL of the ONNX file")
+    if not values["artifact"] and not values["models"]:
+        parser.error(f"--artifact (or {PREFIX}ARTIFACT) is required: the path or URL of the ONNX file; "
+                     "or --models, a file that lists several")  # fmt: skip
     values["endpoint"] = values["endpoint"] or values["model"]
     return Options(**values)

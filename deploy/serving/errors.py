@@ -46,6 +46,20 @@ class MethodNotAllowed(ServingError):
     outcome = "rejected"
 
 
+class Forbidden(ServingError):
+    """Known, but not allowed to do this."""
+
+    status = 403
+    outcome = "rejected"
+
+
+class Conflict(ServingError):
+    """It cannot be done as things are: a model that does not load."""
+
+    status = 409
+    outcome = "rejected"
+
+
 class TooLarge(ServingError):
     """More bytes or rows than the limits in force."""
 
@@ -94,6 +108,10 @@ class Overloaded(ServingError):
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class QueueFull(Overloaded):
+    """More requests wait than may."""
 
 
 class DeadlineExceeded(ServingError):

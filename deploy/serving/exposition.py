@@ -6,11 +6,19 @@ A scrape shares the event loop with predictions, so everything constant about a 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
+import numpy as np
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+Family = tuple[str, str, str, str]
+"""Name, kind and help text of a metric family, and its samples in text format."""
+
+PENDING = 4096
+"""Observations that wait to be counted together."""
 
 # Seconds, shared by everything in Slipway that measures time, so that series can be compared.
 SECONDS = (
@@ -71,19 +79,36 @@ class HistogramSeries:
 
 
 class Histogram:
-    """A histogram that is observed one value at a time."""
+    """A histogram that is observed one value at a time; values are put into bins many at a time."""
 
-    __slots__ = ("_edges", "_series", "counts", "total")
+    __slots__ = ("_edges", "_series", "_pending", "counts", "total")
 
     def __init__(self, name: str, labels: Mapping[str, str], edges: Sequence[float] = SECONDS) -> None:
         self._edges = tuple(edges)
         self._series = HistogramSeries(name, labels, edges)
+        self._pending: list[float] = []
         self.counts = [0] * (len(edges) + 1)
         self.total = 0.0
 
-    def observe(self, value: float, times: int = 1) -> None:
+    def observe(self, value: float) -> None:
+        """Count one value, once somebody looks or enough of them wait."""
+        self._pending.append(value)
+        if len(self._pending) >= PENDING:
+            self._count()
+
+    def observe_many(self, value: float, times: int) -> None:
+        """Count one value `times` times."""
         self.counts[bisect_left(self._edges, value)] += times
         self.total += value * times
 
+    def _count(self) -> None:
+        bins = np.searchsorted(self._edges, self._pending, side="left")
+        gained = np.bincount(bins, minlength=len(self.counts)).tolist()
+        self.counts = [count + more for count, more in zip(self.counts, gained, strict=True)]
+        self.total += math.fsum(self._pending)
+        self._pending.clear()
+
     def text(self) -> str:
+        if self._pending:
+            self._count()
         return self._series.text(self.counts, self.total)

@@ -31,8 +31,8 @@ class HistogramSpec:
     outputs: tuple[Item, ...] = ()
 
 
-def read_histograms(path: Path) -> dict[str, Any]:
-    """Read the JSON file.
+def read_document(path: Path, what: str) -> dict[str, Any]:
+    """Read a JSON file; `what` names it in messages.
 
     Raises:
         LoadError: it is missing, not JSON, or not an object.
@@ -40,11 +40,11 @@ def read_histograms(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
-        raise LoadError(f"cannot read the histograms {path}: {error.strerror}") from error
+        raise LoadError(f"cannot read the {what} {path}: {error.strerror}") from error
     except ValueError as error:
-        raise LoadError(f"the histograms {path} are not JSON: {error}") from error
+        raise LoadError(f"the {what} {path}: not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise LoadError(f"the histograms {path} must be an object with inputs and outputs")
+        raise LoadError(f"the {what} {path} must be a JSON object")
     return document
 
 

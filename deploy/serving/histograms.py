@@ -10,26 +10,28 @@ just above its own edge. Rounding is monotone, so with both sides rounded it fal
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
 from .datatypes import Array
 from .errors import LoadError
-from .exposition import HistogramSeries, Sample, header
+from .exposition import Family, HistogramSeries, Sample, header
 from .histogram_spec import HistogramSpec, Item
 from .signature import Signature, TensorSpec
 
-BUFFERED_ROWS = 256
+BUFFERED_ROWS = 1024
 OTHER = "other"
 
 
 class Column(Protocol):
     """Counts one column."""
 
-    def count(self, values: Array) -> None: ...
+    def count(self, values: Array, finite: bool = False) -> None:
+        """Count `values`, of shape [n]; `finite` promises that there is neither NaN nor infinity."""
 
     def text(self) -> str: ...
 
@@ -45,13 +47,14 @@ class NumericColumn:
         self.counts: Array = np.zeros(len(edges) + 1, dtype=np.int64)
         self.total = 0.0
 
-    def count(self, values: Array) -> None:
-        if values.dtype.kind == "f":
+    def count(self, values: Array, finite: bool = False) -> None:
+        finite = finite or values.dtype.kind != "f"
+        if not finite:
             values = values[~np.isnan(values)]
-        bins = np.searchsorted(self._edges, values, side="left")
+        bins = self._edges.searchsorted(values, side="left")
         self.counts += np.bincount(bins, minlength=len(self.counts))
-        finite = values[np.isfinite(values)] if values.dtype.kind == "f" else values
-        self.total += float(finite.sum(dtype=np.float64))
+        summed = values if finite else values[np.isfinite(values)]
+        self.total += float(summed.sum(dtype=np.float64))
 
     def text(self) -> str:
         return self._series.text(self.counts.tolist(), self.total)
@@ -65,7 +68,7 @@ class CategoricalColumn:
     def __init__(self, samples: Mapping[str, Sample]) -> None:
         self.counts = dict(samples)
 
-    def count(self, values: Array) -> None:
+    def count(self, values: Array, finite: bool = False) -> None:
         other = self.counts[OTHER]
         for value, times in Counter(values.tolist()).items():
             self.counts.get(category(value), other).value += times
@@ -118,9 +121,11 @@ class TensorColumns:
             self._filled = 0
 
     def _count(self, table: Array) -> None:
-        for position, (_, columns) in enumerate(self._columns):
+        # A sum is finite only if all values are; where it overflows, each column looks for itself.
+        finite = table.dtype.kind == "f" and math.isfinite(table.sum())
+        for values, (_, columns) in zip(np.ascontiguousarray(table.T), self._columns, strict=True):
             for column in columns:
-                column.count(table[:, position])
+                column.count(values, finite)
 
 
 class ProfileHistograms:
@@ -139,15 +144,16 @@ class ProfileHistograms:
         for columns in self._outputs:
             columns.observe(outputs[columns.tensor])
 
-    def text(self) -> str:
-        """The families in text format, everything observed so far included."""
+    def families(self) -> Iterator[Family]:
+        """The families, everything observed so far included."""
         for columns in (*self._inputs, *self._outputs):
             columns.flush()
-        parts = []
         for name, members in self._families.items():
-            parts.append(header(name, *_FAMILIES[name]))
-            parts.extend(column.text() for column in members)
-        return "".join(parts)
+            yield name, *_FAMILIES[name], "".join(column.text() for column in members)
+
+    def text(self) -> str:
+        """The families in text format."""
+        return "".join(header(name, kind, text) + samples for name, kind, text, samples in self.families())
 
     def _bind(
         self,

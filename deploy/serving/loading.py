@@ -10,10 +10,12 @@ from .artifact import Artifact, check_digest_form, read_artifact
 from .config import Options
 from .cpu import cpu_limit
 from .errors import DigestMismatch, LoadError
-from .histogram_spec import HistogramSpec, parse_histograms, read_histograms
+from .histogram_spec import HistogramSpec, parse_histograms, read_document
+from .metrics import resident_bytes
 from .model import Model, load_model
 from .sources import is_remote, open_source
 from .store import ArtifactCache
+from .tuning import DEFAULT_BATCH, Tuning, parse_latency, tune
 from .warmup import Profile, warm_up
 
 # A full batch of a small model takes less than this; it may run inside the event loop.
@@ -22,14 +24,19 @@ INLINE_SECONDS = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model ready for traffic. `seconds` is what verifying, loading and warm-up took."""
+    """A model ready for traffic.
+
+    `seconds` is what verifying, loading and warm-up took, `memory` by how many bytes the process grew.
+    """
 
     model: Model
     digest: str
     histograms: HistogramSpec
     profile: Profile
     inline: bool
+    tuning: Tuning
     seconds: float
+    memory: int
 
 
 def load(options: Options) -> Loaded:
@@ -39,19 +46,25 @@ def load(options: Options) -> Loaded:
         LoadError: the artifact, its digest or the histograms can never be served.
         SourceUnavailable: the artifact cannot be fetched at present.
     """
-    started = perf_counter()
-    document = read_histograms(options.histograms) if options.histograms else {}
+    started, before = perf_counter(), resident_bytes()
+    document = read_document(options.histograms, "histograms") if options.histograms else {}
     spec = parse_histograms(document)
     artifact = obtain(options.artifact, options.digest, options.cache)
+    latency = parse_latency(read_document(options.latency, "latency profile")) if options.latency else {}
+    digest = artifact.digest
     model = load_model(artifact, options.threads or cpu_limit(), document, options.provider)
-    profile = warm_up(model, options.warmup, options.max_batch)
+    del artifact  # the session has its own copy
+    profile = warm_up(model, options.warmup, options.max_batch or DEFAULT_BATCH)
+    tuning = tune(options.max_batch, options.batch_delay_ms, options.deadline_ms, latency, profile)
     return Loaded(
         model=model,
-        digest=artifact.digest,
+        digest=digest,
         histograms=spec,
         profile=profile,
         inline=runs_inline(options.execution, profile),
+        tuning=tuning,
         seconds=perf_counter() - started,
+        memory=max(0, resident_bytes() - before),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,8 @@ import orjson
 from .errors import Overloaded, RateLimited, ServingError, Unauthorized
 
 Headers = list[tuple[bytes, bytes]]
+
+_REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 JSON = b"application/json"
 BINARY = b"application/octet-stream"
@@ -43,6 +46,12 @@ class Response:
     body: bytes
     content_type: bytes = JSON
     headers: Headers = field(default_factory=list)
+
+
+def request_id(headers: Mapping[bytes, bytes]) -> bytes | None:
+    """The `X-Request-Id` of a request, if it has one that can stand in a header and in a log."""
+    sent = headers.get(b"x-request-id")
+    return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else None
 
 
 def json_response(document: Any, status: int = 200) -> Response:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from .exposition import Histogram, Sample, header
+from .exposition import Family, Histogram, Sample, header
 from .histograms import ProfileHistograms
 
 OUTCOMES = ("ok", "rejected", "error", "overloaded", "timeout")
@@ -33,12 +33,14 @@ class Metrics:
         self.histograms: ProfileHistograms | None = None
         self._queue_depth = Sample("model_queue_depth", self.labels)
         self._info: Sample | None = None
+        self._memory = Sample("model_memory_bytes", self.labels)
         self._cache: tuple[Sample, Sample] | None = None
 
-    def loaded(self, digest: str, seconds: float, histograms: ProfileHistograms) -> None:
-        """The model is there: its digest, how long loading and warm-up took, its distributions."""
+    def loaded(self, digest: str, seconds: float, memory: int, histograms: ProfileHistograms) -> None:
+        """The model is there: its digest, what loading and warm-up took, its distributions."""
         self._info = Sample("model_info", {**self.labels, "digest": digest}, 1)
         self.load_seconds.value = round(seconds, 6)
+        self._memory.value = memory
         self.histograms = histograms
 
     def cache_counters(self) -> tuple[Sample, Sample]:
@@ -54,34 +56,44 @@ class Metrics:
         self.predictions[outcome].value += 1
         self.prediction_seconds.observe(seconds)
 
-    def text(self) -> str:
-        """Everything in Prometheus text format."""
+    def families(self) -> Iterator[Family]:
+        """Every family of this version with its samples in text format."""
         self._queue_depth.value = self.queue_depth()
         predictions = "".join(sample.text() for sample in self.predictions.values())
-        parts = [
-            header("model_predictions_total", "counter", "Requests, by how they ended."),
-            predictions,
-            header("model_prediction_seconds", "histogram", "Whole time of a request in the server."),
-            self.prediction_seconds.text(),
-            header("model_queue_seconds", "histogram", "Time a request waited for its run."),
-            self.queue_seconds.text(),
-            header("model_compute_seconds", "histogram", "Time of the model run a request was part of."),
-            self.compute_seconds.text(),
-            header("model_batch_size", "histogram", "Rows per model run."),
-            self.batch_size.text(),
-            header("model_queue_depth", "gauge", "Requests waiting for a run."),
-            self._queue_depth.text(),
-            header("model_load_seconds", "gauge", "Time to verify, load and warm up the model."),
-            self.load_seconds.text(),
-        ]
+        yield "model_predictions_total", "counter", "Requests, by how they ended.", predictions
+        for name, text, series in (
+            ("model_prediction_seconds", "Whole time of a request in the server.", self.prediction_seconds),
+            ("model_queue_seconds", "Time a request waited for its run.", self.queue_seconds),
+            ("model_compute_seconds", "Time of the model run a request was part of.", self.compute_seconds),
+            ("model_batch_size", "Rows per model run.", self.batch_size),
+        ):
+            yield name, "histogram", text, series.text()
+        yield "model_queue_depth", "gauge", "Requests waiting for a run.", self._queue_depth.text()
         if self._info is not None:
-            parts += [header("model_info", "gauge", "The served artifact."), self._info.text()]
+            loading = "Time to verify, load and warm up the model."
+            yield "model_load_seconds", "gauge", loading, self.load_seconds.text()
+            yield "model_memory_bytes", "gauge", "Growth of the process while it loaded.", self._memory.text()
+            yield "model_info", "gauge", "The served artifact.", self._info.text()
         if self._cache is not None:
-            parts.append(header("model_cache_requests_total", "counter", "Look-ups in the response cache."))
-            parts += [sample.text() for sample in self._cache]
+            text = "".join(sample.text() for sample in self._cache)
+            yield "model_cache_requests_total", "counter", "Look-ups in the response cache.", text
         if self.histograms is not None:
-            parts.append(self.histograms.text())
-        return "".join(parts) + process_text()
+            yield from self.histograms.families()
+
+    def text(self) -> str:
+        """This version alone in Prometheus text format, and the process."""
+        return exposition([self])
+
+
+def exposition(versions: Iterable[Metrics], more: Iterable[Family] = ()) -> str:
+    """All versions in Prometheus text format: each family once, as the format asks, and the process."""
+    heads: dict[str, str] = {}
+    bodies: dict[str, list[str]] = {}
+    for name, kind, text, samples in (*(item for one in versions for item in one.families()), *more):
+        heads.setdefault(name, header(name, kind, text))
+        bodies.setdefault(name, []).append(samples)
+    parts = [part for name, head in heads.items() for part in (head, *bodies[name])]
+    return "".join(parts) + process_text()
 
 
 def process_text(labels: Mapping[str, str] | None = None) -> str:
@@ -95,6 +107,11 @@ def process_text(labels: Mapping[str, str] | None = None) -> str:
         + header("process_resident_memory_bytes", "gauge", "Resident memory.")
         + memory.text()
     )
+
+
+def resident_bytes() -> int:
+    """Resident memory of this process."""
+    return _resident_bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def _resident_bytes(peak_kibibytes: int) -> int:

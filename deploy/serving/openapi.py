@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from . import admin
 from .datatypes import DataType
 from .signature import Signature, TensorSpec
 
@@ -30,35 +32,54 @@ _REFUSALS = {
 }
 
 
-def document(model: str, version: str, signature: Signature) -> Schema:
-    """The whole document for one served model."""
-    base = f"/v2/models/{model}"
-    versioned = f"{base}/versions/{version}"
-    ready = _get("Readiness", {"200": "Ready", "503": "Loading or draining"})
+Described = tuple[str, str, Signature]
+"""A served model: its name, its version and what it takes and gives."""
+
+
+def document(models: Sequence[Described]) -> Schema:
+    """The whole document for the served models; the first one answers the paths without a name."""
+    name, version, signature = models[0]
     paths: dict[str, Schema] = {
         "/predict": _post("Predict one row or a batch", _predict_schema(signature)),
-        "/health": ready,
+        "/health": _READY,
         "/metrics": _get("Prometheus metrics", {"200": "Text format 0.0.4"}),
         "/openapi.json": _get("This document", {"200": "OpenAPI 3.1"}),
         "/v2": _get("Server metadata", {"200": "Name, version, extensions"}),
         "/v2/health/live": _get("Liveness", {"200": "The process answers"}),
-        "/v2/health/ready": ready,
+        "/v2/health/ready": _READY,
     }
-    for path in (base, versioned):
-        paths[path] = _get("Model metadata", {"200": "Inputs and outputs", "503": "Not loaded yet"})
-        paths[f"{path}/ready"] = ready
-        paths[f"{path}/infer"] = _post("Infer (Open Inference Protocol V2)", _infer_schema(signature))
+    for path in admin.PATHS:
+        paths[path] = _post("Model repository (Triton's extension), for admins", {"type": "object"})
+        if "{model}" in path:
+            paths[path]["parameters"] = [_MODEL]
+    for each in models:
+        paths |= _model_paths(*each)
     return {
         "openapi": "3.1.0",
-        "info": {"title": model, "version": version},
+        "info": {"title": name, "version": version},
         "paths": paths,
         "components": {"schemas": {"Error": _ERROR}},
     }
 
 
+def _model_paths(model: str, version: str, signature: Signature) -> dict[str, Schema]:
+    base = f"/v2/models/{model}"
+    paths = {f"/predict/{model}": _post("Predict one row or a batch", _predict_schema(signature))}
+    for path in (base, f"{base}/versions/{version}"):
+        paths[path] = _get("Model metadata", {"200": "Inputs and outputs", "503": "Not loaded yet"})
+        paths[f"{path}/ready"] = _READY
+        paths[f"{path}/config"] = _get("Model configuration", {"200": "As Triton writes it"})
+        paths[f"{path}/infer"] = _post("Infer (Open Inference Protocol V2)", _infer_schema(signature))
+    return paths
+
+
 def _get(summary: str, answers: dict[str, str]) -> Schema:
     responses = {code: {"description": text} for code, text in answers.items()}
     return {"get": {"summary": summary, "responses": responses}}
+
+
+_READY = _get("Readiness", {"200": "Ready", "503": "Loading or draining"})
+_MODEL: Schema = {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def _post(summary: str, schema: Schema) -> Schema:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .batching import Batcher
 from .cache import ResponseCache
@@ -15,11 +15,73 @@ from .histograms import ProfileHistograms
 from .loading import Loaded
 from .messages import BINARY, Headers, Request, Response
 from .metrics import Metrics
-from .oip.request import parse_infer
+from .oip.request import InferRequest, parse_infer
 from .oip.response import model_metadata, render_infer
-from .predict import PredictCodec
+from .predict import PredictCodec, Prediction
+from .signature import Signature
+
+if TYPE_CHECKING:
+    from .call import Call
 
 DEADLINE_HEADER = b"x-slipway-deadline-ms"
+
+
+class Parsed(Protocol):
+    """What every protocol makes of a request: tensors in signature order, and how many rows they have."""
+
+    @property
+    def inputs(self) -> list[Array]: ...
+    @property
+    def rows(self) -> int: ...
+    @property
+    def id(self) -> str | None: ...
+
+
+class Wire(Protocol):
+    """One protocol's way to read and write the tensors of one model."""
+
+    def parse(self, request: Request) -> Any:
+        """A `Parsed`. Raises ServingError with the path of what is wrong."""
+
+    def respond(self, parsed: Any, outputs: Sequence[Array]) -> Response:
+        """The answer to what `parse` returned."""
+
+
+class PlainWire:
+    """POST /predict."""
+
+    def __init__(self, options: Options, signature: Signature) -> None:
+        self._codec = PredictCodec(
+            signature, allow_nan=options.allow_nan, model=options.model, version=options.model_version
+        )
+
+    def parse(self, request: Request) -> Prediction:
+        return self._codec.parse(request.body)
+
+    def respond(self, parsed: Prediction, outputs: Sequence[Array]) -> Response:
+        return Response(200, self._codec.render(parsed, outputs))
+
+
+class InferWire:
+    """POST /v2/models/{model}/infer."""
+
+    def __init__(self, options: Options, signature: Signature) -> None:
+        self._signature = signature
+        self._options = options
+
+    def parse(self, request: Request) -> InferRequest:
+        allow_nan = self._options.allow_nan
+        return parse_infer(request.body, _head_length(request), self._signature, allow_nan=allow_nan)
+
+    def respond(self, parsed: InferRequest, outputs: Sequence[Array]) -> Response:
+        options = self._options
+        body, head = render_infer(
+            options.model, options.model_version, parsed.id, self._signature, parsed.outputs, outputs
+        )
+        if head is None:
+            return Response(200, body)
+        headers: Headers = [(b"inference-header-content-length", str(head).encode())]
+        return Response(200, body, BINARY, headers)
 
 
 class ServedModel:
@@ -27,79 +89,69 @@ class ServedModel:
 
     def __init__(self, options: Options, loaded: Loaded, metrics: Metrics) -> None:
         """Raises LoadError when the histograms do not fit the model."""
+        self.options = options
         self.signature = loaded.model.signature
-        histograms = ProfileHistograms(loaded.histograms, self.signature, metrics.labels)
-        self._options = options
+        self.metrics = metrics
+        self.digest = loaded.digest
+        self.max_batch = loaded.tuning.max_batch
+        self.wires: Mapping[str, Wire] = {
+            "plain": PlainWire(options, self.signature),
+            "infer": InferWire(options, self.signature),
+        }
+        self._histograms = ProfileHistograms(loaded.histograms, self.signature, metrics.labels)
         self._deadline = options.deadline_ms / 1000
-        self._codec = PredictCodec(
-            self.signature, allow_nan=options.allow_nan, model=options.model, version=options.model_version
-        )
         self._batcher = Batcher(
             loaded.model,
             metrics,
-            max_batch=options.max_batch,
-            delay=options.batch_delay_ms / 1000,
+            max_batch=loaded.tuning.max_batch,
+            delay=loaded.tuning.delay_seconds,
             limit=options.queue,
             mergeable=loaded.profile.mergeable,
             inline=loaded.inline,
         )
         self._cache = ResponseCache(options.response_cache, metrics) if options.response_cache else None
-        self._histograms = histograms
         metrics.queue_depth = lambda: self._batcher.depth
-        metrics.loaded(loaded.digest, loaded.seconds, histograms)
+        metrics.loaded(loaded.digest, loaded.seconds, loaded.memory, self._histograms)
+
+    def retire(self) -> None:
+        """Answer what waits, then give up threads."""
+        self._batcher.retire()
 
     def close(self) -> None:
         """Give up threads."""
         self._batcher.close()
 
     def check_room(self) -> None:
-        """Raise Overloaded if the queue is full."""
+        """Raise QueueFull if the queue is full."""
         self._batcher.check_room()
 
     def metadata(self) -> dict[str, Any]:
         """The model's metadata in the Open Inference Protocol."""
-        return model_metadata(self._options.model, [self._options.model_version], self.signature)
+        return model_metadata(self.options.model, [self.options.model_version], self.signature)
 
-    async def predict(self, request: Request) -> Response:
-        """POST /predict. Raises ServingError."""
-        parsed = self._codec.parse(request.body)
-        outputs = await self._compute(request, parsed.inputs, parsed.rows)
-        return Response(200, self._codec.render(parsed, outputs))
+    def start(self, call: Call) -> None:
+        """Parse and queue; the call may be answered before this returns. Raises ServingError."""
+        request = call.request
+        parsed = call.parsed = call.codec.parse(request)
+        rows = request.rows = parsed.rows
+        if rows > self.options.max_rows:
+            raise TooLarge(f"{rows} rows are more than the {self.options.max_rows} of one request")
+        call.put(parsed.inputs, rows, request.started + self._patience(request))
+        if self._cache is not None:
+            call.cache_key = self._cache.key(parsed.inputs)
+            outputs = self._cache.get(call.cache_key)
+            if outputs is not None:
+                call.cache_key = None
+                self._histograms.observe(parsed.inputs, outputs)
+                call.succeed(list(outputs))
+                return
+        self._batcher.enqueue(call)
 
-    async def infer(self, request: Request) -> Response:
-        """POST /v2/models/{model}/infer. Raises ServingError."""
-        options = self._options
-        head_length = _head_length(request)
-        parsed = parse_infer(request.body, head_length, self.signature, allow_nan=options.allow_nan)
-        outputs = await self._compute(request, parsed.inputs, parsed.rows)
-        body, head = render_infer(
-            options.model, options.model_version, parsed.id, self.signature, parsed.outputs, outputs
-        )
-        if head is None:
-            return Response(200, body)
-        headers: Headers = [(b"inference-header-content-length", str(head).encode())]
-        return Response(200, body, BINARY, headers)
-
-    async def _compute(self, request: Request, inputs: list[Array], rows: int) -> Sequence[Array]:
-        request.rows = rows
-        if rows > self._options.max_rows:
-            raise TooLarge(f"{rows} rows are more than the {self._options.max_rows} of one request")
-        if self._cache is None:
-            return await self._run(request, inputs, rows)
-        key = self._cache.key(inputs)
-        outputs = self._cache.get(key)
-        if outputs is None:
-            outputs = await self._run(request, inputs, rows)
-            self._cache.put(key, outputs)
-        else:
-            self._histograms.observe(inputs, outputs)
-        return outputs
-
-    async def _run(self, request: Request, inputs: list[Array], rows: int) -> Sequence[Array]:
-        job = self._batcher.submit(inputs, rows, request.started + self._patience(request))
-        outputs = await job.future
-        request.queued, request.computed = job.queued, job.computed
-        return outputs
+    def finish(self, call: Call, outputs: list[Array]) -> Response:
+        """The answer to a call whose outputs are there."""
+        if call.cache_key is not None and self._cache is not None:
+            self._cache.put(call.cache_key, outputs)
+        return call.codec.respond(call.parsed, outputs)
 
     def _patience(self, request: Request) -> float:
         """Seconds this request may take: the server's deadline, or less if the client asks for less."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import signal
 import socket
 import sys
@@ -16,10 +15,10 @@ import uvicorn
 from .asgi import Application
 from .config import Options
 from .errors import LoadError
-from .loading import load
+from .fast_http import protocol_for
+from .loading import Loaded
 from .service import Service, State
 from .tensors import quiet_overflow
-from .threads import in_daemon
 
 # Another start may go better: the artifact's source was away, memory was short.
 EXIT_FAILED = 1
@@ -42,7 +41,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 Application(self.service),
                 loop="uvloop",
-                http="httptools",
+                http=protocol_for(self.service),
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -77,23 +76,18 @@ class Server(uvicorn.Server):
         task.add_done_callback(self._background.discard)
 
     async def _load(self) -> None:
-        name = f"{self.options.model} {self.options.model_version}"
         try:
-            loaded = await in_daemon(lambda: load(self.options), "load")
-            self.service.accept(loaded)
+            for loaded, slot in zip(
+                await self.service.repository.load_all(), self.service.repository.slots.values(), strict=True
+            ):
+                _say(describe(slot.options, loaded))
         except LoadError as error:
             self._fail(str(error), EXIT_CANNOT_LOAD)
             return
         except Exception as error:
             self._fail(f"{type(error).__name__}: {error}", EXIT_FAILED)
             return
-        # What is alive now stays alive: the collector need not walk it again.
-        gc.collect()
-        gc.freeze()
-        note = f"; {loaded.profile.note}" if loaded.profile.note else ""
-        how = "inline" if loaded.inline else "in a thread"
-        batches = "in batches" if loaded.profile.mergeable else "one request at a time"
-        _say(f"{name} is ready after {loaded.seconds:.3f} s, runs {how}, {batches}{note}")
+        self.service.ready()
 
     def _fail(self, reason: str, code: int) -> None:
         _say(f"cannot serve {self.options.model} {self.options.model_version}: {reason}")
@@ -129,6 +123,17 @@ def serve(options: Options, listener: socket.socket) -> int:
         return EXIT_CANNOT_LOAD
     server.run(sockets=[listener])
     return server.exit_code
+
+
+def describe(options: Options, loaded: Loaded) -> str:
+    """What loading found out, in one line."""
+    note = f"; {loaded.profile.note}" if loaded.profile.note else ""
+    how = "inline" if loaded.inline else "in a thread"
+    mergeable = loaded.profile.mergeable
+    batches = f"in batches of up to {loaded.tuning.max_batch}" if mergeable else "one request at a time"
+    size = f"{loaded.memory / 2**20:.1f} MiB"
+    return (f"{options.model} {options.model_version} is ready after {loaded.seconds:.3f} s "
+            f"with {size}, runs {how}, {batches}{note}")  # fmt: skip
 
 
 def _say(text: str) -> None:

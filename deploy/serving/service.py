@@ -1,25 +1,28 @@
-"""What the server answers: one model version behind the plain and the Open Inference protocol."""
+"""What the server answers: its models behind the plain and the Open Inference protocol."""
 
 from __future__ import annotations
 
 import enum
 import sys
-import traceback
 from collections.abc import Awaitable, Callable
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
+from . import admin
 from .access_log import AccessLog
 from .api_keys import ApiKeys
+from .call import AwaitedCall, Call, bug
 from .config import Options
-from .errors import MethodNotAllowed, NotFound, Overloaded, ServingError
+from .errors import MethodNotAllowed, NotFound, ServingError
 from .exposition import CONTENT_TYPE
-from .loading import Loaded
-from .messages import Request, Response, error_response, json_response
-from .metrics import Metrics
-from .oip.response import server_metadata
+from .messages import Request, Response, error_response, json_response, request_id
+from .metrics import exposition
+from .oip.response import model_config, server_metadata
 from .openapi import document
-from .served import ServedModel
+from .pace import Pace
+from .repository import Repository, Slot
+from .version import package_version
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -32,111 +35,114 @@ class State(enum.Enum):
     DRAINING = "draining"
 
 
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a prediction's path leads: to which model, in which protocol."""
+
+    slot: Slot
+    wire: str
+
+
 class Service:
     """Routes requests; `in_flight` and `last_prediction` (perf_counter seconds) tell when it is quiet."""
 
     def __init__(self, options: Options) -> None:
-        """Raises LoadError when the API keys cannot be read."""
+        """Raises LoadError when the API keys or the list of models cannot be read."""
         self.options = options
         self.state = State.STARTING
-        self.metrics = Metrics(options.endpoint, options.model, options.model_version)
         self.in_flight = 0
         self.last_prediction = 0.0
-        self._served: ServedModel | None = None
+        self.pace = Pace()
+        self.repository = Repository(options, self._paths_changed)
         self._keys = ApiKeys(options.api_keys) if options.api_keys else None
-        self._log = AccessLog(sys.stdout.buffer, self.metrics.labels) if options.access_log else None
-        self._get, self._post = self._routes()
+        labels = self.repository.first.metrics.labels
+        self._log = AccessLog(sys.stdout.buffer, labels) if options.access_log else None
+        self._get: dict[str, Handler] = {}
+        self.predictions: dict[str, Route] = {}
+        self.fast: dict[bytes, Route] = {}
+        self._paths_changed()
 
-    def accept(self, loaded: Loaded) -> None:
-        """Take the loaded model and become ready. Raises LoadError if the histograms do not fit it."""
-        self._served = ServedModel(self.options, loaded, self.metrics)
+    def ready(self) -> None:
+        """Everything is loaded."""
         if self.state is State.STARTING:
             self.state = State.READY
 
     def drain(self) -> None:
         """Stop being ready; requests that still come are answered, each on a connection that closes."""
         self.state = State.DRAINING
+        self.pace.hold = False
 
     def close(self) -> None:
         """Let go of threads and write what is left of the log."""
-        if self._served is not None:
-            self._served.close()
+        self.repository.close()
         if self._log is not None:
             self._log.close()
 
-    def admit(self, request: Request) -> bool:
-        """Whether the request's body is wanted; called before it is read.
+    def admit(self, request: Request, slot: Slot) -> None:
+        """Called before the body of a prediction is read: to refuse then keeps a busy server productive.
 
         Raises:
             Unauthorized, RateLimited: the client may not ask for predictions, or not so often;
-            Overloaded: the queue is full. To refuse before parsing keeps an overloaded server productive.
+            Overloaded: the queue is full, or the model is not there yet.
         """
-        if not self._is_prediction(request):
-            return False
         if self._keys is not None:
-            request.client = self._keys.admit(request.headers)
-        self._model().check_room()
-        return True
+            request.client = self._keys.admit(request.headers).name
+        slot.model.check_room()
+
+    def admit_admin(self, request: Request) -> None:
+        """Raise Forbidden, Unauthorized or RateLimited unless the client may change what is loaded."""
+        admin.check(self.options.repository, self._keys, request.headers)
+
+    def prediction(self, request: Request) -> Route | None:
+        """The route of a prediction; None for everything else."""
+        return self.predictions.get(request.path) if request.method == "POST" else None
+
+    async def predict(self, request: Request, route: Route) -> Response:
+        """Answer an admitted prediction whose body is there; never raises."""
+        call = AwaitedCall(self, route.slot, route.wire, request)
+        call.begin()
+        return await call.future
+
+    async def refuse(self, request: Request, route: Route, error: ServingError) -> Response:
+        """The answer to a prediction that was not admitted, or whose body could not be taken."""
+        call = AwaitedCall(self, route.slot, route.wire, request)
+        call.fail(error)
+        return await call.future
 
     async def handle(self, request: Request) -> Response:
-        """Answer one request; never raises."""
-        if self._is_prediction(request):
-            response = await self._counted(request)
-        else:
-            response = await self._guarded(request)
-        if self.state is State.DRAINING:
-            response.headers.append((b"connection", b"close"))
-        request_id = request.headers.get(b"x-request-id")
-        if request_id is not None:
-            response.headers.append((b"x-request-id", request_id))
+        """Answer anything but a prediction; never raises."""
+        try:
+            response = await self._route(request)(request)
+        except ServingError as error:
+            response = error_response(error)
+        except Exception:
+            response = error_response(bug())
+        self._finish_headers(request, response)
         return response
 
-    def refuse(self, request: Request, error: ServingError) -> Response:
-        """The answer to a request that was not admitted, or whose body could not be taken."""
-        if self._is_prediction(request):
-            self._finished(request, error.status, error.outcome)
-        return error_response(error)
-
-    def _is_prediction(self, request: Request) -> bool:
-        return request.method == "POST" and request.path in self._post
-
-    async def _guarded(self, request: Request) -> Response:
-        try:
-            return await self._route(request)(request)
-        except ServingError as error:
-            return error_response(error)
-        except Exception:
-            return _bug()
-
-    async def _counted(self, request: Request) -> Response:
-        """Answer a prediction, counting it once, however it ends."""
-        self.in_flight += 1
-        status, outcome = 200, "ok"
-        try:
-            return await self._post[request.path](request)
-        except ServingError as error:
-            status, outcome = error.status, error.outcome
-            return error_response(error)
-        except Exception:
-            status, outcome = 500, "error"
-            return _bug()
-        finally:
-            self.in_flight -= 1
-            self._finished(request, status, outcome)
-
-    def _finished(self, request: Request, status: int, outcome: str) -> None:
+    def finished(self, call: Call, response: Response, status: int, outcome: str) -> None:
+        """Count and log one answered prediction."""
+        self.in_flight -= 1
         self.last_prediction = now = perf_counter()
-        self.metrics.finished(outcome, now - request.started)
+        request, slot = call.request, call.slot
+        slot.metrics.finished(outcome, now - request.started)
         if self._log is not None:
-            self._log.record(request, status, outcome)
+            self._log.record(request, status, outcome, slot.metrics.labels)
+        self._finish_headers(request, response)
+
+    def _finish_headers(self, request: Request, response: Response) -> None:
+        if self.state is State.DRAINING:
+            response.headers.append((b"connection", b"close"))
+        found = request_id(request.headers)
+        if found is not None:
+            response.headers.append((b"x-request-id", found))
 
     @property
     def paths(self) -> set[str]:
         """Every path that is answered."""
-        return {*self._get, *self._post}
+        return {*self._get, *self.predictions, *admin.PATHS}
 
-    def _routes(self) -> tuple[dict[str, Handler], dict[str, Handler]]:
-        model = f"/v2/models/{self.options.model}"
+    def _paths_changed(self) -> None:
         get: dict[str, Handler] = {
             "/health": self._health,
             "/metrics": self._metrics,
@@ -145,34 +151,45 @@ class Service:
             "/v2/health/live": self._live,
             "/v2/health/ready": self._ready,
         }
-        post: dict[str, Handler] = {"/predict": self._predict}
-        for base in (model, f"{model}/versions/{self.options.model_version}"):
-            get[base] = self._metadata
-            get[f"{base}/ready"] = self._ready
-            post[f"{base}/infer"] = self._infer
-        return get, post
+        post = {"/predict": Route(self.repository.first, "plain")}
+        for name, slot in self.repository.slots.items():
+            post[f"/predict/{name}"] = Route(slot, "plain")
+            model = f"/v2/models/{name}"
+            for base in (model, f"{model}/versions/{slot.options.model_version}"):
+                get[base] = partial(self._metadata, slot)
+                get[f"{base}/ready"] = partial(self._model_ready, slot)
+                get[f"{base}/config"] = partial(self._config, slot)
+                post[f"{base}/infer"] = Route(slot, "infer")
+        self._get, self.predictions = get, post
+        # By the bytes of the request line; a path that is written in another way goes the long way.
+        self.fast = {path.encode(): route for path, route in post.items()}
 
     def _route(self, request: Request) -> Handler:
-        path = request.path
-        table = self._post if request.method == "POST" else self._get
-        handler = table.get(path)
-        if handler is not None and request.method in ("GET", "HEAD", "POST"):
-            return handler
-        if path in self._get or path in self._post:
-            allowed = "POST" if path in self._post else "GET"
-            raise MethodNotAllowed(f"{path} answers to {allowed}, not to {request.method}")
+        path, method = request.path, request.method
+        if path in self._get and method in ("GET", "HEAD"):
+            return self._get[path]
+        if path in self._get or path in self.predictions:
+            allowed = "POST" if path in self.predictions else "GET"
+            raise MethodNotAllowed(f"{path} answers to {allowed}, not to {method}")
+        if path.startswith("/v2/repository/"):
+            return partial(admin.handle, self)
         if path.startswith("/v2/models/"):
-            raise NotFound(f"this server has the model {self.options.model!r} "
-                           f"in version {self.options.model_version!r}, not {path}")  # fmt: skip
+            raise NotFound(f"this server has {self._models()}, not {path}")
         raise NotFound(f"there is nothing at {path}; try /predict, /health, /metrics, /v2 or /openapi.json")
+
+    def _models(self) -> str:
+        slots = self.repository.slots.items()
+        return ", ".join(
+            f"the model {name!r} in version {slot.options.model_version!r}" for name, slot in slots
+        )
 
     async def _health(self, _: Request) -> Response:
         status = 200 if self.state is State.READY else 503
+        options = self.repository.first.options
         return json_response(
-            {"status": self.state.value, "model": self.options.model,
-             "model_version": self.options.model_version},
+            {"status": self.state.value, "model": options.model, "model_version": options.model_version},
             status,
-        )  # fmt: skip
+        )
 
     async def _live(self, _: Request) -> Response:
         return json_response({"live": True})
@@ -181,39 +198,30 @@ class Service:
         ready = self.state is State.READY
         return json_response({"ready": ready}, 200 if ready else 503)
 
+    async def _model_ready(self, slot: Slot, _: Request) -> Response:
+        ready = self.model_ready(slot)
+        return json_response({"name": slot.options.model, "ready": ready}, 200 if ready else 503)
+
+    def model_ready(self, slot: Slot) -> bool:
+        """Whether predictions of this model are answered and the process stays."""
+        return self.state is State.READY and slot.served is not None
+
     async def _metrics(self, _: Request) -> Response:
-        return Response(200, self.metrics.text().encode(), CONTENT_TYPE.encode())
+        versions = [slot.metrics for slot in self.repository.slots.values()]
+        return Response(200, exposition(versions).encode(), CONTENT_TYPE.encode())
 
     async def _server(self, _: Request) -> Response:
-        return json_response(server_metadata(_package_version()))
+        return json_response(server_metadata(package_version()))
 
-    async def _metadata(self, _: Request) -> Response:
-        return json_response(self._model().metadata())
+    async def _metadata(self, slot: Slot, _: Request) -> Response:
+        return json_response(slot.model.metadata())
+
+    async def _config(self, slot: Slot, _: Request) -> Response:
+        served = slot.model
+        return json_response(model_config(slot.options.model, served.signature, served.max_batch))
 
     async def _openapi(self, _: Request) -> Response:
-        options = self.options
-        return json_response(document(options.model, options.model_version, self._model().signature))
-
-    async def _predict(self, request: Request) -> Response:
-        return await self._model().predict(request)
-
-    async def _infer(self, request: Request) -> Response:
-        return await self._model().infer(request)
-
-    def _model(self) -> ServedModel:
-        if self._served is None:
-            raise Overloaded("the model is not loaded yet")
-        return self._served
-
-
-def _bug() -> Response:
-    """What went wrong is for the log, not for the caller."""
-    traceback.print_exc(file=sys.stderr)
-    return error_response(ServingError("the server failed on this request"))
-
-
-def _package_version() -> str:
-    try:
-        return version("slipway")
-    except PackageNotFoundError:
-        return "0"
+        slots = self.repository.slots.values()
+        served = [slot.served for slot in slots if slot.served is not None] or [self.repository.first.model]
+        models = [(one.options.model, one.options.model_version, one.signature) for one in served]
+        return json_response(document(models))

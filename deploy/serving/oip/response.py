@@ -12,7 +12,7 @@ from deploy.serving.signature import Signature, TensorSpec
 
 from . import binary
 
-EXTENSIONS = ["binary_tensor_data"]
+EXTENSIONS = ["binary_tensor_data", "model_configuration", "model_repository"]
 PLATFORM = "onnx_onnxv1"
 
 
@@ -64,6 +64,32 @@ def model_metadata(model: str, versions: Sequence[str], signature: Signature) ->
         "platform": PLATFORM,
         "inputs": [_tensor_metadata(spec) for spec in signature.inputs],
         "outputs": [_tensor_metadata(spec) for spec in signature.outputs],
+    }
+
+
+def model_config(model: str, signature: Signature, max_batch: int) -> dict[str, Any]:
+    """GET /v2/models/{model}/config, in the words of Triton's model configuration.
+
+    Dimensions leave the batch axis out where requests may share it (`max_batch_size` above 0).
+    """
+    batchable = signature.batchable
+    skip = 1 if batchable else 0
+    return {
+        "name": model,
+        "platform": PLATFORM,
+        "backend": "onnxruntime",
+        "max_batch_size": max_batch if batchable else 0,
+        "input": [_tensor_config(spec, skip) for spec in signature.inputs],
+        "output": [_tensor_config(spec, skip) for spec in signature.outputs],
+    }
+
+
+def _tensor_config(spec: TensorSpec, skip: int) -> dict[str, Any]:
+    oip = spec.datatype.oip
+    return {
+        "name": spec.name,
+        "data_type": "TYPE_STRING" if oip == "BYTES" else f"TYPE_{oip}",
+        "dims": list(spec.shape[skip:]),
     }
 
 

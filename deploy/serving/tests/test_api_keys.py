@@ -25,9 +25,9 @@ def write(path, *entries):
 
 def test_a_key_is_taken_from_either_header(tmp_path):
     keys = ApiKeys(write(tmp_path / "keys", entry("shop")))
-    assert keys.admit({b"authorization": b"Bearer shop"}) == "shop"
-    assert keys.admit({b"authorization": b"bearer  shop"}) == "shop"
-    assert keys.admit({b"x-api-key": b"shop"}) == "shop"
+    assert keys.admit({b"authorization": b"Bearer shop"}).name == "shop"
+    assert keys.admit({b"authorization": b"bearer  shop"}).name == "shop"
+    assert keys.admit({b"x-api-key": b"shop"}).name == "shop"
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ def test_a_changed_file_is_read_again_and_a_broken_one_is_not(tmp_path, monkeypa
         clock[0] += 2
 
     replace(json.dumps({"keys": [entry("new"), entry("old", rate=0.001)]}))
-    assert keys.admit({b"x-api-key": b"new"}) == "new"
+    assert keys.admit({b"x-api-key": b"new"}).name == "new"
     with pytest.raises(RateLimited):
         keys.admit({b"x-api-key": b"old"})
     replace("{")
-    assert keys.admit({b"x-api-key": b"new"}) == "new"
+    assert keys.admit({b"x-api-key": b"new"}).name == "new"
     assert "the old API keys stay" in capsys.readouterr().err
     replace(json.dumps({"keys": []}))
     with pytest.raises(Unauthorized):

@@ -22,13 +22,13 @@ TABLE = Signature(
 
 
 def schema_of(signature, path="/predict"):
-    post = document("m", "3", signature)["paths"][path]["post"]
+    post = document([("m", "3", signature)])["paths"][path]["post"]
     return post["requestBody"]["content"]["application/json"]["schema"]
 
 
 def test_every_path_of_the_service_is_described():
     service = Service(Options(artifact="x", model="m", model_version="3"))
-    assert set(document("m", "3", TABLE)["paths"]) == service.paths
+    assert set(document([("m", "3", TABLE)])["paths"]) == service.paths
 
 
 @pytest.mark.parametrize(

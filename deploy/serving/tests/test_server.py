@@ -303,9 +303,9 @@ def test_a_taken_port_exits_with_4(tmp_path):
 
 
 def test_a_bad_flag_exits_with_2_and_names_it(tmp_path):
-    with launched(tmp_path, models.linear(), max_batch=0) as process:
+    with launched(tmp_path, models.linear(), max_rows=0) as process:
         assert process.popen.wait(20) == 2
-        assert "--max-batch" in process.log.read_text()
+        assert "--max-rows" in process.log.read_text()
 
 
 def test_sigterm_under_load_loses_no_request(tmp_path):

@@ -1,0 +1,113 @@
+"""One prediction from its first byte to its answer, whichever way it came."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import traceback
+from typing import TYPE_CHECKING
+
+from .batch import Job
+from .datatypes import Array
+from .errors import QueueFull, ServingError
+from .messages import Request, Response, error_response
+
+if TYPE_CHECKING:
+    from .repository import Slot
+    from .served import Parsed, ServedModel, Wire
+    from .service import Service
+
+
+class Call(Job):
+    """Parses, queues and renders one prediction, and is counted once, however it ends.
+
+    Subclasses say how the answer leaves, in `deliver`.
+    """
+
+    __slots__ = ("request", "service", "slot", "wire", "answered", "parsed", "served", "cache_key")
+
+    parsed: Parsed
+    served: ServedModel
+
+    def __init__(self, service: Service, slot: Slot, wire: str, request: Request) -> None:
+        self.service = service
+        self.slot = slot
+        self.wire = wire
+        self.request = request
+        self.answered = False
+        self.cache_key: bytes | None = None
+        service.in_flight += 1
+
+    def begin(self) -> None:
+        """Parse the body and queue it; the answer may leave before this returns."""
+        try:
+            self.served = self.slot.model
+            self.served.start(self)
+        except ServingError as error:
+            self.fail(error)
+        except Exception:
+            self.fail(bug())
+
+    @property
+    def codec(self) -> Wire:
+        """How this protocol reads and writes tensors."""
+        return self.served.wires[self.wire]
+
+    def done(self) -> bool:
+        return self.answered
+
+    def succeed(self, outputs: list[Array]) -> None:
+        try:
+            response = self.served.finish(self, outputs)
+        except ServingError as error:
+            self.fail(error)
+        except Exception:
+            self.fail(bug())
+        else:
+            self._end(response, 200, "ok")
+
+    def fail(self, error: ServingError) -> None:
+        if self.answered:
+            return
+        wait = self.service.pace.wait() if isinstance(error, QueueFull) else 0.0
+        if wait:
+            self.answered = True
+            asyncio.get_running_loop().call_later(wait, self._fail_now, error)
+        else:
+            self._fail_now(error)
+
+    def _fail_now(self, error: ServingError) -> None:
+        self._end(self.refusal(error), error.status, error.outcome)
+
+    def refusal(self, error: ServingError) -> Response:
+        """The answer that says what went wrong."""
+        return error_response(error)
+
+    def deliver(self, response: Response) -> None:
+        """Send the answer."""
+        raise NotImplementedError
+
+    def _end(self, response: Response, status: int, outcome: str) -> None:
+        self.answered = True
+        self.service.finished(self, response, status, outcome)
+        self.deliver(response)
+
+
+class AwaitedCall(Call):
+    """A call whose caller waits on `future`."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, service: Service, slot: Slot, wire: str, request: Request) -> None:
+        super().__init__(service, slot, wire, request)
+        self.future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+
+    def deliver(self, response: Response) -> None:
+        if not self.future.done():
+            self.future.set_result(response)
+
+
+def bug() -> ServingError:
+    """What went wrong is for the log, not for the caller."""
+    traceback.print_exc(file=sys.stderr)
+    return ServingError("the server failed on this request")

@@ -1,0 +1,138 @@
+"""The short way of predictions over HTTP: every unusual request gets the same answer as ever."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+
+from . import models
+from .support import running, until
+
+BODY = b'{"features":[1,2,3]}'
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with running(tmp_path_factory.mktemp("fast"), models.linear(), deadline_ms=600) as process:
+        yield process
+
+
+def post(body=BODY, path=b"/predict", version=b"1.1", extra=b""):
+    return (
+        b"POST " + path + b" HTTP/" + version + b"\r\nHost: x\r\n" + extra
+        + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    )  # fmt: skip
+
+
+class Wire:
+    """A connection whose answers are read one by one."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.file = self.socket.makefile("rb")
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def answer(self):
+        status = int(self.file.readline().split()[1])
+        headers = {}
+        while (line := self.file.readline().strip()) != b"":
+            name, _, value = line.partition(b": ")
+            headers[name.decode()] = value.decode()
+        return status, headers, json.loads(self.file.read(int(headers["content-length"])))
+
+    def closed(self):
+        return self.file.read(1) == b""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+        self.socket.close()
+
+
+@pytest.fixture
+def wire(server):
+    with Wire(server.port) as wire:
+        yield wire
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        post(),
+        post(path=b"/predict?x=1"),
+        post(path=b"/predict/m"),
+        post(path=b"/%70redict"),
+        post(extra=b"Expect: nothing\r\n"),
+        b"POST /predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n" + BODY + b"\r\n0\r\n\r\n",
+    ],
+)
+def test_every_spelling_of_a_prediction_is_answered_on_a_connection_that_stays(wire, request_bytes):
+    for _ in range(2):
+        wire.send(request_bytes)
+        status, _, answer = wire.answer()
+        assert (status, answer["prediction"]) == (200, 14.5)
+
+
+def test_pipelined_requests_are_answered_in_order(wire):
+    bodies = [b'{"features":[%d,0,0],"id":"%d"}' % (number, number) for number in range(20)]
+    wire.send(b"".join(post(body) for body in bodies))
+    assert [wire.answer()[2]["id"] for _ in bodies] == [str(number) for number in range(20)]
+
+
+def test_a_body_in_pieces_is_put_together(wire):
+    whole = post()
+    for at in range(0, len(whole), 7):
+        wire.send(whole[at : at + 7])
+    assert wire.answer()[2]["prediction"] == 14.5
+
+
+def test_a_body_that_never_ends_is_answered_at_the_deadline_and_the_connection_closes(wire):
+    wire.send(post()[:-3])
+    status, headers, answer = wire.answer()
+    assert (status, answer["error"]) == (504, "the body was not complete before the deadline")
+    assert wire.closed()
+    assert headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("unusual", [post(version=b"1.0"), post(extra=b"Connection: close\r\n")])
+def test_a_client_that_wants_to_close_is_closed(wire, unusual):
+    wire.send(unusual)
+    assert wire.answer()[0] == 200
+    assert wire.closed()
+
+
+def test_the_rest_of_a_refused_body_does_not_disturb_the_next_request(wire):
+    wire.send(b"POST /predict HTTP/1.1\r\nContent-Length: 20000000\r\n\r\n" + b"x" * 1000)
+    status, _, answer = wire.answer()
+    assert (status, answer["error"]) == (413, "the body has 20000000 bytes, the limit is 16777216")
+    wire.send(b"x" * (20_000_000 - 1000) + post())
+    assert wire.answer()[0] == 200
+
+
+def test_clients_that_leave_are_counted_and_leave_nothing_behind(server):
+    def rejected():
+        lines = server.get("/metrics").body.decode().splitlines()
+        found = next(line for line in lines if "model_predictions_total{" in line and "rejected" in line)
+        return float(found.rsplit(" ", 1)[1])
+
+    before = rejected()
+    for _ in range(5):
+        with Wire(server.port) as wire:
+            wire.send(post()[:-3])
+    assert until(lambda: rejected() == before + 5, 10)
+    with Wire(server.port) as wire:
+        wire.send(post())
+    assert server.predict([1, 2, 3]).status == 200
+
+
+def test_an_unusable_request_id_is_not_echoed(wire):
+    wire.send(post(extra=b"X-Request-Id: a b\r\n"))
+    assert "x-request-id" not in wire.answer()[1]
+    wire.send(post(extra=b"X-Request-Id: a-b\r\n"))
+    assert wire.answer()[1]["x-request-id"] == "a-b"
