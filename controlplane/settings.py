@@ -23,6 +23,7 @@ SLIPWAY_PORT = env.integer("SLIPWAY_PORT", 8000)
 
 DEBUG = env.flag("SLIPWAY_DEBUG", False)
 SECRET_KEY = env.text("SLIPWAY_SECRET_KEY") or secret_key(SLIPWAY_HOME, persist=not TESTING)
+SECRET_KEY_FALLBACKS = env.words("SLIPWAY_SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.words("SLIPWAY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],testserver")
 CSRF_TRUSTED_ORIGINS = env.words("SLIPWAY_CSRF_TRUSTED_ORIGINS")
 # Behind TLS (production) this turns on secure cookies, HSTS and the redirect to https.
@@ -223,6 +224,8 @@ SLIPWAY_TICK_SECONDS = env.seconds("SLIPWAY_TICK_SECONDS", 1)
 # Where people reach the pages; links in notices begin with it.
 SLIPWAY_PUBLIC_URL = env.text("SLIPWAY_PUBLIC_URL", f"http://127.0.0.1:{SLIPWAY_PORT}").rstrip("/")
 SLIPWAY_NOTIFIER = env.text("SLIPWAY_NOTIFIER", "monitoring.adapters.apprise_notifier.AppriseNotifier")
+# With a queue of this name, Celery workers on it send the notices; empty: `tick` sends them in threads.
+SLIPWAY_NOTICES_QUEUE = env.text("SLIPWAY_NOTICES_QUEUE")
 # Networks (CIDR) that notices and hooks may be sent to beside the public internet.
 SLIPWAY_OUTBOUND_ALLOW = env.words("SLIPWAY_OUTBOUND_ALLOW")
 

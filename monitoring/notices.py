@@ -40,17 +40,18 @@ def notify(
     path: str = "",
     stream: str = "",
     key: str = "",
+    among: Sequence[NoticeTarget] | None = None,
 ) -> int:
     """Gives a notice to every target that wants it; returns to how many. It is sent within seconds.
 
     kind: such as `alert.fired`. path: of the page with the evidence, such as `/rollouts/7/`. stream: what
     must be read in order, such as `rollouts/7` (default: the kind). key: the same key is told once per
     target, so a caller may repeat itself after a crash (default: a new one). Call it inside the transaction
-    that makes it true.
+    that makes it true. among: the active targets, for a caller with many notices (default: they are read).
     """
     targets = [
         target
-        for target in NoticeTarget.objects.filter(active=True)
+        for target in (active_targets() if among is None else among)
         if target.wish.has(kind=kind, severity=severity, environment=environment)
     ]
     key = key or uuid4().hex
@@ -72,6 +73,11 @@ def notify(
         ignore_conflicts=True,
     )
     return len(targets)
+
+
+def active_targets() -> list[NoticeTarget]:
+    """Every target that is switched on."""
+    return list(NoticeTarget.objects.filter(active=True))
 
 
 def message_of(notice: Notice) -> Message:

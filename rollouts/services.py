@@ -363,7 +363,7 @@ def _begin(
                 step_started_at=now,
                 reason=reason,
             )
-            _announce(rollout, actor, reason, now)
+            _announce(rollout, actor, f"{commands.GLASS}: {reason}" if override else reason, now)
             Endpoint.objects.filter(pk=endpoint.pk).update(
                 **{"queued" if waits else "active": rollout}, generation=F("generation") + 1, look_at=now
             )

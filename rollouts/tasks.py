@@ -19,7 +19,7 @@ CLAIM_LIMIT = 100
 # So many messages may wait for a worker. Beyond, endpoints stay due in the database, the longest waiting
 # first: a queue that nobody drains does not grow, and a fresh decision does not wait behind stale ones.
 QUEUE_LIMIT = 200
-_QUEUE_ERRORS = (OperationalError, RedisError, OSError)
+QUEUE_ERRORS = (OperationalError, RedisError, OSError)
 
 
 class QueueDown(Exception):
@@ -50,7 +50,7 @@ def dispatch() -> int:
     with current_app.producer_or_acquire() as producer:
         try:
             room = QUEUE_LIMIT - _waiting(producer)
-        except _QUEUE_ERRORS as error:
+        except QUEUE_ERRORS as error:
             raise QueueDown(str(error)) from error
         due = claim(min(room, CLAIM_LIMIT))
         _send(due, producer)
@@ -72,7 +72,7 @@ def _send(endpoint_ids: list[int], producer: Any) -> None:
         for endpoint_id in endpoint_ids:
             tick_endpoint.apply_async((endpoint_id,), producer=producer, retry=False)
             sent += 1
-    except _QUEUE_ERRORS as error:
+    except QUEUE_ERRORS as error:
         store.release_claims(endpoint_ids[sent:], timezone.now())
         raise QueueDown(str(error)) from error
 

@@ -13,6 +13,8 @@ from rollouts.errors import WrongPhase
 PAUSABLE = frozenset({Phase.PROVISIONING, Phase.PROGRESSING, Phase.HOLDING, Phase.AWAITING_APPROVAL})
 PROMOTABLE = frozenset({Phase.PROGRESSING, Phase.HOLDING, Phase.PAUSED})
 WALKED = PAUSABLE | PROMOTABLE
+# How the reason of a rollout begins that neither freezes nor approvals hold.
+GLASS = "the glass was broken"
 ABORTABLE = frozenset(Phase) - TERMINAL - {Phase.ROLLING_BACK}
 # Which verbs apply in which phase: doors show a button for exactly these.
 VERBS: dict[str, frozenset[Phase]] = {
@@ -56,7 +58,7 @@ def break_glass(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
     _require(snapshot, "break_glass")
     if snapshot.override:
         raise WrongPhase("The glass of this rollout is broken already.")
-    return move(replace(snapshot, override=True), snapshot.phase, f"the glass was broken: {reason}", now)
+    return move(replace(snapshot, override=True), snapshot.phase, f"{GLASS}: {reason}", now)
 
 
 def abort(snapshot: Snapshot, reason: str, now: datetime) -> Decision:

@@ -98,6 +98,7 @@ class Transition(Kept):
         constraints = (
             models.UniqueConstraint(fields=("rollout", "number"), name="transition_number_is_unique"),
         )
+        indexes = (models.Index(fields=("id",), condition=Q(notified_at=None), name="transition_untold"),)
 
     def __str__(self) -> str:
         return f"{self.from_phase} to {self.to_phase}"

@@ -13,7 +13,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
-from rollouts import reconcile, tasks, wiring
+from rollouts import posting, reconcile, tasks, wiring
 
 log = logging.getLogger("rollouts.tick")
 # How often due endpoints are asked for: one indexed query, and the most that a click waits.
@@ -31,9 +31,12 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
+        if not options["once"]:
+            posting.Post(stop).start()
         while not stop.is_set():
             done = self._round(stop)
             if options["once"]:
+                posting.once()
                 return
             if done < tasks.CLAIM_LIMIT:
                 stop.wait(POLL_SECONDS)

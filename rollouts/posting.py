@@ -1,0 +1,109 @@
+"""Everything that leaves the house, beside the ticks and never in their way.
+
+`manage.py tick` runs one `Post`: it hands moves over to the targets of notices and sends what waits, each
+target in a thread of its own, so that one that hangs holds up nothing else. With SLIPWAY_NOTICES_QUEUE set,
+Celery workers on that queue do the sending.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections, connections
+from django.utils import timezone
+
+from monitoring import courier, wiring
+from monitoring.models import NoticeTarget
+from monitoring.tasks import deliver
+from rollouts import outbox
+from rollouts.tasks import QUEUE_ERRORS
+
+log = logging.getLogger("rollouts.post")
+POLL_SECONDS = 0.5
+SENDERS = 6
+HOUSEKEEPING_SECONDS = 3600.0
+
+
+class Post(threading.Thread):
+    """Sends until `stop` is set; may be killed at any moment."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        super().__init__(name="post", daemon=True)
+        self._ended = stop
+        self._senders: list[threading.Thread] = []
+        self._told = ""
+        self._cleaned = time.monotonic()
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            busy = self._safely(self._round)
+            self._ended.wait(0.0 if busy else POLL_SECONDS)
+        connections.close_all()
+
+    def _round(self) -> bool:
+        """Hands over and claims what is due; whether there is more to do at once."""
+        moved = outbox.fan_out()
+        self._senders = [sender for sender in self._senders if sender.is_alive()]
+        for target in courier.claim(limit=SENDERS - len(self._senders)):
+            self._dispatch(target)
+        if time.monotonic() - self._cleaned > HOUSEKEEPING_SECONDS:
+            self._cleaned = time.monotonic()
+            courier.forget_old(timezone.now())
+        return moved == outbox.LIMIT
+
+    def _dispatch(self, target: NoticeTarget) -> None:
+        queue = settings.SLIPWAY_NOTICES_QUEUE
+        if settings.CELERY_BROKER_URL and queue:
+            try:
+                deliver.apply_async((target.pk,), queue=queue, retry=False)
+                return
+            except QUEUE_ERRORS as error:
+                self._tell(f"the queue did not answer, sending notices here: {error}")
+        self._start(lambda: _serve(target))
+
+    def _start(self, work: Callable[[], object]) -> None:
+        """The work in a thread of its own, with database connections of its own."""
+
+        def send() -> None:
+            try:
+                self._safely(work)
+            finally:
+                connections.close_all()
+
+        sender = threading.Thread(target=send, name="sender", daemon=True)
+        self._senders.append(sender)
+        sender.start()
+
+    def _safely(self, work: Callable[[], object]) -> bool:
+        """What the work says, or False when it failed; it is tried again by a later round."""
+        try:
+            return bool(work())
+        except DatabaseError as error:
+            self._tell(f"the database did not answer: {error}")
+            close_old_connections()
+        except Exception:
+            log.exception("something could not be sent; it is tried again")
+        return False
+
+    def _tell(self, trouble: str) -> None:
+        """Logs a trouble of a kind once in a row."""
+        kind = trouble.partition(":")[0]
+        if kind != self._told:
+            log.error(trouble)
+        self._told = kind
+
+
+def once() -> None:
+    """Hands over and sends what is due now, in this thread."""
+    while outbox.fan_out():
+        pass
+    for target in courier.claim():
+        _serve(target)
+
+
+def _serve(target: NoticeTarget) -> int:
+    return courier.serve(target, wiring.notifier())
