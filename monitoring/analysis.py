@@ -8,20 +8,23 @@ from datetime import datetime
 
 from monitoring.adapters.cached import CachedSource, Question, Recorder
 from monitoring.domain import outputs
-from monitoring.domain.judge import distribution, error_rate, latency, outcome
+from monitoring.domain.judge import distribution, error_rate, latency, outcome, paired
 from monitoring.domain.judge.distribution import BinnedPair, DistributionGate
 from monitoring.domain.judge.error_rate import ErrorRateGate, Outcomes
 from monitoring.domain.judge.evidence import Judgement, Subject
 from monitoring.domain.judge.gates import GateSpec
 from monitoring.domain.judge.latency import LatencyGate
 from monitoring.domain.judge.outcome import OutcomeGate
+from monitoring.domain.judge.paired import PairedGate
 from monitoring.domain.judge.spending import alpha_of_look, alpha_of_window
 from monitoring.domain.judge.verdict import GateResult, Verdict, combine
+from monitoring.domain.pairs import by_segment, compare
 from monitoring.domain.window import Window
 from monitoring.errors import MetricsUnavailable
 from monitoring.ports import MetricsSource
 from monitoring.queries.outputs import find_output, live_outputs
 from monitoring.samples.outcomes import outcomes_of
+from monitoring.samples.pairs import paired as pairs_of
 
 __all__ = ["Judgement", "Subject", "Window", "judge"]
 
@@ -76,6 +79,8 @@ def _judge_gate(gate: GateSpec, gates: int, subject: Subject, source: MetricsSou
         versions = [subject.candidate, *([subject.stable] if subject.stable else [])]
         values = outcomes_of(subject.endpoint, gate.outcome, versions, subject.window)
         return outcome.judge(gate, values[subject.candidate], values.get(subject.stable or ""), alpha)
+    if isinstance(gate, PairedGate):
+        return _paired(gate, subject, alpha)
     return distribution.judge(gate, _pair(gate, subject, source), alpha_of_look(subject.look, gates))
 
 
@@ -95,6 +100,21 @@ def _outcomes(gate: ErrorRateGate, subject: Subject, source: MetricsSource) -> d
     for (version, status), count in counts.items():
         by_version.setdefault(version, {})[status] = count
     return {version: Outcomes.of(statuses, gate.statuses) for version, statuses in by_version.items()}
+
+
+def _paired(gate: PairedGate, subject: Subject, alpha: float) -> GateResult:
+    if subject.stable is None:
+        raise outputs.NotComparable("there is no stable version whose answers could be compared")
+    found = pairs_of(
+        subject.endpoint,
+        subject.stable,
+        subject.candidate,
+        subject.window,
+        output=gate.output,
+        profile=subject.profile,
+    )
+    segments = by_segment(found.pairs, gate.allowed)
+    return paired.judge(gate, found.output, compare(found.pairs, gate.allowed), segments, alpha)
 
 
 def _pair(gate: DistributionGate, subject: Subject, source: MetricsSource) -> BinnedPair:

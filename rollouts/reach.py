@@ -27,6 +27,15 @@ def endpoint_for(user: AnyUser, name: str, permission: Permission = Permission.V
     return found
 
 
+def endpoint_names(user: AnyUser, permission: Permission) -> frozenset[str] | None:
+    """The names of the endpoints on whose model the user holds the permission; None for all there can be."""
+    require_anywhere(user, permission)
+    if may(user, permission):
+        return None
+    rows = Endpoint.objects.filter(visible(user, TO_MODEL, permission))
+    return frozenset(rows.values_list("name", flat=True))
+
+
 def rollout_for(user: AnyUser, rollout_id: int, permission: Permission = Permission.VIEW) -> Rollout:
     """The rollout, on whose model the user holds the permission; NotFound, Forbidden."""
     require_anywhere(user, permission)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from django.db import transaction
 from monitoring.domain.samples import LabelRecord, PredictionRecord
 from monitoring.models import Label, Prediction
 from monitoring.samples.retention import keep_seconds, require_room
-from registry.errors import DomainError
+from registry.errors import DomainError, Invalid
 
 MAX_RECORDS = 1_000
 Record = TypeVar("Record", PredictionRecord, LabelRecord)
@@ -52,11 +52,14 @@ class TakenLabels:
         return asdict(self) | {"refused": [asdict(item) for item in self.refused]}
 
 
-def take_predictions(documents: Sequence[object], now: float) -> Taken:
+def take_predictions(
+    documents: Sequence[object], now: float, endpoints: Container[str] | None = None
+) -> Taken:
     """Keep a batch; a record with the key (endpoint, version, request id) of a kept one is a duplicate and
-    ignored. Raises Overloaded, keeping nothing, when more comes than the bounds allow."""
+    ignored. `endpoints` are those that the sender may speak for, None for all. Raises Overloaded, keeping
+    nothing, when more comes than the bounds allow."""
     require_room(Prediction, now)
-    records, refused = _parsed(PredictionRecord.parse, documents, now)
+    records, refused = _parsed(PredictionRecord.parse, documents, now, endpoints)
     unique: dict[Any, PredictionRecord] = {}
     for record in records:
         unique.setdefault(record.key, record)
@@ -75,14 +78,16 @@ def take_predictions(documents: Sequence[object], now: float) -> Taken:
     return Taken(len(rows), len(records) - len(rows), tuple(refused))
 
 
-def take_labels(documents: Sequence[object], now: float) -> TakenLabels:
+def take_labels(
+    documents: Sequence[object], now: float, endpoints: Container[str] | None = None
+) -> TakenLabels:
     """Keep a batch; a label sent again counts once, and with another value replaces the earlier one.
 
     Labels of requests that no prediction is known of are kept as long as predictions are, and join when one
     arrives. Raises Overloaded, keeping nothing, when more comes than the bounds allow.
     """
     require_room(Label, now)
-    records, refused = _parsed(LabelRecord.parse, documents, now)
+    records, refused = _parsed(LabelRecord.parse, documents, now, endpoints)
     unique = {record.key: record for record in records}
     with transaction.atomic():
         known = _known_labels(unique.values())
@@ -114,12 +119,18 @@ def take_labels(documents: Sequence[object], now: float) -> TakenLabels:
 
 
 def _parsed(
-    parse: Callable[[object, float, float], Record], documents: Sequence[object], now: float
+    parse: Callable[[object, float, float], Record],
+    documents: Sequence[object],
+    now: float,
+    endpoints: Container[str] | None,
 ) -> tuple[list[Record], list[Refused]]:
     records, refused, oldest = [], [], now - keep_seconds()
     for index, document in enumerate(documents):
         try:
-            records.append(parse(document, now, oldest))
+            record = parse(document, now, oldest)
+            if endpoints is not None and record.endpoint not in endpoints:
+                raise Invalid("This token may not send records of this endpoint.", field="endpoint")
+            records.append(record)
         except DomainError as error:
             refused.append(Refused(index, str(error)))
     return records, refused

@@ -6,6 +6,7 @@ from django.urls import path
 
 from rollouts.web import (
     changes,
+    comparison,
     endpoints,
     environments,
     freezes,
@@ -24,6 +25,8 @@ urlpatterns = [
     path("endpoints/<slug:name>/", endpoints.endpoint, name="endpoint"),
     path("endpoints/<slug:name>/traffic", endpoints.endpoint_traffic, name="endpoint-traffic"),
     path("endpoints/<slug:name>/charts", endpoints.endpoint_charts, name="endpoint-charts"),
+    path("endpoints/<slug:name>/comparison", comparison.compared, name="comparison"),
+    path("endpoints/<slug:name>/requests/<path:request_id>", comparison.sampled_request, name="request"),
     path("endpoints/<slug:name>/rollback", changes.rollback, name="endpoint-rollback"),
     path("environments/", environments.environments, name="environments"),
     path("environments/<slug:name>/policy", environments.policy, name="environment-policy"),

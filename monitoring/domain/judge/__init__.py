@@ -6,6 +6,7 @@ from monitoring.domain.judge.evidence import Judgement, Subject
 from monitoring.domain.judge.gates import DEFAULT_GATES, GateSpec, parse_gates
 from monitoring.domain.judge.latency import LatencyGate
 from monitoring.domain.judge.outcome import OutcomeGate
+from monitoring.domain.judge.paired import PairedGate
 from monitoring.domain.judge.verdict import GateResult, Verdict, combine
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Judgement",
     "LatencyGate",
     "OutcomeGate",
+    "PairedGate",
     "Subject",
     "Verdict",
     "combine",

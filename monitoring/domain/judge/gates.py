@@ -10,12 +10,13 @@ from monitoring.domain.judge.error_rate import ErrorRateGate
 from monitoring.domain.judge.fields import Fields
 from monitoring.domain.judge.latency import LatencyGate
 from monitoring.domain.judge.outcome import OutcomeGate
+from monitoring.domain.judge.paired import PairedGate
 from registry.errors import Invalid
 
-GateSpec = ErrorRateGate | LatencyGate | DistributionGate | OutcomeGate
+GateSpec = ErrorRateGate | LatencyGate | DistributionGate | OutcomeGate | PairedGate
 
 KINDS: Mapping[str, type[GateSpec]] = {
-    gate.kind: gate for gate in (ErrorRateGate, LatencyGate, DistributionGate, OutcomeGate)
+    gate.kind: gate for gate in (ErrorRateGate, LatencyGate, DistributionGate, OutcomeGate, PairedGate)
 }
 MAX_GATES = 50
 

@@ -28,7 +28,7 @@ def test_a_prediction_is_read_with_its_defaults():
     document = prediction()
     del document["mirrored"]
     record = PredictionRecord.parse(document, NOW, OLDEST)
-    assert record.key == ("churn-prod", "r1", "1")
+    assert record.key == ("churn-production", "r1", "1")
     assert (record.mirrored, record.segment, record.outputs) == (False, {}, {"score": [0.5]})
 
 

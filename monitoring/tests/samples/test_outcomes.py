@@ -15,7 +15,7 @@ WINDOW = Window.last(60, datetime.fromtimestamp(NOW, UTC))
 
 
 def outcomes(name="label", **options):
-    found = outcomes_of("churn-prod", name, ["1", "2"], WINDOW, **options)
+    found = outcomes_of("churn-production", name, ["1", "2"], WINDOW, **options)
     return {version: (moments.n, moments.mean) for version, moments in found.items()}
 
 
@@ -66,7 +66,7 @@ def judged(gate, rates, n=1000):
     for start in range(0, len(records), 1000):
         take_predictions(records[start : start + 1000], NOW)
         take_labels(labels[start : start + 1000], NOW)
-    subject = Subject(endpoint="churn-prod", stable="1", candidate="2", window=WINDOW)
+    subject = Subject(endpoint="churn-production", stable="1", candidate="2", window=WINDOW)
     return judge(parse_gates([gate]), subject, MemorySource(), datetime.fromtimestamp(NOW, UTC))
 
 

@@ -8,6 +8,7 @@ from rest_framework.test import APIClient
 from monitoring.models import Prediction
 from monitoring.tests.samples.records import label, prediction
 from registry import tokens
+from registry.domain.access import Scope
 from registry.domain.actor import SYSTEM
 
 PREDICTIONS, LABELS = "/api/v1/predictions", "/api/v1/labels"
@@ -18,9 +19,9 @@ def now_prediction(request_id="r1", **changes):
 
 
 @pytest.fixture
-def sender(cast):
+def sender(people):
     """A server's client: its token can do this and nothing else."""
-    _, secret = tokens.create_token(user=cast["engineer"], name="fleet", scopes=["ingest"], actor=SYSTEM)
+    _, secret = tokens.create_token(user=people["engineer"], name="fleet", scopes=["ingest"], actor=SYSTEM)
     client = APIClient(raise_request_exception=False)
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
     return client
@@ -105,3 +106,31 @@ def test_labels_are_answered_with_what_became_of_them(sender):
         "waiting": 1,
         "refused": [{"index": 3, "reason": "value: Expected a number."}],
     }
+
+
+@pytest.mark.parametrize(
+    ("who", "status"), [("viewer", 403), ("engineer", 202), ("admin", 202), ("outsider", 403), (None, 401)]
+)
+@pytest.mark.parametrize("path", [PREDICTIONS, LABELS])
+def test_only_engineers_send(people, who, status, path):
+    client = APIClient(raise_request_exception=False)
+    if who:
+        client.force_authenticate(people[who])
+    record = now_prediction() if path == PREDICTIONS else label()
+    assert client.post(path, {"records": [record]}, format="json").status_code == status
+
+
+def test_a_token_of_one_model_speaks_for_its_endpoints_only(people, endpoint):
+    _, secret = tokens.create_token(
+        user=people["engineer"],
+        name="churn",
+        scopes=["ingest"],
+        scope=Scope(model=endpoint.model_id),
+        actor=SYSTEM,
+    )
+    client = APIClient(raise_request_exception=False)
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {secret}")
+    records = [now_prediction("a"), now_prediction("b", endpoint="spam-production")]
+    answer = client.post(PREDICTIONS, {"records": records}, format="json")
+    assert answer.json()["accepted"] == 1
+    assert answer.json()["refused"][0]["reason"].startswith("endpoint: This token may not")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers, status
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
-from monitoring.api.body import BatchParser, records_of
 from monitoring.samples import ingest
-from registry.api.base import RegistryView
 from registry.api.serializers import Shape
 from registry.domain.roles import Permission
+from rollouts import reach
+from rollouts.api.batches import BatchParser, records_of
 
 
 class RefusedOut(Shape):
@@ -62,27 +61,25 @@ class LabelsOut(PredictionsOut):
     waiting = serializers.IntegerField(help_text="Without a prediction so far.")
 
 
-class Predictions(RegistryView):
+class Predictions(APIView):
     """Sampled predictions, in batches; 429 with Retry-After when more comes than is kept."""
 
-    everywhere = True
-    permissions: ClassVar = {"POST": Permission.INGEST}
     parser_classes = (BatchParser,)
 
     @extend_schema(operation_id="predictions_ingest", request=PredictionsIn, responses={202: PredictionsOut})
     def post(self, request: Request) -> Response:
-        taken = ingest.take_predictions(records_of(request), timezone.now().timestamp())
+        allowed = reach.endpoint_names(request.user, Permission.INGEST)
+        taken = ingest.take_predictions(records_of(request), timezone.now().timestamp(), allowed)
         return Response(taken.to_dict(), status=status.HTTP_202_ACCEPTED)
 
 
-class Labels(RegistryView):
+class Labels(APIView):
     """What turned out to be true, joined to predictions by request id, however late it comes."""
 
-    everywhere = True
-    permissions: ClassVar = {"POST": Permission.INGEST}
     parser_classes = (BatchParser,)
 
     @extend_schema(operation_id="labels_ingest", request=LabelsIn, responses={202: LabelsOut})
     def post(self, request: Request) -> Response:
-        taken = ingest.take_labels(records_of(request), timezone.now().timestamp())
+        allowed = reach.endpoint_names(request.user, Permission.INGEST)
+        taken = ingest.take_labels(records_of(request), timezone.now().timestamp(), allowed)
         return Response(taken.to_dict(), status=status.HTTP_202_ACCEPTED)
