@@ -1,4 +1,4 @@
-"""The whole examination of one file, in order of cost: content, document, runtime, reference set."""
+"""The whole examination of a file or folder, in order of cost: content, document, runtime, reference set."""
 
 from __future__ import annotations
 
@@ -9,24 +9,48 @@ from typing import Any
 from registry.domain.signature import Signature
 from registry.errors import Invalid
 from registry.inspect.baseline import Finding, finding, findings_of, measured, profile_of
+from registry.inspect.folders import recognise
 from registry.inspect.graph import check_model, describe, load_model
+from registry.inspect.recorded import DESCRIBED, misnamed, recorded
 from registry.inspect.reference import load_reference
 from registry.inspect.runtime import answer, load_session, signature_of, trial
 from registry.inspect.sniff import ONNX, UNKNOWN, sniff
 
 
-def examine(path: str, reference: str | None = None, feature_names: Sequence[str] = ()) -> dict[str, Any]:
-    """The result document of one ONNX file; `Invalid` for anything that cannot be served.
+def examine(
+    path: str, reference: str | None = None, feature_names: Sequence[str] = (), filename: str = ""
+) -> dict[str, Any]:
+    """The result document of a file or folder; `Invalid` for anything damaged or of no known format.
 
     Keys: `format`, `signature`, `profile` (or None), `findings`, `inspection` (facts for people).
+    ONNX is also loaded and run; other formats are recorded as what they are and never loaded.
     """
-    file = Path(path)
-    kind = sniff(file)
+    place = Path(path)
+    if place.is_dir():
+        folder = recognise(place)
+        if folder.main is None:
+            return recorded(folder.format, folder.facts, folder.findings, folder.signature, reference)
+        return _examine_onnx(folder.main, reference, feature_names, folder.facts, folder.findings)
+    kind = sniff(place)
+    findings = misnamed(kind, filename or place.name)
+    if kind.code in DESCRIBED:
+        facts, found = DESCRIBED[kind.code](place)
+        return recorded(kind.code, facts, [*found, *findings], Signature((), ()), reference)
     if kind not in {ONNX, UNKNOWN}:
         raise Invalid(f"The file is {kind.title}, not an ONNX model.", field="artifact", hint=kind.hint)
-    model = load_model(file, kind)
-    check_model(model)
-    facts = describe(model)
+    return _examine_onnx(place, reference, feature_names, {}, findings)
+
+
+def _examine_onnx(
+    file: Path,
+    reference: str | None,
+    feature_names: Sequence[str],
+    about: dict[str, Any],
+    found: list[Finding],
+) -> dict[str, Any]:
+    model = load_model(file, sniff(file))
+    check_model(model, file.parent if about else None)
+    facts = about | describe(model)
     del model
     session, seconds = load_session(file)
     signature = signature_of(session)
@@ -35,7 +59,7 @@ def examine(path: str, reference: str | None = None, feature_names: Sequence[str
         "format": "onnx",
         "signature": signature.to_dict(),
         "profile": None,
-        "findings": _signature_findings(signature),
+        "findings": [*found, *_signature_findings(signature)],
         "inspection": facts | {"load_seconds": round(seconds, 4)},
     }
     if reference is None:

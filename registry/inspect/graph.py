@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import defs, external_data_helper
+from onnx import defs, external_data_helper, helper
 
 from registry.errors import Invalid
 from registry.inspect.sniff import ONNX, Kind
 
 _METADATA_LIMIT = 50
+_LARGEST = (2 << 30) - 1
 
 
 def load_model(path: Path, kind: Kind) -> onnx.ModelProto:
     """The parsed model without external data; `Invalid` for a damaged file and for what is no ONNX at all."""
+    if path.stat().st_size > _LARGEST:
+        raise Invalid(
+            "The file is larger than 2 GiB, which no protobuf can be.",
+            field="artifact",
+            hint="Save its weights apart, onnx.save(…, save_as_external_data=True); register the folder.",
+        )
     try:
         model = onnx.load(str(path), load_external_data=False)
     except (DecodeError, ValueError) as error:
@@ -29,12 +36,15 @@ def load_model(path: Path, kind: Kind) -> onnx.ModelProto:
     return model
 
 
-def check_model(model: onnx.ModelProto) -> None:
-    """`Invalid` unless the installed ONNX knows the model's versions and its checker finds no fault."""
+def check_model(model: onnx.ModelProto, folder: Path | None = None) -> None:
+    """`Invalid` unless the installed ONNX knows the model's versions and its checker finds no fault.
+
+    `folder` is where tensors may keep their data, each inside a file of it; None: nowhere.
+    """
     _check_versions(model)
-    _check_external_data(model)
+    _check_external_data(model, folder)
     try:
-        onnx.checker.check_model(model)
+        onnx.checker.check_model(_without_external_data(model) if folder else model)
     except onnx.checker.ValidationError as error:
         raise Invalid(
             f"The ONNX checker refuses the model: {first_line(error)}",
@@ -108,19 +118,48 @@ def _check_versions(model: onnx.ModelProto) -> None:
             )
 
 
-def _check_external_data(model: onnx.ModelProto) -> None:
+def _check_external_data(model: onnx.ModelProto, folder: Path | None) -> None:
     for tensor in _tensors(model):
         if not external_data_helper.uses_external_data(tensor):
             continue
-        location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+        said = {entry.key: entry.value for entry in tensor.external_data}
+        location = said.get("location", "")
         path = PurePosixPath(location.replace("\\", "/"))
         outside = path.is_absolute() or ".." in path.parts or ":" in location[:3]
+        if not outside and folder is not None and _holds(folder / path, said):
+            continue
         where = "outside the model's folder, which is never read" if outside else "which is not in the upload"
+        if not outside and folder is not None and (folder / path).is_file():
+            where = "which is too short for it"
+        hint = "Save the model as one file: onnx.save(model, path, save_as_external_data=False)."
         raise Invalid(
             f"Tensor {tensor.name[:80]!r} keeps its data in {location[:200]!r}, {where}.",
             field="artifact",
-            hint="Save the model as one file: onnx.save(model, path, save_as_external_data=False).",
+            hint=hint if folder is None else "Register the folder as onnx.save wrote it.",
         )
+
+
+def _holds(path: Path, said: Mapping[str, str]) -> bool:
+    """Whether a plain file there has the bytes that a tensor's `external_data` names."""
+    try:
+        offset, length = int(said.get("offset", "0")), int(said.get("length", "0"))
+    except ValueError:
+        return False
+    plain = path.is_file() and not path.is_symlink()
+    return plain and min(offset, length) >= 0 and offset + length <= path.stat().st_size
+
+
+def _without_external_data(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose outside tensors are inputs: the checker judges the graph; the data was judged before."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for tensor in list(copy.graph.initializer):
+        if external_data_helper.uses_external_data(tensor):
+            copy.graph.input.append(
+                helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims))
+            )
+            copy.graph.initializer.remove(tensor)
+    return copy
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

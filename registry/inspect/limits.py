@@ -5,6 +5,8 @@ from __future__ import annotations
 import resource
 from dataclasses import dataclass
 
+_PARSED = 2 << 30
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -15,8 +17,13 @@ class Limits:
     wall_seconds: float = 180.0
 
     def for_size(self, size: int) -> Limits:
-        """The same limits with room for a file of `size` bytes: parsing, checking and loading copy it."""
-        return Limits(self.memory_mb + 6 * (size >> 20), self.cpu_seconds, self.wall_seconds)
+        """The same limits with room for a file of `size` bytes: parsing, checking and loading copy it.
+
+        Beyond 2 GiB nothing is parsed as a whole; larger data is mapped once.
+        """
+        copied = min(size, _PARSED)
+        room = 6 * (copied >> 20) + 2 * ((size - copied) >> 20)
+        return Limits(self.memory_mb + room, self.cpu_seconds, self.wall_seconds)
 
     def apply(self) -> None:
         """Bind this process: no more memory or processor time than stated, no file written, no core dump."""

@@ -42,14 +42,15 @@ def inspect_file(
     *,
     reference: Path | None = None,
     feature_names: Sequence[str] = (),
+    filename: str = "",
     limits: Limits | None = None,
 ) -> Inspection:
-    """Inspect the file at `path` in a child process, running `reference` (.npz) through it when given.
+    """Inspect the file or folder at `path` in a child process; ONNX models run `reference` (.npz).
 
-    Raises `Invalid` when the file cannot be served, takes too much, or crashes the runtime; `Unavailable`
-    when no child could be started.
+    `filename` is the name it had before it came here. Raises `Invalid` when it is damaged or of no known
+    format, takes too much, or crashes the runtime; `Unavailable` when no child could be started.
     """
-    size = path.stat().st_size
+    size = _size(path)
     if size == 0:
         raise Invalid("The file is empty.", field="artifact", hint="Upload it again.")
     bounds = (limits or Limits()).for_size(size)
@@ -57,9 +58,16 @@ def inspect_file(
         "path": str(path.absolute()),
         "reference": None if reference is None else str(reference.absolute()),
         "feature_names": list(feature_names),
+        "filename": filename,
         "limits": asdict(bounds),
     }
     return _read(_run(json.dumps(request), bounds), bounds)
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(file.lstat().st_size for file in path.rglob("*"))
+    return path.stat().st_size
 
 
 def _run(request: str, limits: Limits) -> subprocess.CompletedProcess[bytes]:
