@@ -11,7 +11,7 @@ from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
 
 from registry.domain.names import CHAMPION
 from registry.errors import NotFound
-from registry.models import Alias, ApiToken, AuditEntry, Metric, Model, Version
+from registry.models import Alias, ApiToken, AuditEntry, Metric, Model, Version, VersionFile
 
 T = TypeVar("T")
 PAGE = 50
@@ -112,6 +112,11 @@ def metric_history(
         step, key = after
         rows = rows.filter(Q(step__gt=step) | Q(step=step, id__gt=key))
     return list(rows[:limit])
+
+
+def files_of(version: Version, limit: int = 200) -> list[VersionFile]:
+    """The first files of a folder by path; nothing, and no query, for a single file."""
+    return list(version.files.order_by("path")[:limit]) if version.is_folder else []
 
 
 def children_of(version: Version) -> list[Version]:

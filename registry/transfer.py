@@ -8,11 +8,20 @@ from typing import Any
 
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
-from django.http import FileResponse, HttpRequest, HttpResponseBase, HttpResponseNotModified
+from django.http import (
+    FileResponse,
+    HttpRequest,
+    HttpResponseBase,
+    HttpResponseNotModified,
+    StreamingHttpResponse,
+)
 
-from registry.errors import Invalid, TooLarge
+from registry.bundles import KINDS, bundle
+from registry.domain.manifest import FileEntry
+from registry.errors import Conflict, Invalid, NotFound, TooLarge
 from registry.models import Version
 from registry.ports import ArtifactStore
+from registry.services.content import entries_of
 from registry.services.versions import check_size
 
 # Room for the form's other fields and for the reference set beside an artifact of the largest size.
@@ -76,21 +85,64 @@ def json_of(value: Any, *, field: str) -> Any:
         raise Invalid(f"It is not valid JSON: {error}.", field=field) from error
 
 
-def artifact_response(if_none_match: str | None, version: Version, store: ArtifactStore) -> HttpResponseBase:
-    """The artifact as a download whose ETag is its digest, or 304 when the client has it."""
-    etag = f'"{version.digest}"'
+def artifact_response(
+    if_none_match: str | None, version: Version, store: ArtifactStore, archive: str = ""
+) -> HttpResponseBase:
+    """The artifact as a download whose ETag is its digest, or 304 when the client has it.
+
+    A folder comes as an archive, `tar` unless `archive` says `zip`.
+    """
+    _check_arrived(version)
+    name = f"{version.model.name}-{version.number}"
+    if not version.is_folder:
+        entry = FileEntry(f"{name}.{version.format}", version.digest, version.size)
+        return file_response(if_none_match, entry, store)
+    kind = archive or "tar"
+    content = bundle(kind, entries_of(version), store)
+    headers = {
+        "ETag": f'"{version.digest}.{kind}"',
+        "X-Slipway-Digest": version.digest,
+        "Content-Disposition": f'attachment; filename="{name}.{kind}"',
+    }
+    if if_none_match == headers["ETag"]:
+        return HttpResponseNotModified(headers={"ETag": headers["ETag"]})
+    return StreamingHttpResponse(content, content_type=KINDS[kind], headers=headers)
+
+
+def file_of_version(
+    if_none_match: str | None, version: Version, path: str, store: ArtifactStore
+) -> HttpResponseBase:
+    """One file of a folder, by its path; `NotFound` when it has none of that path."""
+    _check_arrived(version)
+    found = None if "\x00" in path else version.files.filter(path=path).first()
+    if found is None:
+        raise NotFound(f"{version} has no file {ascii(path[:80])}.", field="path")
+    return file_response(if_none_match, FileEntry(found.path, found.digest, found.size), store)
+
+
+def file_response(if_none_match: str | None, file: FileEntry, store: ArtifactStore) -> HttpResponseBase:
+    """A stored file as a download whose ETag is its digest, or 304 when the client has it."""
+    etag = f'"{file.digest}"'
     if if_none_match == etag:
         return HttpResponseNotModified(headers={"ETag": etag})
     response = FileResponse(
-        store.open(version.digest),
+        store.open(file.digest),
         as_attachment=True,
-        filename=f"{version.model.name}-{version.number}.{version.format}",
+        filename=file.path.rpartition("/")[2],
         content_type="application/octet-stream",
     )
-    response["Content-Length"] = str(version.size)
+    response["Content-Length"] = str(file.size)
     response["ETag"] = etag
-    response["X-Slipway-Digest"] = version.digest
+    response["X-Slipway-Digest"] = file.digest
     return response
+
+
+def _check_arrived(version: Version) -> None:
+    """What is being verified, or was refused, is nobody's to download."""
+    if not version.is_ready:
+        raise Conflict(
+            f"{version} is {version.state}; only what is ready can be downloaded.", hint="Ask again later."
+        )
 
 
 def _no_constant(name: str) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from registry.models import Alias, ApiToken, AuditEntry, Metric, Model, RoleGrant, ServiceAccount, Version
 
 _SAID = (
-    "label", "digest", "size", "filename", "format", "framework", "signature", "feature_names",
+    "label", "state", "problem", "digest", "size", "file_count", "filename", "reference_digest", "format",
+    "framework", "signature", "feature_names",
     "feature_schema_version", "hyperparameters", "git_sha", "training_run", "dataset_ref", "dataset_digest",
     "dependencies", "tags", "notes", "findings", "created_by", "created_at",
 )  # fmt: skip

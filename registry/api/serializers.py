@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from registry.domain.roles import Role
+from registry.domain.states import State
 
 
 class Shape(serializers.Serializer[Any]):
@@ -69,7 +70,11 @@ class VersionSummary(Shape):
     parent = serializers.IntegerField(allow_null=True)  # type: ignore[assignment]
     digest = serializers.CharField()
     size = serializers.IntegerField(help_text="Bytes.")
+    file_count = serializers.IntegerField(help_text="0 for a single file, else the files of the folder.")
     filename = serializers.CharField()
+    reference_digest = serializers.CharField(help_text="The reference set; empty when none was given.")
+    state = serializers.ChoiceField(choices=[state.value for state in State])
+    problem = serializers.DictField(allow_null=True, help_text="Why it was refused.")
     format = serializers.CharField()
     framework = serializers.CharField()
     signature = serializers.DictField()
@@ -93,6 +98,17 @@ class VersionSummary(Shape):
 class VersionOut(VersionSummary):
     profile = serializers.DictField(allow_null=True)
     inspection = serializers.DictField()
+
+
+class FileOut(Shape):
+    path = serializers.CharField()
+    digest = serializers.CharField()
+    size = serializers.IntegerField(help_text="Bytes.")
+
+
+class FileList(Shape):
+    items = FileOut(many=True)
+    next = serializers.CharField(allow_null=True)
 
 
 class VersionList(Shape):

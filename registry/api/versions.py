@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
@@ -21,6 +22,7 @@ from registry.domain.draft import VersionDraft, parse_points
 from registry.domain.roles import Permission
 from registry.errors import Invalid
 from registry.models import Model, Version
+from registry.services.content import entries_of
 
 _PAGE = [
     OpenApiParameter("after", str, description="`next` of the page before."),
@@ -110,15 +112,42 @@ class OneVersion(RegistryView):
 
 
 class Artifact(RegistryView):
-    """The file itself; its ETag is its digest."""
+    """The file itself, its ETag is its digest; of a folder an archive."""
 
     @extend_schema(
         operation_id="versions_artifact",
+        parameters=[OpenApiParameter("archive", str, enum=("tar", "zip"), description="For folders.")],
         responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 304: None},
     )
     def get(self, request: Request, name: str, number: int) -> HttpResponseBase:
         return transfer.artifact_response(
-            request.META.get("HTTP_IF_NONE_MATCH"), _version(self.model, number), wiring.artifact_store()
+            request.META.get("HTTP_IF_NONE_MATCH"),
+            _version(self.model, number),
+            wiring.artifact_store(),
+            text_of(request, "archive"),
+        )
+
+
+class Files(RegistryView):
+    """The files of a version that is a folder; none for a single file."""
+
+    @extend_schema(operation_id="versions_files", responses=serializers.FileList)
+    def get(self, request: Request, name: str, number: int) -> Response:
+        entries = entries_of(_version(self.model, number))
+        return Response({"items": [asdict(entry) for entry in entries], "next": None})
+
+
+class OneFile(RegistryView):
+    """One file of a folder; its ETag is its digest."""
+
+    @extend_schema(
+        operation_id="versions_file",
+        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 304: None},
+    )
+    def get(self, request: Request, name: str, number: int, path: str) -> HttpResponseBase:
+        version = _version(self.model, number)
+        return transfer.file_of_version(
+            request.META.get("HTTP_IF_NONE_MATCH"), version, path, wiring.artifact_store()
         )
 
 

@@ -26,9 +26,7 @@ def describe_torchscript(path: Path) -> tuple[dict[str, Any], list[Finding]]:
         tensors = [name for name in names if "/data/" in name or "/constants/" in name]
         version = next((name for name in names if name.endswith("/version")), "")
         facts = {
-            "archive_version": _read(archive, version, _SMALL).decode("ascii", "replace").strip()
-            if version
-            else "",
+            "archive_version": _read(archive, version, _SMALL).decode("ascii", "replace").strip(),
             "modules": [name.partition("/code/")[2][:200] for name in code[:50]],
             "tensors": len(tensors),
             "tensor_bytes": sum(archive.getinfo(name).file_size for name in tensors),

@@ -17,7 +17,8 @@ _JOBLIB_ARRAY = "joblib.numpy_pickle.NumpyArrayWrapper"
 _DANGEROUS = frozenset(
     {"os", "posix", "nt", "subprocess", "sys", "shutil", "socket", "runpy", "pty", "webbrowser", "ctypes",
      "importlib", "builtins.eval", "builtins.exec", "builtins.compile", "builtins.__import__",
-     "builtins.open",      "__builtin__.eval", "__builtin__.exec", "asyncio", "code", "bdb", "pdb", "pip", "requests", "urllib"}
+     "builtins.open", "__builtin__.eval", "__builtin__.exec", "asyncio", "code", "bdb", "pdb", "pip",
+     "requests", "urllib"}
 )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from registry.models.access import RoleGrant, ServiceAccount
 from registry.models.catalogue import Alias, LatestMetric, Metric, Model, Version
+from registry.models.content import Intake, Upload, VersionFile
 from registry.models.requests import IdempotentRequest
 from registry.models.tokens import ApiToken
 from registry.models.trail import AuditEntry, AuditHead
@@ -14,10 +15,13 @@ __all__ = [
     "AuditEntry",
     "AuditHead",
     "IdempotentRequest",
+    "Intake",
     "LatestMetric",
     "Metric",
     "Model",
     "RoleGrant",
     "ServiceAccount",
+    "Upload",
     "Version",
+    "VersionFile",
 ]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 
+from registry.domain.states import UNFINISHED, State
 from registry.models.fields import Kept, KeptManager
 
 
@@ -43,14 +44,23 @@ class Version(Kept):
     """
 
     MUTABLE: ClassVar[frozenset[str]] = frozenset({"notes", "tags", "deleted_at"})
+    # What the inspection found: written once, by `settle`, for a version that was registered before it.
+    SETTLED: ClassVar[frozenset[str]] = frozenset(
+        {"state", "problem", "format", "signature", "profile", "inspection", "findings"}
+    )
 
     model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     label = models.CharField(max_length=64, blank=True)
     digest = models.CharField(max_length=71, db_index=True)
     size = models.BigIntegerField()
+    # 0: a single file. Otherwise a folder: its files are `VersionFile` rows, its digest is the manifest's.
+    file_count = models.PositiveIntegerField(default=0)
     filename = models.CharField(max_length=255, blank=True)
-    format = models.CharField(max_length=32)
+    reference_digest = models.CharField(max_length=71, blank=True, db_index=True)
+    state = models.CharField(max_length=16, default=State.READY.value)
+    problem = models.JSONField(null=True, blank=True)
+    format = models.CharField(max_length=32, blank=True)
     framework = models.CharField(max_length=128, blank=True)
     signature = models.JSONField(default=dict, blank=True)
     profile = models.JSONField(null=True, blank=True)
@@ -84,6 +94,34 @@ class Version(Kept):
 
     def __str__(self) -> str:
         return f"{self.model.name} version {self.number}"
+
+    def settle(self, **values: Any) -> bool:
+        """Write what the intake found while the version is unfinished; False when it is not (any more)."""
+        assert set(values) <= self.SETTLED
+        unfinished = Version.objects.filter(pk=self.pk, state__in=[state.value for state in UNFINISHED])
+        changed = bool(models.QuerySet.update(unfinished, **values))
+        for name, value in values.items() if changed else ():
+            setattr(self, name, value)
+        return changed
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it may be named by an alias and rolled out."""
+        return self.state == State.READY.value
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a manifest of files."""
+        return self.file_count > 0
+
+    @property
+    def unservable(self) -> str:
+        """Why our own model server cannot run it, "" when it can: it runs single ONNX files that are ready."""
+        if not self.is_ready:
+            return f"is {self.state}, not ready"
+        if self.format != "onnx":
+            return f"is {self.format}; the model server runs ONNX"
+        return "is a folder; the model server runs single ONNX files" if self.is_folder else ""
 
     @property
     def ref(self) -> str:

@@ -19,6 +19,10 @@ def set_alias(*, model: Model, name: str, version: Version, actor: Actor, reason
         locked(model)
         if not Version.objects.filter(pk=version.pk, model=model, deleted_at=None).exists():
             raise Conflict(f"{version} is no version of {model.name}.", field="version")
+        if not version.is_ready:
+            raise Conflict(
+                f"{version} is {version.state}; an alias names only what is ready.", field="version"
+            )
         alias = Alias.objects.select_related("version").filter(model=model, name=name).first()
         before = None if alias is None else {"version": alias.version.number}
         if alias is not None and alias.version_id == version.pk:

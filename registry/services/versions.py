@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,16 @@ from django.utils import timezone
 from registry import audit
 from registry.domain.actor import Actor
 from registry.domain.draft import Point, VersionDraft
+from registry.domain.states import State
 from registry.domain.text import clean_tags, clean_text
 from registry.errors import Conflict, Invalid, NotFound, TooLarge
 from registry.inspect.limits import Limits
 from registry.inspect.sandbox import Inspection, inspect_file
-from registry.models import Model, Version
+from registry.models import Model, Version, VersionFile
 from registry.models.signals import version_deleting
-from registry.ports import ArtifactStore, StoredArtifact
+from registry.ports import ArtifactStore
 from registry.services import measuring
+from registry.services.content import Content, all_there, local_copy, store_path
 from registry.services.models import locked
 from registry.services.models import target as model_target
 
@@ -30,7 +33,7 @@ from registry.services.models import target as model_target
 def register_version(
     *,
     model: Model,
-    artifact: Path,
+    artifact: Path | Content,
     store: ArtifactStore,
     actor: Actor,
     draft: VersionDraft | None = None,
@@ -39,23 +42,46 @@ def register_version(
     reason: str = "",
     limits: Limits | None = None,
 ) -> Version:
-    """Inspect the file, store it, and record it as the model's next version.
+    """Inspect a file or folder, store it, and record it as the model's next version.
 
-    Inspection and hashing happen outside any transaction; a file that is refused (`Invalid`, `TooLarge`)
-    leaves nothing behind. Numbers are 1, 2, 3… per model without gaps, also under concurrent calls.
-    `reference` is a .npz with `X` and optionally `y`; the baseline profile is computed from it.
+    `artifact` is a place on this machine, or content that is stored already. Inspection and hashing happen
+    outside any transaction; what is refused (`Invalid`, `TooLarge`) leaves nothing behind. Numbers are 1, 2,
+    3… per model without gaps, also under concurrent calls. `reference` is a .npz with `X` and optionally
+    `y`; the baseline profile is computed from it, and it is kept with the version.
     """
     draft = draft or VersionDraft()
-    check_size(artifact.stat().st_size)
-    parent = _parent(model, draft.parent)
-    found = inspect_file(artifact, reference=reference, feature_names=draft.feature_names, limits=limits)
-    with artifact.open("rb") as stream:
-        stored = store.put(stream)
+    with _on_this_machine(artifact, store) as place:
+        check_size(size_on_disk(place))
+        parent = parent_of(model, draft.parent)
+        filename = Path(filename or (artifact.name if isinstance(artifact, Path) else "")).name[:255]
+        found = inspect_file(
+            place,
+            reference=reference,
+            feature_names=draft.feature_names,
+            filename=filename,
+            limits=limits,
+        )
+        content = store_path(place, store) if isinstance(artifact, Path) else artifact
+        kept = store_path(reference, store) if reference else None
+        version = new_version(model, draft, parent, content, filename, found=found, reference=kept)
+        record_version(version, content, draft, actor=actor, reason=reason)
+        # A clean-up may have freed equal content just before this version began to need it.
+        if not all_there(content, store):
+            store_path(place, store)
+    return version
+
+
+def record_version(
+    version: Version, content: Content, draft: VersionDraft, *, actor: Actor, reason: str
+) -> None:
+    """One short transaction: the number, the version with its files and metrics, the audit entry."""
     with transaction.atomic():
-        number = _next_number(model)
-        version = _row(model, number, draft, parent, stored, found)
-        version.filename, version.created_by = Path(filename or artifact.name).name[:255], actor.name
+        version.number = _next_number(version.model)
+        version.created_by = actor.name
         version.save(force_insert=True)
+        VersionFile.objects.bulk_create(
+            [VersionFile(version=version, **asdict(file)) for file in content.files], batch_size=500
+        )
         measuring.append(version, [Point(name, value) for name, value in draft.metrics.items()])
         audit.record(
             actor=actor,
@@ -64,7 +90,33 @@ def register_version(
             after=_summary(version) | {"metrics": draft.metrics},
             reason=reason,
         )
-    return version
+
+
+def new_version(
+    model: Model,
+    draft: VersionDraft,
+    parent: Version | None,
+    content: Content,
+    filename: str,
+    *,
+    found: Inspection | None = None,
+    reference: Content | None = None,
+) -> Version:
+    """The row, without a number yet; pending when nothing was `found` yet."""
+    said = asdict(draft)
+    del said["metrics"], said["parent"]
+    return Version(
+        model=model,
+        parent=parent,
+        digest=content.digest,
+        size=content.size,
+        file_count=len(content.files),
+        filename=filename,
+        reference_digest=reference.digest if reference else "",
+        state=(State.READY if found else State.PENDING).value,
+        **said,
+        **(asdict(found) if found else {}),
+    )
 
 
 def annotate_version(
@@ -130,6 +182,13 @@ def check_size(size: int) -> None:
         )
 
 
+def size_on_disk(path: Path) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    if path.is_dir():
+        return sum(file.lstat().st_size for file in path.rglob("*") if not file.is_dir())
+    return path.stat().st_size
+
+
 def target(version: Version) -> str:
     """How the audit trail names a version."""
     return f"{model_target(version.model)}/versions/{version.number}"
@@ -144,28 +203,17 @@ def _next_number(model: Model) -> int:
     return Model.objects.values_list("last_number", flat=True).get(pk=model.pk)
 
 
-def _row(
-    model: Model,
-    number: int,
-    draft: VersionDraft,
-    parent: Version | None,
-    stored: StoredArtifact,
-    found: Inspection,
-) -> Version:
-    said = asdict(draft)
-    del said["metrics"], said["parent"]
-    return Version(
-        model=model,
-        number=number,
-        parent=parent,
-        digest=stored.digest,
-        size=stored.size,
-        **said,
-        **asdict(found),
-    )
+@contextmanager
+def _on_this_machine(artifact: Path | Content, store: ArtifactStore) -> Iterator[Path]:
+    if isinstance(artifact, Path):
+        yield artifact
+        return
+    with local_copy(artifact, store) as place:
+        yield place
 
 
-def _parent(model: Model, number: int | None) -> Version | None:
+def parent_of(model: Model, number: int | None) -> Version | None:
+    """The live version that a draft names as its parent, or `Invalid`."""
     if number is None:
         return None
     parent = Version.objects.filter(model=model, number=number, deleted_at=None).first()

@@ -31,11 +31,23 @@ CAST = {
 _inspected = {}
 
 
-def _inspect_once(path, *, reference=None, feature_names=(), limits=None):
+def _content(path):
+    if path.is_dir():
+        return tuple(
+            (str(file.relative_to(path)), file.read_bytes())
+            for file in sorted(path.rglob("*"))
+            if file.is_file()
+        )
+    return path.read_bytes()
+
+
+def _inspect_once(path, *, reference=None, feature_names=(), filename="", limits=None):
     """The real inspection, run once per distinct input of the session: it is a process each time."""
-    key = path.read_bytes(), reference and reference.read_bytes(), tuple(feature_names)
+    key = _content(path), reference and reference.read_bytes(), tuple(feature_names), filename
     if key not in _inspected:
-        _inspected[key] = inspect_file(path, reference=reference, feature_names=feature_names, limits=limits)
+        _inspected[key] = inspect_file(
+            path, reference=reference, feature_names=feature_names, filename=filename, limits=limits
+        )
     return copy.deepcopy(_inspected[key])
 
 

@@ -33,6 +33,8 @@ API = [
     ("version", "PATCH", REGISTER, {"notes": "x"}),
     ("version", "DELETE", ADMINISTER, {}),
     ("artifact", "GET", VIEW, {}),
+    ("files", "GET", VIEW, {}),
+    ("file", "GET", VIEW, {}),
     ("metrics", "GET", VIEW, {"name": "rmse"}),
     ("metrics", "POST", REGISTER, {"points": [{"name": "auc", "value": 1}]}),
     ("grants", "GET", ADMINISTER, {}),
@@ -63,6 +65,7 @@ WEB = [
     ("new-version", "POST", REGISTER),
     ("version", "GET", VIEW),
     ("artifact", "GET", VIEW),
+    ("file", "GET", VIEW),
     ("audit", "GET", VIEW),
     ("tokens", "GET", VIEW),
     ("tokens", "POST", VIEW),
@@ -87,7 +90,8 @@ def path_of(namespace, name):
     return (
         "/"
         + prefix
-        + pattern % {"name": "churn", "number": 1, "alias": ALIAS, "pk": 999_999, "account": "ci"}
+        + pattern
+        % {"name": "churn", "number": 1, "alias": ALIAS, "pk": 999_999, "account": "ci", "path": "a/b"}
     )
 
 
@@ -141,7 +145,7 @@ def test_the_api_answers_each_role_as_the_table_says(api, champion, account, who
         assert answer.status_code == 401
     elif not allowed(who, needed):
         assert answer.status_code == 403
-    elif name in {"grant", "token"}:
+    elif name in {"grant", "token", "file"}:
         assert answer.status_code == 404, "none of that number"
     elif name == "version" and method == "DELETE":
         assert answer.status_code == 409, "the champion alias points at it"
@@ -159,7 +163,7 @@ def test_the_pages_answer_each_role_as_the_table_says(web, version, account, who
         assert answer.status_code == 302 and answer["Location"].startswith("/login?next=")
     elif not allowed(who, needed):
         assert answer.status_code == 403
-    elif name in {"revoke-token", "revoke-grant", "revoke-account-token"}:
+    elif name in {"revoke-token", "revoke-grant", "revoke-account-token", "file"}:
         assert answer.status_code == 404, "none of that number"
     elif name == "disable-account":
         assert answer.status_code == 302

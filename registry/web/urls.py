@@ -21,6 +21,7 @@ urlpatterns = [
     path("models/<str:name>/", models.model, name="model"),
     path("models/<str:name>/versions/new", versions.new_version, name="new-version"),
     path("models/<str:name>/versions/<int:number>/", versions.version, name="version"),
+    path("models/<str:name>/versions/<int:number>/files/<path:path>", versions.file, name="file"),
     path("models/<str:name>/versions/<int:number>/artifact", versions.download, name="artifact"),
     path("audit/", trail.trail, name="audit"),
     path("access/", access.access, name="access"),

@@ -34,6 +34,7 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "metrics": presenting.metric_lines(shown, champion),
         "charts": presenting.charts(shown),
         "facts": presenting.facts(shown),
+        "files": queries.files_of(shown),
         "hyperparameters": sorted(shown.hyperparameters.items()),
         "tags": sorted(shown.tags.items()),
         "children": queries.children_of(shown),
@@ -47,7 +48,16 @@ def download(request: HttpRequest, name: str, number: int) -> HttpResponseBase:
     """The artifact as a file."""
     found = queries.version_by_number(model_of(request), number)
     known = request.META.get("HTTP_IF_NONE_MATCH")
-    return transfer.artifact_response(known, found, wiring.artifact_store())
+    archive = request.GET.get("archive", "")
+    return transfer.artifact_response(known, found, wiring.artifact_store(), archive)
+
+
+@page()
+def file(request: HttpRequest, name: str, number: int, path: str) -> HttpResponseBase:
+    """One file of a folder."""
+    found = queries.version_by_number(model_of(request), number)
+    known = request.META.get("HTTP_IF_NONE_MATCH")
+    return transfer.file_of_version(known, found, path, wiring.artifact_store())
 
 
 @csrf_exempt
