@@ -478,12 +478,9 @@ def _check_candidate(endpoint: Endpoint, version: Version) -> None:
 def _check_servable(version: Version) -> None:
     if version.deleted_at is not None:
         raise Invalid(f"{version} was deleted.", field="version")
-    if version.format != "onnx":
-        raise Invalid(
-            f"{version} is {version.format}; the model server runs ONNX.",
-            field="version",
-            hint="Export it to ONNX.",
-        )
+    if version.unservable:
+        hint = "Export it to one ONNX file." if version.is_ready else "Wait for its inspection."
+        raise Invalid(f"{version} {version.unservable}.", field="version", hint=hint)
 
 
 def _check_name(name: str) -> None:

@@ -73,7 +73,7 @@ class VersionSummary(Shape):
     file_count = serializers.IntegerField(help_text="0 for a single file, else the files of the folder.")
     filename = serializers.CharField()
     reference_digest = serializers.CharField(help_text="The reference set; empty when none was given.")
-    state = serializers.ChoiceField(choices=[state.value for state in State])
+    state = serializers.CharField(help_text=f"One of {', '.join(State)}.")
     problem = serializers.DictField(allow_null=True, help_text="Why it was refused.")
     format = serializers.CharField()
     framework = serializers.CharField()
