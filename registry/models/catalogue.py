@@ -116,7 +116,7 @@ class Version(Kept):
 
     @property
     def unservable(self) -> str:
-        """Why our own model server cannot run it, "" when it can: it runs single ONNX files that are ready."""
+        """Why our own model server, which runs single ONNX files, cannot run it; "" when it can."""
         if not self.is_ready:
             return f"is {self.state}, not ready"
         if self.format != "onnx":
