@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -94,10 +94,14 @@ class ServedModel:
         self.metrics = metrics
         self.digest = loaded.digest
         self.max_batch = loaded.tuning.max_batch
-        self.wires: Mapping[str, Wire] = {
+        self.wires: dict[str, Wire] = {
             "plain": PlainWire(options, self.signature),
             "infer": InferWire(options, self.signature),
         }
+        if options.grpc_port >= 0:
+            from .rpc.wire import RpcWire  # its libraries take time and memory that only its users need
+
+            self.wires["rpc"] = RpcWire(options, self.signature)
         self._histograms = ProfileHistograms(loaded.histograms, self.signature, metrics.labels)
         self._deadline = options.deadline_ms / 1000
         self._batcher = Batcher(

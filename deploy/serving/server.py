@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import Coroutine, Iterator
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import uvicorn
 
@@ -20,9 +21,13 @@ from .loading import Loaded
 from .service import Service, State
 from .tensors import quiet_overflow
 
+if TYPE_CHECKING:
+    from .rpc.server import RpcServer
+
 # Another start may go better: the artifact's source was away, memory was short.
 EXIT_FAILED = 1
 EXIT_CANNOT_LOAD = 3
+EXIT_PORT_IN_USE = 4
 # After SIGTERM, requests may still be on their way until those who send them have noticed; only a
 # time without any says that they have.
 QUIET_SECONDS = 0.5
@@ -36,6 +41,7 @@ class Server(uvicorn.Server):
         self.options = options
         self.service = Service(options)
         self.exit_code = 0
+        self._rpc: RpcServer | None = None
         self._background: set[asyncio.Task[None]] = set()
         super().__init__(
             uvicorn.Config(
@@ -68,7 +74,31 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self.options.grpc_port >= 0:
+            await self._start_grpc()
         self._spawn(self._load())
+
+    async def _start_grpc(self) -> None:
+        from .rpc.server import RpcServer  # its libraries take time and memory that only its users need
+
+        options = self.options
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        self._rpc = RpcServer(self.service)
+        try:
+            port = await self._rpc.start(f"{host}:{options.grpc_port}")
+        except RuntimeError:
+            self._rpc = None
+            _say(f"{host}:{options.grpc_port} is in use; choose another --grpc-port")
+            self.exit_code = EXIT_PORT_IN_USE
+            self.should_exit = True
+            return
+        if options.grpc_port == 0:
+            _say(f"gRPC on port {port}")
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self._rpc is not None:
+            await self._rpc.stop(1.0)
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -138,6 +138,11 @@ class Service:
             response.headers.append((b"x-request-id", found))
 
     @property
+    def is_ready(self) -> bool:
+        """Everything is loaded, and the process stays."""
+        return self.state is State.READY
+
+    @property
     def paths(self) -> set[str]:
         """Every path that is answered."""
         return {*self._get, *self.predictions, *admin.PATHS}
@@ -174,17 +179,18 @@ class Service:
         if path.startswith("/v2/repository/"):
             return partial(admin.handle, self)
         if path.startswith("/v2/models/"):
-            raise NotFound(f"this server has {self._models()}, not {path}")
+            raise NotFound(f"this server has {self.models()}, not {path}")
         raise NotFound(f"there is nothing at {path}; try /predict, /health, /metrics, /v2 or /openapi.json")
 
-    def _models(self) -> str:
+    def models(self) -> str:
+        """What there is, for whoever asked for something else."""
         slots = self.repository.slots.items()
         return ", ".join(
             f"the model {name!r} in version {slot.options.model_version!r}" for name, slot in slots
         )
 
     async def _health(self, _: Request) -> Response:
-        status = 200 if self.state is State.READY else 503
+        status = 200 if self.is_ready else 503
         options = self.repository.first.options
         return json_response(
             {"status": self.state.value, "model": options.model, "model_version": options.model_version},
@@ -195,8 +201,7 @@ class Service:
         return json_response({"live": True})
 
     async def _ready(self, _: Request) -> Response:
-        ready = self.state is State.READY
-        return json_response({"ready": ready}, 200 if ready else 503)
+        return json_response({"ready": self.is_ready}, 200 if self.is_ready else 503)
 
     async def _model_ready(self, slot: Slot, _: Request) -> Response:
         ready = self.model_ready(slot)
@@ -204,7 +209,7 @@ class Service:
 
     def model_ready(self, slot: Slot) -> bool:
         """Whether predictions of this model are answered and the process stays."""
-        return self.state is State.READY and slot.served is not None
+        return self.is_ready and slot.served is not None
 
     async def _metrics(self, _: Request) -> Response:
         versions = [slot.metrics for slot in self.repository.slots.values()]

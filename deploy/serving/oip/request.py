@@ -43,7 +43,17 @@ def parse_infer(
         if not 0 <= head_length <= len(body):
             raise Malformed(f"Inference-Header-Content-Length is {head_length}, the body has {len(body)}")
         head, tail = body[:head_length], memoryview(body)[head_length:]
-    document = parse_json(head)
+    return read_infer(parse_json(head), tail, signature, allow_nan=allow_nan)
+
+
+def read_infer(
+    document: Mapping[str, Any], tail: memoryview, signature: Signature, *, allow_nan: bool = False
+) -> InferRequest:
+    """The request that a JSON head (or what is like one) describes; `tail` has its binary tensors.
+
+    Raises:
+        Malformed, Unprocessable: with the path of what is wrong.
+    """
     _check_fields(document, _REQUEST, "")
     request_id = document.get("id")
     if request_id is not None and type(request_id) is not str:

@@ -130,3 +130,12 @@ def heavy(size: int = 512, repeats: int = 60) -> bytes:
     nodes.insert(1, helper.make_node("Add", ["W", "seed"], ["start"]))
     weights = np.full((size, size), 1 / size, dtype=np.float32)
     return model(nodes, [tensor("X", FLOAT, [1, 2])], [tensor("Y", FLOAT, [1, 2])], {"W": weights})
+
+
+KINDS = {
+    "BOOL": TensorProto.BOOL, "INT8": TensorProto.INT8, "INT16": TensorProto.INT16, "INT32": TensorProto.INT32,
+    "INT64": INT64, "UINT8": TensorProto.UINT8, "UINT16": TensorProto.UINT16, "UINT32": TensorProto.UINT32,
+    "UINT64": TensorProto.UINT64, "FP16": TensorProto.FLOAT16, "FP32": FLOAT, "FP64": TensorProto.DOUBLE,
+    "BF16": TensorProto.BFLOAT16, "BYTES": STRING,
+}  # fmt: skip
+"""ONNX's number of every type of the Open Inference Protocol."""

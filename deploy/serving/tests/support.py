@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from . import models
+
 START_SECONDS = 30
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -38,6 +40,7 @@ class Process:
     log: Path
     out: Path
     port: int = 0
+    grpc_port: int = 0
     model: str = "m"
     version: str = "1"
     extra: dict[str, Any] = field(default_factory=dict)
@@ -99,8 +102,24 @@ def launched(folder: Path, artifact: bytes | Path | str, **flags: Any) -> Iterat
 def running(folder: Path, artifact: bytes | Path | str, **flags: Any) -> Iterator[Process]:
     """A server that said it is ready."""
     with launched(folder, artifact, **flags) as process:
-        process.port = _port(process)
+        process.port = _port(process, "listening on port")
+        if flags.get("grpc_port") == 0:
+            process.grpc_port = _port(process, "gRPC on port")
         until(lambda: _ready(process), START_SECONDS, lambda: process.log.read_text())
+        yield process
+
+
+@contextmanager
+def serving_every_type(folder: Path, **flags: Any) -> Iterator[Process]:
+    """One server with an identity model for each data type, under the type's name."""
+    listed = []
+    for name, kind in models.KINDS.items():
+        path = folder / f"{name}.onnx"
+        path.write_bytes(models.identity(kind))
+        listed.append({"model": name, "artifact": str(path)})
+    file = folder / "models.json"
+    file.write_text(json.dumps({"models": listed}))
+    with running(folder, "", models=file, **flags) as process:
         yield process
 
 
@@ -114,11 +133,11 @@ def until(condition: Any, seconds: float, describe: Any = lambda: "") -> Any:
     raise AssertionError(f"did not happen within {seconds} s: {describe()}")
 
 
-def _port(process: Process) -> int:
+def _port(process: Process, mark: str) -> int:
     def found() -> int:
         assert process.popen.poll() is None, process.log.read_text()
         for line in process.log.read_text().splitlines():
-            if "listening on port" in line:
+            if mark in line:
                 return int(line.rsplit(" ", 1)[1])
         return 0
 

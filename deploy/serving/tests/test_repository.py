@@ -9,6 +9,8 @@ import threading
 from pathlib import Path
 
 import pytest
+import tritonclient.http as client_module
+import tritonclient.utils as utils
 
 from deploy.serving.config import Options
 from deploy.serving.errors import LoadError
@@ -16,9 +18,6 @@ from deploy.serving.repository import PER_MODEL, model_options
 
 from . import models
 from .support import launched, running, until
-
-client_module = pytest.importorskip("tritonclient.http")
-utils = pytest.importorskip("tritonclient.utils")
 
 
 def write(folder, **entries):
