@@ -52,6 +52,18 @@ class Conflict(DomainError):
     status = 409
 
 
+class KeyBusy(Conflict):
+    """The first request with this idempotency key has not been answered yet: ask again later."""
+
+    code = "key_busy"
+
+
+class KeyReused(Conflict):
+    """This idempotency key stood for another request."""
+
+    code = "key_reused"
+
+
 class TooLarge(DomainError):
     """More bytes than the limit in force."""
 

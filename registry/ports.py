@@ -26,8 +26,8 @@ class ArtifactStore(Protocol):
     def put(self, stream: BinaryIO) -> StoredArtifact:
         """Store what `stream` holds from its present position, in bounded memory."""
 
-    def open(self, digest: str) -> AbstractContextManager[BinaryIO]:
-        """Read the content; `NotFound` when there is none."""
+    def open(self, digest: str, start: int = 0) -> AbstractContextManager[BinaryIO]:
+        """Read the content from byte `start`, which lies within it; `NotFound` when there is none."""
 
     def path_or_uri(self, digest: str) -> str:
         """An absolute path or URI that a model server can load from; `NotFound` when there is none."""

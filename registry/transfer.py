@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import (
     FileResponse,
     HttpRequest,
+    HttpResponse,
     HttpResponseBase,
     HttpResponseNotModified,
     StreamingHttpResponse,
@@ -26,6 +28,7 @@ from registry.services.versions import check_size
 
 # Room for the form's other fields and for the reference set beside an artifact of the largest size.
 _METADATA_BYTES = 1 << 20
+_FROM = re.compile(r"bytes=([0-9]{1,18})-")
 
 
 class LimitedUpload(TemporaryFileUploadHandler):
@@ -86,7 +89,7 @@ def json_of(value: Any, *, field: str) -> Any:
 
 
 def artifact_response(
-    if_none_match: str | None, version: Version, store: ArtifactStore, archive: str = ""
+    request: HttpRequest, version: Version, store: ArtifactStore, archive: str = ""
 ) -> HttpResponseBase:
     """The artifact as a download whose ETag is its digest, or 304 when the client has it.
 
@@ -96,7 +99,7 @@ def artifact_response(
     name = f"{version.model.name}-{version.number}"
     if not version.is_folder:
         entry = FileEntry(f"{name}.{version.format}", version.digest, version.size)
-        return file_response(if_none_match, entry, store)
+        return file_response(request, entry, store)
     kind = archive or "tar"
     content = bundle(kind, entries_of(version), store)
     headers = {
@@ -104,37 +107,54 @@ def artifact_response(
         "X-Slipway-Digest": version.digest,
         "Content-Disposition": f'attachment; filename="{name}.{kind}"',
     }
-    if if_none_match == headers["ETag"]:
+    if request.headers.get("If-None-Match") == headers["ETag"]:
         return HttpResponseNotModified(headers={"ETag": headers["ETag"]})
     return StreamingHttpResponse(content, content_type=KINDS[kind], headers=headers)
 
 
 def file_of_version(
-    if_none_match: str | None, version: Version, path: str, store: ArtifactStore
+    request: HttpRequest, version: Version, path: str, store: ArtifactStore
 ) -> HttpResponseBase:
     """One file of a folder, by its path; `NotFound` when it has none of that path."""
     _check_arrived(version)
     found = None if "\x00" in path else version.files.filter(path=path).first()
     if found is None:
         raise NotFound(f"{version} has no file {ascii(path[:80])}.", field="path")
-    return file_response(if_none_match, FileEntry(found.path, found.digest, found.size), store)
+    return file_response(request, FileEntry(found.path, found.digest, found.size), store)
 
 
-def file_response(if_none_match: str | None, file: FileEntry, store: ArtifactStore) -> HttpResponseBase:
-    """A stored file as a download whose ETag is its digest, or 304 when the client has it."""
+def file_response(request: HttpRequest, file: FileEntry, store: ArtifactStore) -> HttpResponseBase:
+    """A stored file as a download whose ETag is its digest; 304 when the client has it.
+
+    206 with the rest for `Range: bytes=N-`, so that a download that was cut off goes on; other ranges are
+    answered with the whole, as RFC 9110 allows. 416 when there is nothing from there.
+    """
     etag = f'"{file.digest}"'
-    if if_none_match == etag:
+    if request.headers.get("If-None-Match") == etag:
         return HttpResponseNotModified(headers={"ETag": etag})
+    start = _start_of(request, etag)
+    if start >= file.size > 0:
+        return HttpResponse(status=416, headers={"Content-Range": f"bytes */{file.size}", "ETag": etag})
     response = FileResponse(
-        store.open(file.digest),
+        store.open(file.digest, start),
         as_attachment=True,
         filename=file.path.rpartition("/")[2],
         content_type="application/octet-stream",
     )
-    response["Content-Length"] = str(file.size)
+    if start:
+        response.status_code = 206
+        response["Content-Range"] = f"bytes {start}-{file.size - 1}/{file.size}"
+    response["Content-Length"] = str(file.size - start)
+    response["Accept-Ranges"] = "bytes"
     response["ETag"] = etag
     response["X-Slipway-Digest"] = file.digest
     return response
+
+
+def _start_of(request: HttpRequest, etag: str) -> int:
+    """The first byte that is asked for; 0 when the client's part is of another file."""
+    found = _FROM.fullmatch(request.headers.get("Range", ""))
+    return int(found[1]) if found and request.headers.get("If-Range", etag) == etag else 0
 
 
 def _check_arrived(version: Version) -> None:

@@ -147,6 +147,14 @@ def latest_look(rollout: Rollout) -> Look | None:
     return rollout.look_log.order_by("-number").first()
 
 
+def looks_page(rollout: Rollout, limit: int, *, before: int | None = None) -> Sequence[Look]:
+    """A page of the looks at its gates, newest first; `before` is the last number of the page before."""
+    rows = rollout.look_log.order_by("-number")
+    if before is not None:
+        rows = rows.filter(number__lt=before)
+    return list(rows[:limit])
+
+
 def deciding_look(rollout: Rollout) -> Look | None:
     """The failed look that rolled it back, or else the newest one."""
     failed = rollout.look_log.filter(verdict="fail").order_by("-number").first()

@@ -33,10 +33,12 @@ class FilesystemStore:
         except OSError as error:
             raise self._trouble(error) from error
 
-    def open(self, digest: str) -> BinaryIO:
+    def open(self, digest: str, start: int = 0) -> BinaryIO:
         path = self._path(digest)
         try:
-            return path.open("rb")
+            file = path.open("rb")
+            file.seek(start)
+            return file
         except FileNotFoundError:
             raise _missing(digest) from None
         except OSError as error:

@@ -23,8 +23,8 @@ class MemoryStore:
         self._contents.setdefault(hex_of(stored.digest), buffer.getvalue())
         return stored
 
-    def open(self, digest: str) -> BinaryIO:
-        return io.BytesIO(self._content(digest))
+    def open(self, digest: str, start: int = 0) -> BinaryIO:
+        return io.BytesIO(self._content(digest)[start:])
 
     def path_or_uri(self, digest: str) -> str:
         self._content(digest)

@@ -42,9 +42,10 @@ class S3Store:
                 self._s3.upload_fileobj(_Unclosable(stream), self.bucket, self._key(stored.digest))
         return stored
 
-    def open(self, digest: str) -> BinaryIO:
+    def open(self, digest: str, start: int = 0) -> BinaryIO:
+        wanted = {"Range": f"bytes={start}-"} if start else {}
         with self._trouble(digest):
-            body = self._s3.get_object(Bucket=self.bucket, Key=self._key(digest))["Body"]
+            body = self._s3.get_object(Bucket=self.bucket, Key=self._key(digest), **wanted)["Body"]
             return cast(BinaryIO, io.BufferedReader(_Body(body), 1 << 20))
 
     def path_or_uri(self, digest: str) -> str:

@@ -111,17 +111,25 @@ class OneVersion(RegistryView):
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
+_DOWNLOAD = {
+    (200, "application/octet-stream"): OpenApiTypes.BINARY,
+    (206, "application/octet-stream"): OpenApiTypes.BINARY,
+    304: None,
+    416: None,
+}
+
+
 class Artifact(RegistryView):
-    """The file itself, its ETag is its digest; of a folder an archive."""
+    """The file itself, its ETag is its digest; of a folder an archive. `Range: bytes=N-` gives the rest."""
 
     @extend_schema(
         operation_id="versions_artifact",
         parameters=[OpenApiParameter("archive", str, enum=("tar", "zip"), description="For folders.")],
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 304: None},
+        responses=_DOWNLOAD,
     )
     def get(self, request: Request, name: str, number: int) -> HttpResponseBase:
         return transfer.artifact_response(
-            request.META.get("HTTP_IF_NONE_MATCH"),
+            request._request,
             _version(self.model, number),
             wiring.artifact_store(),
             text_of(request, "archive"),
@@ -142,13 +150,11 @@ class OneFile(RegistryView):
 
     @extend_schema(
         operation_id="versions_file",
-        responses={(200, "application/octet-stream"): OpenApiTypes.BINARY, 304: None},
+        responses=_DOWNLOAD,
     )
     def get(self, request: Request, name: str, number: int, path: str) -> HttpResponseBase:
         version = _version(self.model, number)
-        return transfer.file_of_version(
-            request.META.get("HTTP_IF_NONE_MATCH"), version, path, wiring.artifact_store()
-        )
+        return transfer.file_of_version(request._request, version, path, wiring.artifact_store())
 
 
 class Metrics(RegistryView):

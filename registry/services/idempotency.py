@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from registry.domain.text import clean_line
-from registry.errors import Conflict
+from registry.errors import KeyBusy, KeyReused
 from registry.models import IdempotentRequest
 
 KEPT = timedelta(days=1)
@@ -22,7 +22,7 @@ _FIELD = "Idempotency-Key"
 def claim(*, user: User, key: str, fingerprint: str) -> IdempotentRequest:
     """The record of this key: with a `status` when it was answered before, else the caller's to work on.
 
-    `Conflict` when the key stood for another request, or when the first one is still being worked on.
+    `KeyReused` when the key stood for another request, `KeyBusy` while the first one is worked on.
     """
     key, now = clean_line(key, field=_FIELD, maximum=255, required=True), timezone.now()
     IdempotentRequest.objects.filter(user=user, at__lt=now - KEPT).delete()
@@ -32,15 +32,13 @@ def claim(*, user: User, key: str, fingerprint: str) -> IdempotentRequest:
     except IntegrityError:
         found = IdempotentRequest.objects.filter(user=user, key=key).first()
     if found is None:
-        raise Conflict(
-            "The first request with this key has just failed.", field=_FIELD, hint="Send it again."
-        )
+        raise KeyBusy("The first request with this key has just failed.", field=_FIELD, hint="Send it again.")
     if found.fingerprint != fingerprint:
-        raise Conflict(
+        raise KeyReused(
             "This key was used for another request.", field=_FIELD, hint="Use a new key for every request."
         )
     if found.status is None and not _take_over(found):
-        raise Conflict(
+        raise KeyBusy(
             "The first request with this key is still being worked on.", field=_FIELD, hint="Ask again later."
         )
     return found

@@ -77,7 +77,9 @@ class Handler(BaseHTTPRequestHandler):
             )
             self.answer(200, f"<R><IsTruncated>false</IsTruncated>{rows}</R>".encode())
         elif self.key in self.objects:
-            self.answer(200, self.objects[self.key], ETag='"x"')
+            content, wanted = self.objects[self.key], self.headers.get("Range")
+            start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+            self.answer(206 if wanted else 200, content[start:], ETag='"x"')
         else:
             self.answer(404, b"<Error><Code>NoSuchKey</Code><Message>none</Message></Error>")
 

@@ -163,6 +163,36 @@ def test_the_artifact_comes_back_byte_by_byte_and_is_not_sent_twice(api, version
     assert again.status_code == 304 and not again.content
 
 
+@pytest.mark.parametrize(
+    ("headers", "status", "start"),
+    [
+        ({"Range": "bytes=100-"}, 206, 100),
+        ({"Range": "bytes=100-", "If-Range": "{etag}"}, 206, 100),
+        ({"Range": "bytes=100-", "If-Range": '"sha256:another"'}, 200, 0),
+        ({"Range": "bytes=0-"}, 200, 0),
+        ({"Range": "bytes=-5"}, 200, 0),
+        ({"Range": "bytes=1-2,5-6"}, 200, 0),
+        ({"Range": "bytes=nonsense"}, 200, 0),
+    ],
+)
+def test_a_download_goes_on_where_it_was_cut_off(api, version, onnx_path, headers, status, start):
+    etag = f'"{version.digest}"'
+    headers = {name: value.replace("{etag}", etag) for name, value in headers.items()}
+    answer = api("viewer").get("/api/v1/models/churn/versions/1/artifact", headers=headers)
+    content = onnx_path.read_bytes()
+    assert answer.status_code == status
+    assert b"".join(answer.streaming_content) == content[start:]
+    assert answer["Content-Length"] == str(len(content) - start)
+    if status == 206:
+        assert answer["Content-Range"] == f"bytes {start}-{len(content) - 1}/{len(content)}"
+
+
+def test_a_download_from_behind_the_end_is_refused(api, version):
+    headers = {"Range": f"bytes={version.size}-"}
+    answer = api("viewer").get("/api/v1/models/churn/versions/1/artifact", headers=headers)
+    assert (answer.status_code, answer["Content-Range"]) == (416, f"bytes */{version.size}")
+
+
 def test_an_artifact_missing_from_the_store_is_not_found(api, version, store):
     store.delete(version.digest)
     problem(api("viewer").get("/api/v1/models/churn/versions/1/artifact"), 404, "No artifact")

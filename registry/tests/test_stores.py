@@ -39,6 +39,12 @@ def test_content_comes_back_under_its_sha256(any_store):
     assert stored.digest.removeprefix("sha256:") in any_store.path_or_uri(stored.digest)
 
 
+def test_content_can_be_read_from_the_middle(any_store):
+    stored = any_store.put(io.BytesIO(CONTENT))
+    with any_store.open(stored.digest, 3000) as stream:
+        assert stream.read() == CONTENT[3000:]
+
+
 def test_equal_content_is_stored_once(any_store):
     first, second = any_store.put(io.BytesIO(CONTENT)), any_store.put(io.BytesIO(CONTENT))
     assert first == second

@@ -47,17 +47,15 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
 def download(request: HttpRequest, name: str, number: int) -> HttpResponseBase:
     """The artifact as a file."""
     found = queries.version_by_number(model_of(request), number)
-    known = request.META.get("HTTP_IF_NONE_MATCH")
     archive = request.GET.get("archive", "")
-    return transfer.artifact_response(known, found, wiring.artifact_store(), archive)
+    return transfer.artifact_response(request, found, wiring.artifact_store(), archive)
 
 
 @page()
 def file(request: HttpRequest, name: str, number: int, path: str) -> HttpResponseBase:
     """One file of a folder."""
     found = queries.version_by_number(model_of(request), number)
-    known = request.META.get("HTTP_IF_NONE_MATCH")
-    return transfer.file_of_version(known, found, path, wiring.artifact_store())
+    return transfer.file_of_version(request, found, path, wiring.artifact_store())
 
 
 @csrf_exempt

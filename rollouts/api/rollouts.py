@@ -103,6 +103,26 @@ class RolloutTransitions(APIView):
         return Response({"items": items, "next": rows[-1].number if len(rows) == limit else None})
 
 
+class RolloutLooks(APIView):
+    """Every look at the gates of a rollout, newest first, with the sentence and the numbers of each gate."""
+
+    @extend_schema(
+        operation_id="rollouts_looks",
+        parameters=[
+            OpenApiParameter("before", int, description="`next` of the page before."),
+            OpenApiParameter("limit", int),
+        ],
+        responses=serializers.LookOut(many=True),
+    )
+    def get(self, request: Request, rollout_id: int) -> Response:
+        require(request.user, Permission.VIEW)
+        limit = max(1, min(integer(request, "limit", queries.PAGE) or queries.PAGE, PAGE_LIMIT))
+        rollout = queries.rollout_by_id(rollout_id)
+        page = queries.looks_page(rollout, limit, before=integer(request, "before", None))
+        items = [serializers.look_document(look) for look in page]
+        return Response({"items": items, "next": page[-1].number if len(page) == limit else None})
+
+
 # The verb in the URL, the permission it needs, the service that does it.
 VERBS: dict[str, tuple[Permission, Callable[..., Rollout]]] = {
     "pause": (Permission.CONTROL_ROLLOUT, services.pause),

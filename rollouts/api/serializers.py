@@ -11,6 +11,7 @@ from rollouts.models import (
     Approval,
     Endpoint,
     FreezeWindow,
+    Look,
     PlanTemplate,
     PlanTemplateVersion,
     Release,
@@ -193,6 +194,19 @@ class TransitionOut(serializers.ModelSerializer[Transition]):
         fields = ("number", "at", "from_phase", "to_phase", "step", "weight", "actor", "reason", "evidence")
 
 
+class LookOut(serializers.Serializer[Any]):
+    """Schema of `look_document`."""
+
+    number = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    step = serializers.IntegerField()
+    verdict = serializers.CharField()
+    reason = serializers.CharField()
+    gates = serializers.ListField(
+        child=serializers.DictField(), help_text="`name`, `verdict`, `reason` and the numbers of each gate."
+    )
+
+
 class EndpointOut(serializers.Serializer[Any]):
     """Schema of `endpoint_document`."""
 
@@ -241,6 +255,19 @@ def rollout_document(rollout: Rollout, *, weight: int, verdict: str | None) -> d
         "created_by": rollout.created_by,
         "created_at": rollout.created_at,
         "finished_at": rollout.finished_at,
+    }
+
+
+def look_document(look: Look) -> dict[str, Any]:
+    """One look at the gates as JSON: the verdict, its sentence, and every gate."""
+    judgement = look.judgement
+    return {
+        "number": look.number,
+        "at": look.at,
+        "step": look.step,
+        "verdict": look.verdict,
+        "reason": judgement["reason"],
+        "gates": judgement["gates"],
     }
 
 

@@ -21,6 +21,7 @@ urlpatterns = [
     path("rollouts/preview", plans.PlanPreview.as_view(), name="rollout-preview"),
     path("rollouts/<int:rollout_id>", rollouts.RolloutDetail.as_view(), name="rollout"),
     path("rollouts/<int:rollout_id>/transitions", rollouts.RolloutTransitions.as_view(), name="transitions"),
+    path("rollouts/<int:rollout_id>/looks", rollouts.RolloutLooks.as_view(), name="looks"),
     path("templates", plans.Templates.as_view(), name="templates"),
     path("templates/<str:name>", plans.TemplateDetail.as_view(), name="template"),
     path("freezes", approving.Freezes.as_view(), name="freezes"),

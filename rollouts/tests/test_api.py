@@ -3,10 +3,11 @@ from __future__ import annotations
 import pytest
 from rest_framework.test import APIClient
 
+from monitoring.domain.judge import Verdict
 from registry.domain.roles import Role
 from registry.models import Alias
 from rollouts.models import Environment, Rollout
-from rollouts.tests.cast import FAST
+from rollouts.tests.cast import FAST, judgement
 
 pytestmark = pytest.mark.django_db
 
@@ -88,6 +89,21 @@ def test_the_timeline_tells_who_and_why(engineer):
         ("pending", "engineer", "better recall"),
         ("rolling_back", "engineer", "stop"),
     ]
+
+
+def test_the_looks_at_the_gates_are_paged_newest_first(engineer):
+    rollout = Rollout.objects.get(pk=started(engineer)["id"])
+    for number in (1, 2, 3):
+        seen = judgement(Verdict.PASS if number == 3 else Verdict.NO_DATA, f"look {number}")
+        rollout.look_log.create(
+            number=number, at=seen.at, step=0, verdict=seen.verdict.value, judgement=seen.to_dict()
+        )
+    page = engineer.get(f"/api/v1/rollouts/{rollout.pk}/looks?limit=2").json()
+    rest = engineer.get(f"/api/v1/rollouts/{rollout.pk}/looks?before={page['next']}").json()
+    looks = page["items"] + rest["items"]
+    assert [(look["number"], look["reason"]) for look in looks] == [(n, f"look {n}") for n in (3, 2, 1)]
+    assert looks[0]["verdict"] == "pass" and looks[0]["gates"][0]["reason"] == "look 3"
+    assert rest["next"] is None
 
 
 def test_a_preview_writes_nothing(engineer):
@@ -182,6 +198,7 @@ ROUTES = {
     ("post", "/api/v1/rollouts/1/refuse"): {"viewer", "engineer", "release_manager", "admin"},
     ("post", "/api/v1/rollouts/1/break-glass"): {"release_manager", "admin"},
     ("get", "/api/v1/freezes"): {"viewer", "engineer", "release_manager", "admin"},
+    ("get", "/api/v1/rollouts/1/looks"): {"viewer", "engineer", "release_manager", "admin"},
     ("post", "/api/v1/freezes"): {"release_manager", "admin"},
     ("get", "/api/v1/templates"): {"viewer", "engineer", "release_manager", "admin"},
     ("get", "/api/v1/templates/churn-production"): {"viewer", "engineer", "release_manager", "admin"},
