@@ -318,7 +318,7 @@ def test_the_schema_describes_every_route_of_the_registry(api):
     paths = {
         path for path in schema["paths"] if "/models" in path or "/audit" in path or path.endswith("/me")
     }
-    assert "/api/v1/models/{name}/versions/{number}/artifact" in paths and len(paths) == 12
+    assert "/api/v1/models/{name}/versions/{number}/artifact" in paths and len(paths) == 14
     register = schema["paths"]["/api/v1/models/{name}/versions"]["post"]
     assert "multipart/form-data" in register["requestBody"]["content"]
 
