@@ -7,11 +7,12 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.views import defaults
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from registry.errors import DomainError
+from registry.errors import DomainError, NotFound
 
 PROBLEM = "application/problem+json"
 
@@ -65,6 +66,29 @@ def _framework_problem(exc: Exception, response: Response) -> dict[str, Any]:
         data = response.data
         body["detail"] = str(data.get("detail", exc)) if isinstance(data, dict) else str(exc)
     return body
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """`handler404`: a problem under /api/, a page elsewhere."""
+    if request.path.startswith("/api/"):
+        error = NotFound(f"There is no route {request.path[:200]!r}.", hint="The routes are at /api/docs/.")
+        return JsonResponse(problem(error), status=404, content_type=PROBLEM)
+    return defaults.page_not_found(request, exception)
+
+
+def fault(request: HttpRequest) -> HttpResponse:
+    """`handler500`: a problem under /api/, a page elsewhere; neither says what broke."""
+    if request.path.startswith("/api/"):
+        error = Fault("Slipway made a mistake; its log says which.")
+        return JsonResponse(problem(error), status=error.status, content_type=PROBLEM)
+    return defaults.server_error(request)
+
+
+class Fault(DomainError):
+    """A mistake of Slipway's own."""
+
+    code = "internal_error"
+    status = 500
 
 
 class DomainErrorMiddleware:

@@ -54,6 +54,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "controlplane.limits.LimitMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -168,10 +169,35 @@ REST_FRAMEWORK = {
         "registry.api.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_RENDERER_CLASSES": ["registry.api.rendering.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "controlplane.errors.problem_handler",
+}
+# Whether a change without If-Match is refused (428).
+SLIPWAY_REQUIRE_IF_MATCH = env.flag("SLIPWAY_REQUIRE_IF_MATCH", False)
+# Requests per window of so many seconds; 0 turns a limit off. See docs/api.md for how exact they are.
+SLIPWAY_RATE_WINDOW = env.integer("SLIPWAY_RATE_WINDOW", 60)
+SLIPWAY_RATE_TOKEN = env.integer("SLIPWAY_RATE_TOKEN", 0 if TESTING else 3000)
+SLIPWAY_RATE_ADDRESS = env.integer("SLIPWAY_RATE_ADDRESS", 0 if TESTING else 12_000)
+SLIPWAY_RATE_LOGIN = env.integer("SLIPWAY_RATE_LOGIN", 0 if TESTING else 30)
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # Counters of the limits: shared by all processes when there is a Redis, else one set per process.
+    "limits": (
+        {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": env.text("SLIPWAY_REDIS_URL"),
+            "KEY_PREFIX": "slipway-limits",
+            "OPTIONS": {"socket_timeout": 0.5, "socket_connect_timeout": 0.5},
+        }
+        if env.text("SLIPWAY_REDIS_URL")
+        else {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            "LOCATION": "limits",
+            "OPTIONS": {"MAX_ENTRIES": 50_000},
+        }
+    ),
 }
 SPECTACULAR_SETTINGS = {
     "TITLE": "Slipway",

@@ -9,6 +9,8 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 from controlplane import health
 from controlplane.metrics import Metrics
 
+handler404 = "controlplane.errors.not_found"
+handler500 = "controlplane.errors.fault"
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

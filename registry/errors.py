@@ -71,6 +71,27 @@ class TooLarge(DomainError):
     status = 413
 
 
+class PreconditionFailed(DomainError):
+    """What was read before the change is no longer what is stored."""
+
+    code = "precondition_failed"
+    status = 412
+
+
+class PreconditionRequired(DomainError):
+    """The change must say which state it was meant for."""
+
+    code = "precondition_required"
+    status = 428
+
+
+class RateLimited(DomainError):
+    """More requests than the limit in force; `Retry-After` says when to go on."""
+
+    code = "rate_limited"
+    status = 429
+
+
 class Unavailable(DomainError):
     """Something Slipway depends on did not answer; try again later."""
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.http import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from registry.api.rendering import etag_of_bytes
 from registry.domain.actor import Actor
 from registry.domain.roles import Permission
 from registry.domain.text import clean_line, whole_number
@@ -28,6 +30,8 @@ class RegistryView(APIView):
 
     permissions: ClassVar[Mapping[str, Permission]] = {}
     everywhere: ClassVar[bool] = False
+    # Whether it is one resource, whose answers carry an ETag.
+    tagged: ClassVar[bool] = False
     model: Model
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -44,6 +48,18 @@ class RegistryView(APIView):
             require_anywhere(request.user, Permission.VIEW)
             self.model = model_by_name(kwargs["name"])
             require(request.user, needed, self.model)
+
+    def finalize_response(
+        self, request: Request, response: HttpResponseBase, *args: Any, **kwargs: Any
+    ) -> HttpResponseBase:
+        response = super().finalize_response(request, response, *args, **kwargs)
+        if self.tagged and isinstance(response, Response) and response.status_code == 200:
+            response.render()
+            tag = response["ETag"] = etag_of_bytes(response.content)
+            known = request.META.get("HTTP_IF_NONE_MATCH")
+            if request.method == "GET" and known and tag in {item.strip() for item in known.split(",")}:
+                response.status_code, response.content = 304, b""
+        return response
 
     @property
     def actor(self) -> Actor:

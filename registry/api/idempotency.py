@@ -11,10 +11,10 @@ from typing import Any
 from django.core.files.uploadedfile import UploadedFile
 from django.http import QueryDict
 from drf_spectacular.utils import OpenApiParameter
-from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from registry.api.rendering import to_json
 from registry.services import idempotency
 
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -43,7 +43,7 @@ def idempotent(post: Post) -> Post:
         except BaseException:
             idempotency.failed(record)
             raise
-        answer = json.loads(JSONRenderer().render(response.data))
+        answer = json.loads(to_json(response.data))
         idempotency.answered(record, status=response.status_code, answer=answer)
         return response
 

@@ -14,6 +14,7 @@ from registry.api import serializers
 from registry.api.base import RegistryView, body_of, limit_of, paged, text_of
 from registry.api.documents import alias_document, model_document
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
+from registry.api.preconditions import IF_MATCH, unchanged
 from registry.domain.access import Scope
 from registry.domain.names import alias_name, team_name, version_number
 from registry.domain.roles import Permission, alias_permission
@@ -65,26 +66,37 @@ class Models(RegistryView):
 class OneModel(RegistryView):
     """One model."""
 
+    tagged = True
     permissions = {"PATCH": Permission.REGISTER, "DELETE": Permission.ADMINISTER}
 
     @extend_schema(operation_id="models_get", responses=serializers.ModelOut)
     def get(self, request: Request, name: str) -> Response:
         return Response(model_document(queries.with_aliases(self.model)))
 
+    def document(self) -> dict[str, Any]:
+        """The model as it is stored now."""
+        return model_document(queries.with_aliases(queries.model_by_name(self.model.name)))
+
     @extend_schema(
-        operation_id="models_update", request=serializers.ModelChange, responses=serializers.ModelOut
+        parameters=[IF_MATCH],
+        operation_id="models_update",
+        request=serializers.ModelChange,
+        responses=serializers.ModelOut,
     )
     def patch(self, request: Request, name: str) -> Response:
         body = body_of(request, *_DETAILS)
         if team_name(body.get("owner_team"), self.model.owner_team) != self.model.owner_team:
             # Whoever moves a model to another team decides who may do what with it.
             require(request.user, Permission.ADMINISTER, self.model)
-        model = services.update_model(model=self.model, **_given(body), actor=self.actor)
+        with unchanged(request, self.model, self.document):
+            model = services.update_model(model=self.model, **_given(body), actor=self.actor)
         return Response(model_document(queries.with_aliases(model)))
 
-    @extend_schema(operation_id="models_delete", parameters=[_REASON], responses={204: None})
+    @extend_schema(operation_id="models_delete", parameters=[_REASON, IF_MATCH], responses={204: None})
     def delete(self, request: Request, name: str) -> Response:
-        services.delete_model(model=self.model, actor=self.actor, reason=text_of(request, "reason"))
+        reason = text_of(request, "reason")
+        with unchanged(request, self.model, self.document):
+            services.delete_model(model=self.model, actor=self.actor, reason=reason)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -100,32 +112,36 @@ class Aliases(RegistryView):
 class OneAlias(RegistryView):
     """One alias; `champion` may be moved only by those who may promote."""
 
+    tagged = True
     permissions = {"PUT": Permission.REGISTER, "DELETE": Permission.REGISTER}
 
     @extend_schema(operation_id="aliases_get", responses=serializers.AliasOut)
     def get(self, request: Request, name: str, alias: str) -> Response:
         return Response(alias_document(_alias(self.model, alias)))
 
-    @extend_schema(operation_id="aliases_set", request=serializers.AliasIn, responses=serializers.AliasOut)
+    @extend_schema(
+        parameters=[IF_MATCH],
+        operation_id="aliases_set",
+        request=serializers.AliasIn,
+        responses=serializers.AliasOut,
+    )
     def put(self, request: Request, name: str, alias: str) -> Response:
         require(request.user, alias_permission(alias), self.model)
         body = body_of(request, "version", "reason")
         version = queries.version_by_number(self.model, version_number(body.get("version")))
         reason = body.get("reason", "")
-        moved = services.set_alias(
-            model=self.model, name=alias, version=version, actor=self.actor, reason=reason
-        )
+        with unchanged(request, self.model, lambda: alias_document(_alias(self.model, alias))):
+            moved = services.set_alias(
+                model=self.model, name=alias, version=version, actor=self.actor, reason=reason
+            )
         return Response(alias_document(moved))
 
-    @extend_schema(operation_id="aliases_delete", parameters=[_REASON], responses={204: None})
+    @extend_schema(operation_id="aliases_delete", parameters=[_REASON, IF_MATCH], responses={204: None})
     def delete(self, request: Request, name: str, alias: str) -> Response:
         require(request.user, alias_permission(alias), self.model)
-        services.delete_alias(
-            model=self.model,
-            name=alias,
-            actor=self.actor,
-            reason=text_of(request, "reason"),
-        )
+        reason = text_of(request, "reason")
+        with unchanged(request, self.model, lambda: alias_document(_alias(self.model, alias))):
+            services.delete_alias(model=self.model, name=alias, actor=self.actor, reason=reason)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

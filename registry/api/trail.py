@@ -10,13 +10,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.utils.encoders import JSONEncoder
 from rest_framework.views import APIView
 
 from registry import audit, queries
 from registry.api import serializers
 from registry.api.base import RegistryView, limit_of, number_of, paged, text_of
 from registry.api.documents import audit_document
+from registry.api.rendering import to_json
 from registry.domain.access import Grant
 from registry.domain.roles import Permission
 from registry.identity import grants_of, may, permissions_of, role_of, token_of
@@ -95,7 +95,6 @@ def _held(grant: Grant) -> dict[str, Any]:
     return {"role": grant.role.value, "team": grant.scope.team or None, "model": grant.scope.model}
 
 
-def _lines() -> Iterator[str]:
-    encoder = JSONEncoder()
+def _lines() -> Iterator[bytes]:
     for entry in AuditEntry.objects.order_by("sequence").iterator(chunk_size=500):
-        yield encoder.encode(audit_document(entry, private=True)) + "\n"
+        yield to_json(audit_document(entry, private=True)) + b"\n"

@@ -18,6 +18,7 @@ from registry.api import serializers
 from registry.api.base import RegistryView, body_of, limit_of, number_of, paged, text_of
 from registry.api.documents import metric_document, version_document, version_summary
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
+from registry.api.preconditions import IF_MATCH, unchanged
 from registry.domain.draft import VersionDraft, parse_points
 from registry.domain.roles import Permission
 from registry.errors import Invalid
@@ -84,6 +85,7 @@ class Versions(RegistryView):
 class OneVersion(RegistryView):
     """One version; only its notes and tags can change."""
 
+    tagged = True
     permissions = {"PATCH": Permission.REGISTER, "DELETE": Permission.ADMINISTER}
 
     @extend_schema(operation_id="versions_get", responses=serializers.VersionOut)
@@ -91,23 +93,30 @@ class OneVersion(RegistryView):
         return Response(version_document(_version(self.model, number)))
 
     @extend_schema(
-        operation_id="versions_annotate", request=serializers.VersionChange, responses=serializers.VersionOut
+        parameters=[IF_MATCH],
+        operation_id="versions_annotate",
+        request=serializers.VersionChange,
+        responses=serializers.VersionOut,
     )
     def patch(self, request: Request, name: str, number: int) -> Response:
         body = body_of(request, "notes", "tags", "reason")
-        version = services.annotate_version(
-            version=_version(self.model, number),
-            notes=body.get("notes"),
-            tags=body.get("tags"),
-            reason=body.get("reason") or "",
-            actor=self.actor,
-        )
-        return Response(version_document(version))
+        version = _version(self.model, number)
+        with unchanged(request, self.model, lambda: version_document(_version(self.model, number))):
+            services.annotate_version(
+                version=version,
+                notes=body.get("notes"),
+                tags=body.get("tags"),
+                reason=body.get("reason") or "",
+                actor=self.actor,
+            )
+        return Response(version_document(_version(self.model, number)))
 
-    @extend_schema(operation_id="versions_delete", responses={204: None})
+    @extend_schema(operation_id="versions_delete", parameters=[IF_MATCH], responses={204: None})
     def delete(self, request: Request, name: str, number: int) -> Response:
         reason = text_of(request, "reason")
-        services.delete_version(version=_version(self.model, number), actor=self.actor, reason=reason)
+        version = _version(self.model, number)
+        with unchanged(request, self.model, lambda: version_document(_version(self.model, number))):
+            services.delete_version(version=version, actor=self.actor, reason=reason)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
