@@ -16,6 +16,7 @@ from registry.models import Alias, ApiToken, AuditEntry, Metric, Model, Version,
 T = TypeVar("T")
 PAGE = 50
 MAX_PAGE = 200
+EVERYTHING = Q()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +71,13 @@ def champion(model: Model) -> Version | None:
 
 
 def models_page(
-    *, limit: int = PAGE, after: str = "", search: str = "", within: Q | None = None
+    *, limit: int = PAGE, after: str = "", search: str = "", within: Q = EVERYTHING, where: Q = EVERYTHING
 ) -> Page[Model]:
     """Live models by name, each with its aliases; `search` looks in name, team and description.
 
-    `within` is what the reader may see (`registry.identity.visible`), None for everything.
+    `within` is what the reader may see (`registry.identity.visible`), `where` is of `registry.filtering`.
     """
-    rows = Model.objects.filter(within or Q(), deleted_at=None, name__gt=after).order_by("name")
+    rows = Model.objects.filter(within, where, deleted_at=None, name__gt=after).order_by("name")
     if search:
         rows = rows.filter(
             Q(name__icontains=search) | Q(owner_team__icontains=search) | Q(description__icontains=search)
@@ -90,17 +91,31 @@ def with_aliases(model: Model) -> Model:
     return model
 
 
-def versions_page(model: Model, *, limit: int = PAGE, after: int | None = None) -> Page[Version]:
+def versions_page(
+    model: Model, *, limit: int = PAGE, after: int | None = None, where: Q = EVERYTHING
+) -> Page[Version]:
     """A model's live versions, newest first, with metrics and aliases; `after` is the last number seen.
 
     The two large documents (profile, inspection) are not read.
     """
-    rows = Version.objects.filter(model=model, deleted_at=None).order_by("-number")
+    rows = Version.objects.filter(where, model=model, deleted_at=None).order_by("-number")
     if after is not None:
         rows = rows.filter(number__lt=after)
+    return paged(_summaries(rows), limit, lambda version: str(version.number))
+
+
+def search_page(*, where: Q, within: Q, limit: int = PAGE, after: int | None = None) -> Page[Version]:
+    """Live versions of all models within reach, newest first; `after` is the last id seen."""
+    rows = Version.objects.filter(within, where, deleted_at=None, model__deleted_at=None).order_by("-id")
+    if after is not None:
+        rows = rows.filter(id__lt=after)
+    return paged(_summaries(rows), limit, lambda version: str(version.pk))
+
+
+def _summaries(rows: QuerySet[Version]) -> QuerySet[Version]:
+    """With what lists show, without the two large documents."""
     rows = _with_relations(rows).select_related("model", "parent").defer("profile", "inspection")
-    rows = rows.defer("parent__profile", "parent__inspection")
-    return paged(rows, limit, lambda version: str(version.number))
+    return rows.defer("parent__profile", "parent__inspection")
 
 
 def metric_history(

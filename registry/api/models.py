@@ -15,10 +15,12 @@ from registry.api.base import RegistryView, body_of, limit_of, paged, text_of
 from registry.api.documents import alias_document, model_document
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.api.preconditions import IF_MATCH, unchanged
+from registry.api.search import FILTER
 from registry.domain.access import Scope
 from registry.domain.names import alias_name, team_name, version_number
 from registry.domain.roles import Permission, alias_permission
 from registry.errors import NotFound
+from registry.filtering import model_filter
 from registry.identity import require, visible
 from registry.models import Alias, Model
 
@@ -34,6 +36,7 @@ class Models(RegistryView):
     @extend_schema(
         operation_id="models_list",
         parameters=[
+            FILTER,
             OpenApiParameter("search", str, description="Part of the name, team or description."),
             OpenApiParameter("after", str, description="`next` of the page before."),
             OpenApiParameter("limit", int),
@@ -46,6 +49,7 @@ class Models(RegistryView):
             limit=limit_of(request),
             after=text_of(request, "after"),
             search=text_of(request, "search"),
+            where=model_filter(text_of(request, "filter")),
         )
         return paged(page, [model_document(model) for model in page.items])
 

@@ -33,7 +33,7 @@ class JSONRenderer(BaseRenderer):
 
     media_type = "application/json"
     format = "json"
-    charset = None  # type: ignore[assignment]
+    charset = None
 
     def render(
         self,

@@ -116,6 +116,29 @@ class VersionList(Shape):
     next = serializers.CharField(allow_null=True)
 
 
+class VersionRef(Shape):
+    model = serializers.CharField()
+    number = serializers.IntegerField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    digest = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    deleted = serializers.BooleanField()
+
+
+class DatasetOut(Shape):
+    ref = serializers.CharField()
+    digest = serializers.CharField()
+
+
+class LineageOut(VersionRef):
+    git_sha = serializers.CharField()
+    training_run = serializers.CharField()
+    dataset = DatasetOut()
+    ancestors = VersionRef(many=True, help_text="What it was trained from, the nearest first; at most 50.")
+    children = VersionRef(many=True, help_text="Versions trained from it; at most 100.")
+    same_dataset = VersionRef(many=True, help_text="Other versions trained on the same data; at most 100.")
+
+
 class PointIn(Shape):
     name = serializers.CharField()
     value = serializers.FloatField()

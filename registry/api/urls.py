@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from registry.api import access, models, trail, versions
+from registry.api import access, models, search, trail, versions
 
 app_name = "registry-api"
 _VERSION = "models/<str:name>/versions/<int:number>"
@@ -19,6 +19,8 @@ urlpatterns = [
     path(f"{_VERSION}/files", versions.Files.as_view(), name="files"),
     path(f"{_VERSION}/files/<path:path>", versions.OneFile.as_view(), name="file"),
     path(f"{_VERSION}/artifact", versions.Artifact.as_view(), name="artifact"),
+    path(f"{_VERSION}/lineage", search.Lineage.as_view(), name="lineage"),
+    path("versions", search.Search.as_view(), name="search"),
     path(f"{_VERSION}/metrics", versions.Metrics.as_view(), name="metrics"),
     path("grants", access.Grants.as_view(), name="grants"),
     path("grants/<int:pk>", access.OneGrant.as_view(), name="grant"),

@@ -19,9 +19,11 @@ from registry.api.base import RegistryView, body_of, limit_of, number_of, paged,
 from registry.api.documents import metric_document, version_document, version_summary
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.api.preconditions import IF_MATCH, unchanged
+from registry.api.search import FILTER
 from registry.domain.draft import VersionDraft, parse_points
 from registry.domain.roles import Permission
 from registry.errors import Invalid
+from registry.filtering import version_filter
 from registry.models import Model, Version
 from registry.services.content import entries_of
 
@@ -44,9 +46,16 @@ class Versions(RegistryView):
         transfer.limit_uploads(request)
         return super().initialize_request(request, *args, **kwargs)
 
-    @extend_schema(operation_id="versions_list", parameters=_PAGE, responses=serializers.VersionList)
+    @extend_schema(
+        operation_id="versions_list", parameters=[FILTER, *_PAGE], responses=serializers.VersionList
+    )
     def get(self, request: Request, name: str) -> Response:
-        page = queries.versions_page(self.model, limit=limit_of(request), after=number_of(request, "after"))
+        page = queries.versions_page(
+            self.model,
+            limit=limit_of(request),
+            after=number_of(request, "after"),
+            where=version_filter(text_of(request, "filter")),
+        )
         return paged(page, [version_summary(version) for version in page.items])
 
     @extend_schema(

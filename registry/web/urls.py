@@ -23,6 +23,7 @@ urlpatterns = [
     path("models/<str:name>/versions/<int:number>/", versions.version, name="version"),
     path("models/<str:name>/versions/<int:number>/files/<path:path>", versions.file, name="file"),
     path("models/<str:name>/versions/<int:number>/artifact", versions.download, name="artifact"),
+    path("versions/", versions.search, name="search"),
     path("audit/", trail.trail, name="audit"),
     path("access/", access.access, name="access"),
     path("access/grants/<int:pk>/revoke", access.revoke, name="revoke-grant"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
@@ -9,12 +11,40 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from registry import queries, services, transfer, wiring
 from registry.domain.draft import VersionDraft
 from registry.domain.roles import Permission
+from registry.domain.text import whole_number
 from registry.errors import DomainError
-from registry.identity import actor_for, may
+from registry.filtering import VERSION_FIELDS, version_filter
+from registry.identity import actor_for, may, visible
 from registry.models import Model, Version
 from registry.web import presenting
 from registry.web.door import explain, model_of, page
 from registry.web.forms import UploadForm
+from registry.web.presenting import version_row
+
+
+@page()
+def search(request: HttpRequest) -> HttpResponse:
+    """Versions of all models by a filter of the language of docs/api.md, newest first."""
+    text, error, found = request.GET.get("filter", "")[:2000], None, None
+    try:
+        found = queries.search_page(
+            where=version_filter(text),
+            within=visible(request.user, "model__"),
+            limit=25,
+            after=whole_number(request.GET.get("after"), field="after"),
+        )
+    except DomainError as refused:
+        error = refused
+    rows = [version_row(item, None) for item in found.items] if found else []
+    context = {
+        "filter": text,
+        "error": error,
+        "rows": rows,
+        "metric_names": sorted({name for row in rows for name in row.metrics})[:6],
+        "older": urlencode({"filter": text, "after": found.next}) if found and found.next else "",
+        "fields": VERSION_FIELDS,
+    }
+    return render(request, "registry/search.html", context, status=400 if error else 200)
 
 
 @page()
