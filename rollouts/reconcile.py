@@ -50,8 +50,12 @@ class Ports:
 
 def tick(endpoint_id: int, ports: Ports, now: datetime | None = None) -> None:
     """Brings one endpoint one step nearer to what is recorded of it."""
-    now = now or timezone.now()
-    loaded = store.load(endpoint_id)
+    tick_loaded(store.load(endpoint_id), ports, now or timezone.now())
+
+
+def tick_loaded(loaded: store.Loaded, ports: Ports, now: datetime) -> None:
+    """The same for an endpoint that was read a moment ago: if it has changed since, nothing is recorded."""
+    endpoint_id = loaded.endpoint.pk
     if loaded.endpoint.stable is None:
         return
     if loaded.rollout is None and loaded.endpoint.queued_id and store.activate_queued(loaded.endpoint, now):
@@ -106,14 +110,13 @@ def asked_together(endpoint_ids: Sequence[int], ports: Ports, now: datetime) -> 
     """
     if len(endpoint_ids) < 2 or not hasattr(ports.metrics, "answer"):
         return ports
-    rolling = Endpoint.objects.filter(pk__in=endpoint_ids).exclude(active=None).values_list("pk", flat=True)
     asked: list[Question] = []
-    for endpoint_id in rolling:
+    for loaded in store.load_many(endpoint_ids):
         try:
-            asked += _questions(store.load(endpoint_id), now)
+            asked += _questions(loaded, now)
         except DomainError as error:
             # Its own tick meets the same trouble, alone.
-            log.info("endpoint %s: %s", endpoint_id, error)
+            log.info("endpoint %s: %s", loaded.endpoint.name, error)
     return replace(ports, metrics=ask_together(ports.metrics, asked))
 
 

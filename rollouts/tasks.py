@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,8 +16,13 @@ from redis.exceptions import RedisError
 
 from rollouts import reconcile, store, wiring
 
+log = logging.getLogger(__name__)
 # Due endpoints are claimed so many at a time.
 CLAIM_LIMIT = 100
+# So many are read by one query.
+READ_TOGETHER = 10
+# What is claimed at once goes into at most so many messages.
+SPREAD = 20
 # So many messages may wait for a worker. Beyond, endpoints stay due in the database, the longest waiting
 # first: a queue that nobody drains does not grow, and a fresh decision does not wait behind stale ones.
 QUEUE_LIMIT = 200
@@ -27,19 +34,43 @@ class QueueDown(Exception):
 
 
 @shared_task(name="rollouts.tick", ignore_result=True)
-def tick_endpoint(endpoint_id: int) -> None:
-    """One tick of one endpoint; any number at once and any repetition are harmless."""
-    tick(endpoint_id, wiring.ports())
+def tick_endpoints(endpoint_ids: list[int]) -> None:
+    """One tick of each endpoint; any number at once and any repetition are harmless."""
+    tick_all(endpoint_ids)
 
 
-def tick(endpoint_id: int, ports: reconcile.Ports, now: datetime | None = None) -> None:
-    """The same in this process, with these ports."""
+def tick_all(
+    endpoint_ids: Sequence[int],
+    ports: reconcile.Ports | None = None,
+    stopping: Callable[[], bool] = lambda: False,
+) -> None:
+    """The same in this process. One endpoint's failure does not stop the others.
+
+    They are read a few at a time, so that what a tick works on is milliseconds old, and their questions to
+    the metrics source go out together. Raises DatabaseError when the database does not answer.
+    """
+    # One moment for all, so that the answers fit the ticks.
+    now = timezone.now()
     try:
-        reconcile.tick(endpoint_id, ports, now)
+        ports = reconcile.asked_together(endpoint_ids, ports or wiring.ports(), now)
+        for start in range(0, len(endpoint_ids), READ_TOGETHER):
+            for loaded in store.load_many(endpoint_ids[start : start + READ_TOGETHER]):
+                if stopping():
+                    return
+                _tick(loaded, ports, now)
     except DatabaseError:
         # The connection may be dead with its server; the next tick takes a new one.
         close_old_connections()
         raise
+
+
+def _tick(loaded: store.Loaded, ports: reconcile.Ports, now: datetime) -> None:
+    try:
+        reconcile.tick_loaded(loaded, ports, now)
+    except DatabaseError:
+        raise
+    except Exception:
+        log.exception("the tick of endpoint %s failed; it is tried again", loaded.endpoint.name)
 
 
 def dispatch() -> int:
@@ -67,11 +98,14 @@ def claim(limit: int = CLAIM_LIMIT) -> list[int]:
 
 
 def _send(endpoint_ids: list[int], producer: Any) -> None:
+    """A few endpoints per message when many are due; few that are due go to as many workers."""
+    size = -(-len(endpoint_ids) // SPREAD) or 1
     sent = 0
     try:
-        for endpoint_id in endpoint_ids:
-            tick_endpoint.apply_async((endpoint_id,), producer=producer, retry=False)
-            sent += 1
+        for start in range(0, len(endpoint_ids), size):
+            few = endpoint_ids[start : start + size]
+            tick_endpoints.apply_async((few,), producer=producer, retry=False)
+            sent += len(few)
     except QUEUE_ERRORS as error:
         store.release_claims(endpoint_ids[sent:], timezone.now())
         raise QueueDown(str(error)) from error

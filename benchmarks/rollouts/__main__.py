@@ -1,6 +1,6 @@
-"""Measure ticks per second on PostgreSQL, with a world in memory.
+"""Measure ticks per second on PostgreSQL with a world in memory, and how fast a verdict becomes a route.
 
-    python benchmarks/rollouts/run.py [--sizes 1000,10000] [--profile FILE]
+    python benchmarks/rollouts/run.py [--sizes 1000,10000] [--rounds 20] [--profile FILE]
 
 The measurement runs in a process of its own, since it has settings of its own.
 """
@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from deploy.fleet.ports import free_port
 from tests.servers.postgres import Postgres
 from tests.servers.process import Absent
 
@@ -23,12 +24,14 @@ ROOT = Path(__file__).resolve().parents[2]
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="1000,10000", help="active rollouts, rising")
+    parser.add_argument("--rounds", default="20", help="of 5 failing rollouts each; 0: none")
     parser.add_argument("--profile", default="", help="write a cProfile of the largest size here")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
         own = {"SLIPWAY_HOME": folder, "SLIPWAY_LOG_LEVEL": "ERROR", "SLIPWAY_SECRET_KEY": "bench"}
         environ = {**os.environ, **own, "DJANGO_SETTINGS_MODULE": "controlplane.settings"}
-        return _ticks(options.sizes, options.profile, environ)
+        ticks = _ticks(options.sizes, options.profile, environ) if options.sizes else 0
+        return ticks or (_latency(options.rounds, environ) if options.rounds != "0" else 0)
 
 
 def _ticks(sizes: str, profile: str, environ: dict[str, str]) -> int:
@@ -46,6 +49,15 @@ def _ticks(sizes: str, profile: str, environ: dict[str, str]) -> int:
     except Absent as why:
         print(f"ticks are not measured: {why}")
         return 0
+
+
+def _latency(rounds: str, environ: dict[str, str]) -> int:
+    world = {
+        "SLIPWAY_METRICS_SOURCE": "benchmarks.rollouts.sources.Switched",
+        "SLIPWAY_ARTIFACT_STORE": "benchmarks.rollouts.sources.Files",
+        "SLIPWAY_GATEWAY_URL": f"http://127.0.0.1:{free_port()}",
+    }
+    return _run("latency", [rounds], {**environ, **world})
 
 
 def _run(part: str, arguments: list[str], environ: dict[str, str]) -> int:

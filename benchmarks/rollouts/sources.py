@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+
+from django.conf import settings
 
 from monitoring.adapters.memory import MemorySource
 from monitoring.domain.window import Window
@@ -24,3 +27,18 @@ class Anywhere(MemoryStore):
 
     def path_or_uri(self, digest: str) -> str:
         return f"memory:{digest}"
+
+
+class Switched(MemorySource):
+    """Both versions answer well until the file `failing` appears under SLIPWAY_HOME."""
+
+    def increase(self, metric: str, *, by: Sequence[str], where: Where, window: Window) -> dict[Group, float]:
+        failing = (Path(settings.SLIPWAY_HOME) / "failing").exists()
+        return {("1", "ok"): REQUESTS, ("2", "error" if failing else "ok"): REQUESTS}
+
+
+class Files(MemoryStore):
+    """Artifacts are files below SLIPWAY_HOME, named by their digest."""
+
+    def path_or_uri(self, digest: str) -> str:
+        return str(Path(settings.SLIPWAY_HOME) / "models" / digest.removeprefix("sha256:"))

@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import signal
 import threading
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, close_old_connections
-from django.utils import timezone
 
-from rollouts import posting, reconcile, tasks, wiring
+from rollouts import posting, tasks
 
 log = logging.getLogger("rollouts.tick")
 # How often due endpoints are asked for: one indexed query, and the most that a click waits.
@@ -69,24 +67,8 @@ class Command(BaseCommand):
 
     def _tick_due(self, stop: threading.Event) -> int:
         due = tasks.claim()
-        if not due:
-            return 0
-        # One moment for all: their questions to the metrics source go out together.
-        now = timezone.now()
-        ports = reconcile.asked_together(due, wiring.ports(), now)
-        for endpoint_id in due:
-            if not stop.is_set():
-                self._tick(endpoint_id, ports, now)
+        tasks.tick_all(due, stopping=stop.is_set)
         return len(due)
-
-    def _tick(self, endpoint_id: int, ports: reconcile.Ports, now: datetime) -> None:
-        """One endpoint's failure must not stop the others."""
-        try:
-            tasks.tick(endpoint_id, ports, now)
-        except DatabaseError:
-            raise
-        except Exception:
-            log.exception("the tick of endpoint %s failed; it is tried again", endpoint_id)
 
     def _tell(self, trouble: str) -> None:
         """Logs a trouble once, and its end."""
