@@ -1,10 +1,16 @@
-"""Random histories: clicks, verdicts, clock steps and a world that obeys late, fails, and comes back."""
+"""Random histories: clicks, votes, freezes, verdicts, clock steps, and a world that obeys late, fails, comes back.
+
+20,000 of them, in parts that share the cores.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from itertools import count
+from typing import Any
 
+from hypothesis import Phase as Part
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -15,22 +21,46 @@ from rollouts.domain.desired import EndpointState, ReleaseSpec, desired_world
 from rollouts.domain.looks import window_due
 from rollouts.domain.machine import decide
 from rollouts.domain.phases import TERMINAL, Phase, may_move
+from rollouts.domain.plan import Approve, Plan
+from rollouts.domain.policy import Freeze, Policy, Vote, apply_policy
 from rollouts.domain.snapshot import Decision, Observation, Snapshot, WorkloadStatus, World
+from rollouts.domain.strategies import compile_plan
 from rollouts.errors import WrongPhase
-from rollouts.tests.cast import CANDIDATE, NOON, STABLE, judgement, plan, ready, snapshot
+from rollouts.tests.cast import CANDIDATE, NOON, STABLE, judgement, later, plan, ready, snapshot
 
 DOWN = WorkloadStatus(ready=0, desired=1, message="gone")
+FROZEN = Freeze(later(3600), "holidays")
+TWO_BEFORE_PROMOTION = Policy.from_dict({"approvals": [{"before": "promotion", "count": 2, "seconds": 120}]})
+FAST_AB = {
+    "experiment_seconds": 20,
+    "interval_seconds": 5,
+    "deadline_seconds": 60,
+    "ready_within_seconds": 30,
+}
+SHORT = {"analyse_seconds": 10, "interval_seconds": 5, "deadline_seconds": 60, "ready_within_seconds": 30}
+PLANS = (
+    plan(),
+    plan(mirror_percent=20, max_restarts=0),
+    apply_policy(plan(steps=[50]), TWO_BEFORE_PROMOTION),
+    compile_plan("blue_green", {**SHORT, "preview_seconds": 5}, replicas=1),
+    compile_plan("shadow", SHORT, replicas=1),
+    compile_plan("ab", FAST_AB, replicas=1),
+    compile_plan("ab", {**FAST_AB, "arm": {"cookie": "arm", "value": "b"}}, replicas=1),
+)
+HISTORIES, PARTS = 20_000, 10
+
+_BEFORE_PROMOTION = {Phase.PROGRESSING, Phase.HOLDING, Phase.PAUSED, Phase.AWAITING_APPROVAL}
 
 
 class Histories(RuleBasedStateMachine):
     """One rollout, the world it lives in, and everybody who can touch it."""
 
-    @initialize(mirror=st.sampled_from([0, 20]), restarts=st.integers(0, 2))
-    def begin(self, mirror: int, restarts: int) -> None:
-        walked = plan(mirror_percent=mirror, max_restarts=restarts)
+    @initialize(walked=st.sampled_from(PLANS))
+    def begin(self, walked: Plan) -> None:
         self.now = NOON
         self.row: Snapshot = snapshot(0, Phase.PENDING, plan=walked, exposed_at=None)
-        self.candidate, self.weights, self.mirror = DOWN, {STABLE: 100}, {}
+        self.candidate, self.weights, self.mirror, self.preview = DOWN, {STABLE: 100}, {}, None
+        self.frozen, self.votes, self.voters = False, (), count()
         self.cluster_up = self.router_up = True
         self.router_obeys = True
         self.aborted = self.promoted = False
@@ -57,6 +87,10 @@ class Histories(RuleBasedStateMachine):
     def the_gates_change_their_mind(self, verdict: Verdict) -> None:
         self.verdict = verdict
 
+    @rule(frozen=st.booleans())
+    def a_freeze_begins_or_ends(self, frozen: bool) -> None:
+        self.frozen = frozen
+
     # --- the tick -------------------------------------------------------------------------------
     @rule()
     def tick(self) -> None:
@@ -66,10 +100,16 @@ class Histories(RuleBasedStateMachine):
             workloads={STABLE: ready(), CANDIDATE: self.candidate} if self.cluster_up else {},
             weights=self.weights if self.router_up else None,
             mirror=self.mirror if self.router_up else {},
+            preview=self.preview if self.router_up else None,
             cluster_known=self.cluster_up,
             router_known=self.router_up,
         )
-        self._take(decide(self.row, Observation(world, look), self.now))
+        votes = self.votes if isinstance(self.row.current, Approve) else ()
+        seen = Observation(world, look, votes=votes, freeze=FROZEN if self.frozen else None)
+        before = self.row
+        self._take(decide(before, seen, self.now))
+        if self.frozen and not before.override and not before.unready_since:
+            assert self.row.weight <= before.weight, "a share grew during a freeze"
         if look and look.verdict is Verdict.FAIL:
             assert self.row.phase is Phase.ROLLING_BACK or self.row.phase in TERMINAL - {Phase.SUCCEEDED}
         self._apply()
@@ -78,6 +118,7 @@ class Histories(RuleBasedStateMachine):
         if self.router_up and self.router_obeys:
             route = self.desired.route
             self.weights, self.mirror = dict(route.split), dict(route.mirror)
+            self.preview = route.preview[-1] if route.preview else None
 
     @property
     def desired(self):
@@ -96,6 +137,19 @@ class Histories(RuleBasedStateMachine):
         except WrongPhase:
             return
 
+    @precondition(lambda self: isinstance(self.row.current, Approve))
+    @rule(approve=st.booleans(), bound=st.booleans())
+    def somebody_votes(self, approve: bool, bound: bool) -> None:
+        """Sometimes on another plan than the one that runs; such a vote counts for nothing."""
+        plan_digest = self.row.plan_digest if bound else "another plan"
+        vote = Vote(f"voter {next(self.voters)}", approve, "as I see it", self.row.digest, plan_digest)
+        self.votes = (*self.votes, vote)
+
+    @precondition(lambda self: self.row.phase in commands.WALKED and not self.row.override)
+    @rule()
+    def somebody_breaks_the_glass(self) -> None:
+        self._take(commands.break_glass(self.row, "an emergency", self.now))
+
     @precondition(lambda self: self.row.phase in commands.ABORTABLE)
     @rule(verb=st.sampled_from([commands.abort, commands.supersede]))
     def somebody_aborts(self, verb) -> None:
@@ -111,9 +165,18 @@ class Histories(RuleBasedStateMachine):
         if (before.phase, before.step, before.weight) != (after.phase, after.step, after.weight):
             assert decision.events, "a visible change without an entry in the timeline"
         if after.phase is Phase.PROMOTING and before.phase is not Phase.PROMOTING:
-            assert before.phase in {Phase.PROGRESSING, Phase.HOLDING, Phase.PAUSED}
+            assert before.phase in _BEFORE_PROMOTION
+            assert self.row.override or self._approved(), (
+                "promoted without the approvals that the plan asks for"
+            )
         self.promoted = self.promoted or decision.promoted
         self.row = after
+
+    def _approved(self) -> bool:
+        """Whether every approval step of the plan had its votes, from different people and on this plan."""
+        asked = [step.count for step in self.row.plan.steps if isinstance(step, Approve)]
+        good = [v for v in self.votes if v.approve and v.plan_digest == self.row.plan_digest]
+        return len(good) >= max(asked, default=0)
 
     # --- what must always hold ------------------------------------------------------------------
     @invariant()
@@ -139,13 +202,36 @@ class Histories(RuleBasedStateMachine):
             assert STABLE in {release.version for release in self.desired.releases}
 
     @invariant()
+    def a_candidate_without_a_server_gets_no_traffic(self) -> None:
+        if hasattr(self, "row") and self.row.unready_since and self.row.phase not in TERMINAL:
+            assert self.desired.route.split == ((STABLE, 100),)
+            assert self.desired.route.preview is None and not self.desired.route.mirror
+
+    @invariant()
+    def a_plan_that_does_not_promote_never_does(self) -> None:
+        if hasattr(self, "row") and not self.row.plan.promotes:
+            assert not self.promoted and self.row.phase is not Phase.PROMOTING
+
+    @invariant()
     def every_wait_has_a_reason(self) -> None:
         if hasattr(self, "row") and self.row.phase in {Phase.HOLDING, Phase.PAUSED}:
             assert self.row.reason
 
 
-Histories.TestCase.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
-TestHistories = Histories.TestCase
+def _part(number: int) -> type[Any]:
+    """One part of the histories, as a test of its own."""
+    histories = type(f"Histories{number}", (Histories,), {})
+    histories.TestCase.settings = settings(
+        max_examples=HISTORIES // PARTS,
+        stateful_step_count=30,
+        deadline=None,
+        database=None,
+        phases=(Part.generate, Part.shrink),
+    )
+    return histories.TestCase
+
+
+globals().update({f"TestHistories{number}": _part(number) for number in range(PARTS)})
 
 
 def test_a_healthy_rollout_always_ends_promoted():

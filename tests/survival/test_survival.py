@@ -134,7 +134,7 @@ def test_no_kill_loses_state_and_only_the_killed_process_is_missed(stack: Stack)
         if not any(start <= at <= end for name, (start, end) in gaps.items() if name in {who, "gateway", "1"})
     ]
     assert unexplained == [], f"{len(unexplained)} of {client.asked} requests failed outside any gap"
-    assert client.asked > 1000
+    assert client.asked > 100
     moves = [item["to_phase"] for item in stack.api("GET", f"rollouts/{rollout}/transitions").json()["items"]]
     assert moves[0] == "pending"
     assert moves[-1] == "succeeded"
