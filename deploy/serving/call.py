@@ -64,6 +64,8 @@ class Call(Job):
         except Exception:
             self.fail(bug())
         else:
+            if self.service.sampler is not None:
+                self.service.sampler.offer(self, self.served.signature, outputs)
             self._end(response, 200, "ok")
 
     def fail(self, error: ServingError) -> None:

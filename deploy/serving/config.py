@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,11 @@ class Options:
     cache: Path | None = None
     api_keys: Path | None = None
     response_cache: int = 0
+    sample_url: str = ""
+    sample_rate: float = 0.01
+    sample_token_file: Path | None = None
+    sample_token: str = field(default="", repr=False)
+    sample_segment: str = ""
 
 
 def _at_least(kind: Callable[[str], Any], minimum: float) -> Callable[[str], Any]:
@@ -78,6 +83,13 @@ def _switch(text: str) -> bool:
     if lowered not in TRUE | FALSE:
         raise argparse.ArgumentTypeError(f"{text!r} is neither on nor off")
     return lowered in TRUE
+
+
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to 1")
+    return value
 
 
 def _one_of(names: Sequence[str]) -> Callable[[str], str]:
@@ -122,6 +134,10 @@ _FLAGS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("cache", Path, "folder for artifacts that are fetched, by digest; needed for URLs"),
     ("api-keys", Path, "JSON file of API keys and their rate limits; without it anybody may ask"),
     ("response-cache", _at_least(int, 0), "answers to keep for repeated inputs; 0 = none"),
+    ("sample-url", str, "the control plane that gets sampled predictions; without it none are sampled"),
+    ("sample-rate", _share, "share of the requests to sample, by the hash of their id"),
+    ("sample-token-file", Path, f"file with the token for it; or {PREFIX}SAMPLE_TOKEN in the environment"),
+    ("sample-segment", str, "request parameters or headers that say whose request it is, with commas"),
 )
 
 
@@ -146,5 +162,7 @@ def parse_options(argv: Sequence[str] | None = None, environ: Mapping[str, str] 
     if not values["artifact"] and not values["models"]:
         parser.error(f"--artifact (or {PREFIX}ARTIFACT) is required: the path or URL of the ONNX file; "
                      "or --models, a file that lists several")  # fmt: skip
+    # A secret on a command line is one that everybody on the machine can read.
+    values["sample_token"] = environ.get(f"{PREFIX}SAMPLE_TOKEN", "")
     values["endpoint"] = values["endpoint"] or values["model"]
     return Options(**values)

@@ -22,6 +22,7 @@ from .oip.response import model_config, server_metadata
 from .openapi import document
 from .pace import Pace
 from .repository import Repository, Slot
+from .sampling import Destination, Sampler
 from .version import package_version
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -57,6 +58,7 @@ class Service:
         self._keys = ApiKeys(options.api_keys) if options.api_keys else None
         labels = self.repository.first.metrics.labels
         self._log = AccessLog(sys.stdout.buffer, labels) if options.access_log else None
+        self.sampler = sampler_of(options)
         self._get: dict[str, Handler] = {}
         self.predictions: dict[str, Route] = {}
         self.fast: dict[bytes, Route] = {}
@@ -75,6 +77,8 @@ class Service:
     def close(self) -> None:
         """Let go of threads and write what is left of the log."""
         self.repository.close()
+        if self.sampler is not None:
+            self.sampler.close()
         if self._log is not None:
             self._log.close()
 
@@ -213,7 +217,8 @@ class Service:
 
     async def _metrics(self, _: Request) -> Response:
         versions = [slot.metrics for slot in self.repository.slots.values()]
-        return Response(200, exposition(versions).encode(), CONTENT_TYPE.encode())
+        more = self.sampler.families() if self.sampler is not None else ()
+        return Response(200, exposition(versions, more).encode(), CONTENT_TYPE.encode())
 
     async def _server(self, _: Request) -> Response:
         return json_response(server_metadata(package_version()))
@@ -230,3 +235,12 @@ class Service:
         served = [slot.served for slot in slots if slot.served is not None] or [self.repository.first.model]
         models = [(one.options.model, one.options.model_version, one.signature) for one in served]
         return json_response(document(models))
+
+
+def sampler_of(options: Options) -> Sampler | None:
+    """What samples predictions, if they have somewhere to go."""
+    if not options.sample_url:
+        return None
+    destination = Destination(options.sample_url, options.sample_token, options.sample_token_file)
+    segment = [name.strip() for name in options.sample_segment.split(",") if name.strip()]
+    return Sampler(destination, options.sample_rate, segment)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from deploy.serving.datatypes import BY_OIP, Array, from_bfloat16
@@ -28,6 +28,7 @@ class InferRequest:
     inputs: list[Array]
     rows: int
     outputs: list[tuple[int, bool]]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def parse_infer(
@@ -61,7 +62,7 @@ def read_infer(
     outputs = _outputs(document, signature)
     inputs = _Inputs(signature, tail, allow_nan).parse(document.get("inputs"))
     rows = len(inputs[0]) if inputs[0].ndim else 1
-    return InferRequest(request_id, inputs, rows, outputs)
+    return InferRequest(request_id, inputs, rows, outputs, document.get("parameters") or {})
 
 
 class _Inputs:
