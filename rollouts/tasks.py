@@ -14,9 +14,15 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from monitoring import drifting
+from monitoring.chores import HOUR, Duty
+from monitoring.samples import retention as samples_retention
+from monitoring.wiring import metrics_source
+from registry.errors import DomainError
 from rollouts import reconcile, store, wiring
 
 log = logging.getLogger(__name__)
+
 # Due endpoints are claimed so many at a time.
 CLAIM_LIMIT = 100
 # So many are read by one query.
@@ -115,3 +121,34 @@ def _waiting(producer: Any) -> int:
     """How many messages no worker has taken yet."""
     queue = producer.channel.queue_declare(queue=current_app.conf.task_default_queue)
     return int(queue.message_count)
+
+
+def duties() -> dict[str, Duty]:
+    """What is done now and then, by name."""
+    found = (
+        Duty("samples", HOUR, samples_retention.trim),
+        Duty("drift-history", HOUR, drifting.trim),
+        Duty("drift", min(60.0, settings.SLIPWAY_DRIFT_INTERVAL), _measure_drift),
+    )
+    return {duty.name: duty for duty in found}
+
+
+@shared_task(name="rollouts.duty", ignore_result=True)
+def do_duty(name: str) -> None:
+    """One duty, once; what fails is tried again at its next time."""
+    try:
+        duties()[name].work(timezone.now().timestamp())
+    except DomainError as error:
+        log.warning("%s: %s", name, error)
+    except DatabaseError:
+        close_old_connections()
+        raise
+    except Exception:
+        log.exception("%s failed; it is tried again", name)
+
+
+def _measure_drift(now: float) -> int:
+    """The last whole interval of every live version, unless it is measured already."""
+    if drifting.measured_until() >= drifting.window_before(now).end.timestamp():
+        return 0
+    return drifting.measure_all(metrics_source(), now)

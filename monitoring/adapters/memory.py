@@ -36,7 +36,7 @@ class MemorySource:
 
     def add_histogram(self, metric: str, labels: Labels, at: float, histogram: Histogram) -> None:
         """The cumulative buckets of `histogram` as one sample each."""
-        edges = [*(f"{edge:g}" for edge in histogram.edges), "+Inf"]
+        edges = [*(repr(float(edge)) for edge in histogram.edges), "+Inf"]
         for edge, count in zip(edges, np.cumsum(histogram.counts), strict=True):
             self.add(f"{metric}_bucket", {**labels, "le": edge}, at, float(count))
 

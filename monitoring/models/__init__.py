@@ -1,7 +1,18 @@
 """Rows of the monitoring app."""
 
+from monitoring.models.drift import Chore, DriftReading
 from monitoring.models.notices import Notice, NoticeTarget
 from monitoring.models.samples import Label, Prediction
 from monitoring.models.scrapes import Scrape, ScrapeLayout, ScrapeTarget
 
-__all__ = ["Label", "Notice", "NoticeTarget", "Prediction", "Scrape", "ScrapeLayout", "ScrapeTarget"]
+__all__ = [
+    "Chore",
+    "DriftReading",
+    "Label",
+    "Notice",
+    "NoticeTarget",
+    "Prediction",
+    "Scrape",
+    "ScrapeLayout",
+    "ScrapeTarget",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from rollouts.api import approving, comparison, endpoints, plans, rollouts, samples
+from rollouts.api import approving, comparison, drift, endpoints, plans, rollouts, samples
 
 app_name = "rollouts-api"
 urlpatterns = [
@@ -15,6 +15,7 @@ urlpatterns = [
     path("endpoints/<str:name>/history", endpoints.EndpointHistory.as_view(), name="endpoint-history"),
     path("endpoints/<str:name>/rollback", endpoints.EndpointRollback.as_view(), name="endpoint-rollback"),
     path("endpoints/<str:name>/comparison", comparison.EndpointComparison.as_view(), name="comparison"),
+    path("endpoints/<str:name>/drift", drift.EndpointDrift.as_view(), name="drift"),
     path("predictions", samples.Predictions.as_view(), name="predictions"),
     path("labels", samples.Labels.as_view(), name="labels"),
     path("rollouts", rollouts.Rollouts.as_view(), name="rollouts"),

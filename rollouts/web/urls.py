@@ -7,6 +7,7 @@ from django.urls import path
 from rollouts.web import (
     changes,
     comparison,
+    drift,
     endpoints,
     environments,
     freezes,
@@ -26,6 +27,7 @@ urlpatterns = [
     path("endpoints/<slug:name>/traffic", endpoints.endpoint_traffic, name="endpoint-traffic"),
     path("endpoints/<slug:name>/charts", endpoints.endpoint_charts, name="endpoint-charts"),
     path("endpoints/<slug:name>/comparison", comparison.compared, name="comparison"),
+    path("endpoints/<slug:name>/drift", drift.drift, name="drift"),
     path("endpoints/<slug:name>/requests/<path:request_id>", comparison.sampled_request, name="request"),
     path("endpoints/<slug:name>/rollback", changes.rollback, name="endpoint-rollback"),
     path("environments/", environments.environments, name="environments"),

@@ -24,8 +24,8 @@ def jensen_shannon(counts: FloatArray, reference: FloatArray) -> float:
     """Jensen–Shannon distance over the raw shares, the square root of the divergence to base 2; in [0, 1]."""
     p, q = counts / counts.sum(), reference / reference.sum()
     middle = (p + q) / 2
-    divergence = (rel_entr(p, middle).sum() + rel_entr(q, middle).sum()) / 2
-    return float(np.sqrt(max(0.0, divergence) / np.log(2)))
+    divergence = rel_entr(p, middle).sum() + rel_entr(q, middle).sum()
+    return float(np.sqrt(max(0.0, divergence) / np.log(2) / 2))
 
 
 @dataclass(frozen=True, slots=True)

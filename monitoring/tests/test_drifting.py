@@ -1,0 +1,138 @@
+"""Drift of live versions, from metrics to history."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from monitoring import drifting
+from monitoring.adapters.memory import MemorySource
+from monitoring.chores import Duty, claim
+from monitoring.domain.histogram import Histogram
+from monitoring.models import DriftReading
+from registry.domain.profile import Column, build_profile
+from registry.models import Model, Version
+
+HOUR = 3600.0
+END = 1_790_000_000 // HOUR * HOUR
+NOW = END + 120
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def profile():
+    rng = np.random.default_rng(0)
+    columns = [Column(name, "X", index, rng.normal(size=2000)) for index, name in enumerate(("age", "spend"))]
+    label = Column("label", "label", None, np.array(["no"] * 1500 + ["yes"] * 500), categorical=True)
+    return build_profile(columns, [label], 2000)
+
+
+@pytest.fixture
+def source(profile):
+    model = Model.objects.create(name="churn", last_number=2)
+    for number, document in ((1, profile), (2, None)):
+        Version.objects.create(
+            model=model,
+            number=number,
+            digest=f"sha256:{number:064x}",
+            size=1,
+            format="onnx",
+            profile=document,
+        )
+    return MemorySource()
+
+
+class Served:
+    """One version's counters at the start and the end of the hour."""
+
+    def __init__(self, source, version, n=1000, **shifts):
+        rng = np.random.default_rng(1)
+        labels = {"endpoint": "churn-production", "model": "churn", "model_version": version}
+        self.source, self.n = source, n
+        self._counter("model_predictions_total", labels | {"status": "ok"}, n)
+        for name, edges in self.edges.items():
+            counts = np.histogram(rng.normal(shifts.get(name, 0.0), size=n), [-np.inf, *edges, np.inf])[0]
+            empty = Histogram.of(edges, np.zeros(len(edges) + 1))
+            item = labels | {"feature": name}
+            source.add_histogram("model_input_value", item, END - HOUR, empty)
+            source.add_histogram("model_input_value", item, END - 1, Histogram.of(edges, counts))
+        for name, count in (("no", 0.75 * n), ("yes", 0.25 * n), ("other", 0)):
+            self._counter("model_output_class_total", labels | {"output": "label", "class": name}, count)
+
+    edges: dict = {}
+
+    def _counter(self, metric, labels, count):
+        self.source.add(metric, labels, END - HOUR, 0)
+        self.source.add(metric, labels, END - 1, count)
+
+
+@pytest.fixture(autouse=True)
+def _edges(profile):
+    Served.edges = {item["name"]: item["edges"] for item in profile["inputs"]}
+
+
+def test_every_live_version_with_a_profile_is_measured(source):
+    Served(source, "1", spend=1.5)
+    Served(source, "2")
+    assert drifting.measure_all(source, NOW) == 1
+    reading = DriftReading.objects.get()
+    assert (reading.endpoint, reading.model, reading.version, reading.at) == (
+        "churn-production", "churn", "1", END,
+    )  # fmt: skip
+    assert (reading.state, reading.drifted) == ("drifted", 1)
+    assert [(column["name"], column["side"], column["state"]) for column in reading.columns] == [
+        ("spend", "inputs", "drifted"), ("age", "inputs", "stable"), ("label", "outputs", "stable"),
+    ]  # fmt: skip
+    assert reading.columns[0]["wasserstein"] == pytest.approx(1.5, abs=0.4)
+
+
+def test_measuring_a_window_again_replaces_its_reading(source):
+    Served(source, "1")
+    drifting.measure_all(source, NOW)
+    drifting.measure_all(source, NOW + 60)
+    assert DriftReading.objects.count() == 1
+    assert drifting.measured_until() == END
+
+
+def test_a_version_nobody_asked_is_not_measured(source):
+    assert drifting.measure_all(source, NOW) == 0
+    assert drifting.measured_until() == 0.0
+
+
+def test_history_is_kept_for_the_days_that_are_set(source, settings):
+    settings.SLIPWAY_DRIFT_KEEP_DAYS = 1
+    Served(source, "1")
+    drifting.measure_all(source, NOW)
+    assert drifting.trim(NOW) == 0
+    assert drifting.trim(NOW + 86_400) == 1
+
+
+def test_the_number_of_questions_does_not_grow_with_versions_and_columns(source):
+    asked = []
+
+    class Counting(MemorySource):
+        def increase(self, metric, **kwargs):
+            asked.append(metric)
+            return source.increase(metric, **kwargs)
+
+        def histogram(self, metric, **kwargs):
+            asked.append(metric)
+            return source.histogram(metric, **kwargs)
+
+    Served(source, "1")
+    drifting.measure_all(Counting(), NOW)
+    assert len(asked) == 5
+
+
+def test_a_duty_is_done_by_one_claimant_and_again_when_it_is_due():
+    duties = {"trim": Duty("trim", 60.0, lambda now: None)}
+    assert [duty.name for duty in claim(duties, 1000.0)] == ["trim"]
+    assert list(claim(duties, 1059.0)) == []
+    assert [duty.name for duty in claim(duties, 1060.0)] == ["trim"]
+
+
+def test_windows_are_whole_intervals(settings):
+    settings.SLIPWAY_DRIFT_INTERVAL = 600
+    window = drifting.window_before(1_790_000_123.0)
+    assert window.end == datetime.fromtimestamp(1_790_000_123 // 600 * 600, UTC)
+    assert window.seconds == 600
