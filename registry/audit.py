@@ -52,6 +52,11 @@ def record(
     return entry
 
 
+def lock() -> None:
+    """Wait for every change that is being recorded, and let none begin to be until the transaction ends."""
+    _locked_head()
+
+
 def verify_chain() -> Verdict:
     """Walk the whole trail in constant memory and report the first fault."""
     with transaction.atomic():

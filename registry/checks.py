@@ -10,7 +10,10 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string
 
-_PORT = ("put", "open", "path_or_uri", "exists", "delete", "digests", "sweep")
+_PORT = (
+    "put", "open", "path_or_uri", "exists", "delete", "digests", "begin", "write_part", "part_url", "parts",
+    "finish", "open_upload", "keep", "discard", "sweep",
+)  # fmt: skip
 
 
 def check_artifact_store(**_: Any) -> list[CheckMessage]:

@@ -10,8 +10,9 @@ from django.contrib.auth.models import User
 from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
 
 from registry.domain.names import CHAMPION
+from registry.domain.states import State
 from registry.errors import NotFound
-from registry.models import Alias, ApiToken, AuditEntry, Metric, Model, Version, VersionFile
+from registry.models import Alias, ApiToken, AuditEntry, Intake, Metric, Model, Version, VersionFile
 
 T = TypeVar("T")
 PAGE = 50
@@ -132,6 +133,13 @@ def metric_history(
 def files_of(version: Version, limit: int = 200) -> list[VersionFile]:
     """The first files of a folder by path; nothing, and no query, for a single file."""
     return list(version.files.order_by("path")[:limit]) if version.is_folder else []
+
+
+def intake_of(version: Version) -> Intake | None:
+    """The work still to do on a version; None, and no query, when it is settled."""
+    if version.state in {State.READY, State.REFUSED}:
+        return None
+    return Intake.objects.filter(version=version).first()
 
 
 def children_of(version: Version) -> list[Version]:

@@ -105,7 +105,7 @@ def test_up_starts_everything_survives_kills_and_leaves_nothing_behind(up):
     up.start()
     assert up.healthz()
     run = up.run()
-    assert set(run["services"]) == {"gateway", "fleet", "scrape", "web", "tick"}
+    assert set(run["services"]) == {"gateway", "fleet", "scrape", "web", "tick", "intake"}
     with urllib.request.urlopen(f"{run['gateway_url']}/-/health", timeout=5) as answer:
         assert answer.status == 200
     assert up.home.stat().st_mode & 0o777 == 0o700
@@ -113,7 +113,7 @@ def test_up_starts_everything_survives_kills_and_leaves_nothing_behind(up):
     assert f"port {up.port} is in use" in up.refused(SLIPWAY_HOME=str(up.home.with_name("other")))
     assert f"Slipway is running at http://127.0.0.1:{up.port} (pid {up.process.pid})" in up.refused()
 
-    for name in ("web", "tick", "gateway"):
+    for name in ("web", "tick", "intake", "gateway"):
         os.kill(up.run()["services"][name]["pid"], signal.SIGKILL)
         until(lambda name=name: f"{name} is back" in up.said(), 15)
     assert up.healthz()

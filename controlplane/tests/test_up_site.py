@@ -18,7 +18,8 @@ def test_every_service_knows_the_home_and_the_gateway():
 
 
 def test_the_services_are_those_of_the_architecture_in_the_order_of_their_start():
-    assert [service.name for service in services_of(SITE)] == ["gateway", "fleet", "scrape", "web", "tick"]
+    names = [service.name for service in services_of(SITE)]
+    assert names == ["gateway", "fleet", "scrape", "web", "tick", "intake"]
 
 
 def test_web_and_gateway_are_ready_when_they_answer():

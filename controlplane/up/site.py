@@ -71,6 +71,7 @@ def services_of(site: Site) -> tuple[Service, ...]:
         Service("scrape", ("manage.py", "scrape")),
         Service("web", _gunicorn(site), site.port, f"{site.url}/healthz"),
         Service("tick", ("manage.py", "tick")),
+        Service("intake", ("manage.py", "intake")),
     )
 
 

@@ -6,15 +6,17 @@ import errno
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from django.conf import settings
 
+from registry.adapters.filesystem_uploads import FolderUploads
 from registry.adapters.hashing import copy_hashing, hex_of
 from registry.errors import NotFound, Unavailable
-from registry.ports import StoredArtifact
+from registry.ports import Part, StoredArtifact
 
 
 class FilesystemStore:
@@ -24,6 +26,7 @@ class FilesystemStore:
         self.folder = Path(folder or settings.SLIPWAY_ARTIFACT_FOLDER).absolute()
         self._objects = self.folder / "objects"
         self._incoming = self.folder / "incoming"
+        self._uploads = FolderUploads(self._incoming)
 
     def put(self, stream: BinaryIO) -> StoredArtifact:
         try:
@@ -65,11 +68,43 @@ class FilesystemStore:
             for path in shard.iterdir():
                 yield f"sha256:{path.name}"
 
-    def sweep(self, older_than_seconds: float) -> int:
+    def begin(self, name: str, size: int) -> str:
+        with self._reported():
+            return self._uploads.begin(name, size)
+
+    def write_part(self, ref: str, part: Part, stream: BinaryIO) -> None:
+        with self._reported():
+            self._uploads.write_part(ref, part, stream)
+
+    def part_url(self, ref: str, part: Part, seconds: int) -> str | None:
+        return None
+
+    def parts(self, ref: str) -> dict[int, int]:
+        with self._reported():
+            return self._uploads.parts(ref)
+
+    def finish(self, ref: str) -> None:
+        with self._reported():
+            self._uploads.finish(ref)
+
+    def open_upload(self, ref: str) -> BinaryIO:
+        with self._reported():
+            return self._uploads.open(ref)
+
+    def keep(self, ref: str, digest: str) -> None:
+        with self._reported():
+            if not self._uploads.take(ref, lambda whole: self._settle(whole, digest)):
+                self.path_or_uri(digest)
+
+    def discard(self, ref: str) -> None:
+        with self._reported():
+            self._uploads.discard(ref)
+
+    def sweep(self, older_than_seconds: float, keep: Collection[str] = ()) -> int:
         if not self._incoming.is_dir():
             return 0
-        horizon, removed = time.time() - older_than_seconds, 0
-        for path in self._incoming.iterdir():
+        horizon, removed = time.time() - older_than_seconds, self._uploads.sweep(older_than_seconds, keep)
+        for path in self._incoming.glob("put-*"):
             try:
                 if path.stat().st_mtime <= horizon:
                     path.unlink()
@@ -102,6 +137,13 @@ class FilesystemStore:
     def _path(self, digest: str) -> Path:
         name = hex_of(digest)
         return self._objects / name[:2] / name
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._trouble(error) from error
 
     def _trouble(self, error: OSError) -> Unavailable:
         full = error.errno in {errno.ENOSPC, errno.EDQUOT}

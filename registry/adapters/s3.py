@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, BinaryIO, cast
 
@@ -15,10 +14,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 
 from registry.adapters.hashing import copy_hashing, hex_of
+from registry.adapters.s3_uploads import BucketUploads
 from registry.errors import NotFound, Unavailable
-from registry.ports import StoredArtifact
+from registry.ports import Part, StoredArtifact
 
-_ABSENT = {"404", "NoSuchKey", "NotFound"}
+_ABSENT = {"404", "NoSuchKey", "NoSuchUpload", "NotFound"}
 
 
 class S3Store:
@@ -32,6 +32,7 @@ class S3Store:
         self.bucket = bucket or getattr(settings, "SLIPWAY_S3_BUCKET", "")
         self.prefix = getattr(settings, "SLIPWAY_S3_PREFIX", "") if prefix is None else prefix
         self._s3 = client or _client(getattr(settings, "SLIPWAY_S3_ENDPOINT", ""))
+        self._uploads = BucketUploads(self._s3, self.bucket, self.prefix)
 
     def put(self, stream: BinaryIO) -> StoredArtifact:
         start = stream.tell()
@@ -45,8 +46,7 @@ class S3Store:
     def open(self, digest: str, start: int = 0) -> BinaryIO:
         wanted = {"Range": f"bytes={start}-"} if start else {}
         with self._trouble(digest):
-            body = self._s3.get_object(Bucket=self.bucket, Key=self._key(digest), **wanted)["Body"]
-            return cast(BinaryIO, io.BufferedReader(_Body(body), 1 << 20))
+            return self._read(self._key(digest), **wanted)
 
     def path_or_uri(self, digest: str) -> str:
         if not self.exists(digest):
@@ -74,33 +74,59 @@ class S3Store:
                 for item in page.get("Contents", ()):
                     yield f"sha256:{item['Key'].rpartition('/')[2]}"
 
-    def sweep(self, older_than_seconds: float) -> int:
-        horizon, removed = datetime.now(UTC) - timedelta(seconds=older_than_seconds), 0
+    def begin(self, name: str, size: int) -> str:
         with self._trouble(""):
-            pages = self._s3.get_paginator("list_multipart_uploads").paginate(
-                Bucket=self.bucket, Prefix=f"{self.prefix}objects/"
-            )
-            for page in pages:
-                for upload in page.get("Uploads", ()):
-                    if upload["Initiated"] <= horizon:
-                        self._s3.abort_multipart_upload(
-                            Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-                        )
-                        removed += 1
-        return removed
+            return self._uploads.begin(name)
+
+    def write_part(self, ref: str, part: Part, stream: BinaryIO) -> None:
+        with self._trouble("", upload=ref):
+            self._uploads.write_part(ref, part, stream)
+
+    def part_url(self, ref: str, part: Part, seconds: int) -> str | None:
+        return self._uploads.part_url(ref, part, seconds)
+
+    def parts(self, ref: str) -> dict[int, int]:
+        with self._trouble("", upload=ref):
+            return self._uploads.parts(ref)
+
+    def finish(self, ref: str) -> None:
+        with self._trouble("", upload=ref):
+            self._uploads.finish(ref)
+
+    def open_upload(self, ref: str) -> BinaryIO:
+        with self._trouble("", upload=ref):
+            return self._read(self._uploads.key(ref))
+
+    def keep(self, ref: str, digest: str) -> None:
+        if not self.exists(digest):
+            with self._trouble(digest):
+                self._uploads.copy_to(ref, self._key(digest))
+        self.discard(ref)
+
+    def discard(self, ref: str) -> None:
+        with self._trouble("", upload=ref):
+            self._uploads.discard(ref)
+
+    def sweep(self, older_than_seconds: float, keep: Collection[str] = ()) -> int:
+        with self._trouble(""):
+            return self._uploads.sweep(older_than_seconds, keep)
+
+    def _read(self, key: str, **wanted: str) -> BinaryIO:
+        body = self._s3.get_object(Bucket=self.bucket, Key=key, **wanted)["Body"]
+        return cast(BinaryIO, io.BufferedReader(_Body(body), 1 << 20))
 
     def _key(self, digest: str) -> str:
         name = hex_of(digest)
         return f"{self.prefix}objects/{name[:2]}/{name}"
 
     @contextmanager
-    def _trouble(self, digest: str) -> Iterator[None]:
+    def _trouble(self, digest: str, *, upload: str = "") -> Iterator[None]:
         try:
             yield
         except ClientError as error:
             told = error.response.get("Error", {})
             if told.get("Code") in _ABSENT:
-                raise _missing(digest) from error
+                raise _missing(digest) if digest else _unknown(upload) from error
             raise Unavailable(
                 f"The bucket {self.bucket} answered: {told.get('Message') or error}."
             ) from error
@@ -163,6 +189,11 @@ def _client(endpoint: str) -> Any:
         read_timeout=60,
     )
     return boto3.client("s3", endpoint_url=endpoint or None, config=config)
+
+
+def _unknown(upload: str) -> NotFound:
+    name = ascii(upload.partition("/")[0][:40])
+    return NotFound(f"There is no upload {name}.", hint="Begin a new one.")
 
 
 def _missing(digest: str) -> NotFound:

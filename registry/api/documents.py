@@ -5,7 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from registry.models import Alias, ApiToken, AuditEntry, Metric, Model, RoleGrant, ServiceAccount, Version
+from registry import queries
+from registry.models import (
+    Alias,
+    ApiToken,
+    AuditEntry,
+    Intake,
+    Metric,
+    Model,
+    RoleGrant,
+    ServiceAccount,
+    Version,
+)
 
 _SAID = (
     "label", "state", "problem", "digest", "size", "file_count", "filename", "reference_digest", "format",
@@ -44,7 +55,22 @@ def version_summary(version: Version) -> dict[str, Any]:
 
 def version_document(version: Version) -> dict[str, Any]:
     """The whole version, with its baseline profile and what the inspection found."""
-    return version_summary(version) | {"profile": version.profile, "inspection": version.inspection}
+    return version_summary(version) | {
+        "profile": version.profile,
+        "inspection": version.inspection,
+        "progress": progress_document(queries.intake_of(version)),
+    }
+
+
+def progress_document(intake: Intake | None) -> dict[str, Any] | None:
+    """How far the verification of an unfinished version is."""
+    if intake is None:
+        return None
+    return {
+        "done_bytes": intake.done_bytes,
+        "total_bytes": intake.total_bytes,
+        "percent": intake.percent,
+    }
 
 
 def metric_document(metric: Metric) -> dict[str, Any]:

@@ -54,6 +54,9 @@ class VersionIn(Shape):
         help_text="label, framework, git_sha, training_run, dataset_ref, dataset_digest, "
         "feature_schema_version, hyperparameters, dependencies, feature_names, metrics, tags, parent, notes.",
     )
+    wait = serializers.BooleanField(
+        required=False, help_text="false: answer at once with a pending version, inspected in the background."
+    )
     reason = serializers.CharField(required=False)
 
 
@@ -98,6 +101,52 @@ class VersionSummary(Shape):
 class VersionOut(VersionSummary):
     profile = serializers.DictField(allow_null=True)
     inspection = serializers.DictField()
+    progress = serializers.DictField(
+        allow_null=True,
+        help_text="done_bytes, total_bytes, percent of what is verified; null when settled.",
+    )
+
+
+class UploadIn(Shape):
+    size = serializers.IntegerField(min_value=1, help_text="Bytes.")
+    digest = serializers.CharField(
+        required=False, help_text="sha256:<64 hex digits>; left out, the server's word is recorded."
+    )
+    filename = serializers.CharField(required=False)
+
+
+class UploadOut(Shape):
+    id = serializers.UUIDField()
+    size = serializers.IntegerField()
+    digest = serializers.CharField()
+    filename = serializers.CharField()
+    part_size = serializers.IntegerField(help_text="Bytes of every part but the last.")
+    parts = serializers.IntegerField()
+    received = serializers.ListField(child=serializers.IntegerField(), help_text="Parts that are there.")
+    complete = serializers.BooleanField()
+    created_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+
+
+class PartOut(Shape):
+    url = serializers.CharField(help_text="Where to PUT the part.")
+    direct = serializers.BooleanField(help_text="Straight into the store: send no token there.")
+    offset = serializers.IntegerField()
+    size = serializers.IntegerField()
+
+
+class ArrivedFile(Shape):
+    path = serializers.CharField(help_text="Inside the folder, such as variables/variables.index.")
+    upload = serializers.UUIDField()
+
+
+class VersionOfUploads(Shape):
+    upload = serializers.UUIDField(required=False, help_text="A completed upload: a single file.")
+    files = ArrivedFile(many=True, required=False, help_text="Completed uploads: a folder.")
+    reference = serializers.UUIDField(required=False, help_text="A completed upload of the reference set.")
+    filename = serializers.CharField(required=False)
+    metadata = serializers.JSONField(required=False)
+    reason = serializers.CharField(required=False)
 
 
 class FileOut(Shape):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from django.urls import path
 
-from registry.api import access, models, search, trail, versions
+from registry.api import access, models, search, trail, uploads, versions
 
 app_name = "registry-api"
 _VERSION = "models/<str:name>/versions/<int:number>"
+_UPLOADS = "models/<str:name>/uploads"
 urlpatterns = [
     path("me", trail.Me.as_view(), name="me"),
     path("models", models.Models.as_view(), name="models"),
@@ -16,6 +17,10 @@ urlpatterns = [
     path("models/<str:name>/aliases/<str:alias>", models.OneAlias.as_view(), name="alias"),
     path("models/<str:name>/versions", versions.Versions.as_view(), name="versions"),
     path(_VERSION, versions.OneVersion.as_view(), name="version"),
+    path(_UPLOADS, uploads.Uploads.as_view(), name="uploads"),
+    path(f"{_UPLOADS}/<uuid:upload>", uploads.OneUpload.as_view(), name="upload"),
+    path(f"{_UPLOADS}/<uuid:upload>/parts/<int:number>", uploads.UploadPart.as_view(), name="upload-part"),
+    path(f"{_UPLOADS}/<uuid:upload>/complete", uploads.CompleteUpload.as_view(), name="upload-complete"),
     path(f"{_VERSION}/files", versions.Files.as_view(), name="files"),
     path(f"{_VERSION}/files/<path:path>", versions.OneFile.as_view(), name="file"),
     path(f"{_VERSION}/artifact", versions.Artifact.as_view(), name="artifact"),

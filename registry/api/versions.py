@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
-from rest_framework.parsers import MultiPartParser
+from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -21,11 +21,15 @@ from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.api.preconditions import IF_MATCH, unchanged
 from registry.api.search import FILTER
 from registry.domain.draft import VersionDraft, parse_points
+from registry.domain.manifest import MAX_FILES, checked_path
 from registry.domain.roles import Permission
+from registry.domain.text import clean_line, clean_text
 from registry.errors import Invalid
 from registry.filtering import version_filter
 from registry.models import Model, Version
-from registry.services.content import entries_of
+from registry.services.content import entries_of, store_path
+from registry.services.intake import Arrived
+from registry.services.uploads import upload_of, uploads_of
 
 _PAGE = [
     OpenApiParameter("after", str, description="`next` of the page before."),
@@ -40,7 +44,7 @@ class Versions(RegistryView):
     """The versions of a model, newest first."""
 
     permissions = {"POST": Permission.REGISTER}
-    parser_classes = (MultiPartParser,)
+    parser_classes = (MultiPartParser, JSONParser)
 
     def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
         transfer.limit_uploads(request)
@@ -61,7 +65,10 @@ class Versions(RegistryView):
     @extend_schema(
         operation_id="versions_register",
         parameters=[IDEMPOTENCY_KEY],
-        request={"multipart/form-data": serializers.VersionIn},
+        request={
+            "multipart/form-data": serializers.VersionIn,
+            "application/json": serializers.VersionOfUploads,
+        },
         responses={
             201: serializers.VersionOut,
             400: OpenApiResponse(
@@ -72,22 +79,53 @@ class Versions(RegistryView):
     )
     @idempotent
     def post(self, request: Request, name: str) -> Response:
+        version = self._of_uploads(request) if _is_json(request) else self._of_files(request)
+        made = queries.version_by_number(self.model, version.number)
+        return Response(version_document(made), status=status.HTTP_201_CREATED)
+
+    def _of_uploads(self, request: Request) -> Version:
+        """Completed uploads as a version that is verified and inspected in the background."""
+        body = body_of(request, "upload", "files", "reference", "filename", "metadata", "reason")
+        reference = body.get("reference")
+        return services.submit_version(
+            model=self.model,
+            artifact=_arrived(self.model, body),
+            reference=upload_of(self.model, reference, field="reference") if reference else None,
+            filename=clean_line(body.get("filename"), field="filename", maximum=255),
+            draft=VersionDraft.parse(body.get("metadata")),
+            store=wiring.artifact_store(),
+            actor=self.actor,
+            reason=clean_text(body.get("reason"), field="reason", maximum=2000),
+        )
+
+    def _of_files(self, request: Request) -> Version:
+        """Files in the request itself, inspected before the answer unless `wait` is false."""
         model = self.model
         data: Any = request.data
         draft = VersionDraft.parse(transfer.json_of(data.get("metadata"), field="metadata"))
         artifact, reference = data.get("artifact"), data.get("reference")
-        version = services.register_version(
+        place = transfer.path_of(artifact, field="artifact")
+        rows = transfer.path_of(reference, field="reference") if reference else None
+        store, said = wiring.artifact_store(), {"draft": draft, "reason": data.get("reason", "")}
+        filename = getattr(artifact, "name", "") or ""
+        if str(data.get("wait", "")).lower() not in {"false", "0"}:
+            return services.register_version(
+                model=model,
+                artifact=place,
+                filename=filename,
+                reference=rows,
+                store=store,
+                actor=self.actor,
+                **said,
+            )
+        return services.submit_version(
             model=model,
-            artifact=transfer.path_of(artifact, field="artifact"),
-            filename=getattr(artifact, "name", "") or "",
-            reference=transfer.path_of(reference, field="reference") if reference else None,
-            draft=draft,
-            store=wiring.artifact_store(),
+            artifact=store_path(place, store),
+            filename=filename,
+            reference=store_path(rows, store) if rows else None,
+            store=store,
             actor=self.actor,
-            reason=data.get("reason", ""),
-        )
-        return Response(
-            version_document(queries.version_by_number(model, version.number)), status=status.HTTP_201_CREATED
+            **said,
         )
 
 
@@ -216,6 +254,28 @@ class Metrics(RegistryView):
             actor=self.actor,
         )
         return Response(version_summary(_version(self.model, number)), status=status.HTTP_201_CREATED)
+
+
+def _is_json(request: Request) -> bool:
+    return (request.content_type or "").partition(";")[0].strip() == "application/json"
+
+
+def _arrived(model: Model, body: dict[str, Any]) -> list[Arrived]:
+    """The uploads that a request names: one file, or the files of a folder."""
+    if (body.get("upload") is None) == (body.get("files") is None):
+        raise Invalid("Name either an upload or a list of files.", field="upload")
+    if body.get("upload") is not None:
+        return [Arrived("", upload_of(model, body["upload"]))]
+    files = body["files"]
+    if not isinstance(files, list) or not files or len(files) > MAX_FILES:
+        raise Invalid(f"It must be a list of 1 to {MAX_FILES} files.", field="files")
+    if not all(isinstance(item, dict) and set(item) == {"path", "upload"} for item in files):
+        raise Invalid("A file is an object with `path` and `upload`.", field="files")
+    found = uploads_of(model, [item["upload"] for item in files])
+    return [
+        Arrived(checked_path(item["path"], field=f"files[{i}].path"), upload)
+        for i, (item, upload) in enumerate(zip(files, found, strict=True))
+    ]
 
 
 def _version(model: Model, number: int) -> Version:

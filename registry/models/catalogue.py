@@ -46,13 +46,24 @@ class Version(Kept):
     MUTABLE: ClassVar[frozenset[str]] = frozenset({"notes", "tags", "deleted_at"})
     # What the inspection found: written once, by `settle`, for a version that was registered before it.
     SETTLED: ClassVar[frozenset[str]] = frozenset(
-        {"state", "problem", "format", "signature", "profile", "inspection", "findings"}
+        {
+            "state",
+            "problem",
+            "format",
+            "signature",
+            "profile",
+            "inspection",
+            "findings",
+            "digest",
+            "reference_digest",
+        }
     )
 
     model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     label = models.CharField(max_length=64, blank=True)
-    digest = models.CharField(max_length=71, db_index=True)
+    # Empty only while a file whose sender could not know its digest is verified.
+    digest = models.CharField(max_length=71, blank=True, db_index=True)
     size = models.BigIntegerField()
     # 0: a single file. Otherwise a folder: its files are `VersionFile` rows, its digest is the manifest's.
     file_count = models.PositiveIntegerField(default=0)

@@ -69,6 +69,7 @@ class Upload(models.Model):
     part_size = models.BigIntegerField()
     ref = models.CharField(max_length=1024)
     completed_at = models.DateTimeField(null=True, blank=True)
+    is_reference = models.BooleanField(default=False)
     intake = models.ForeignKey(
         Intake, on_delete=models.PROTECT, related_name="uploads", null=True, blank=True
     )

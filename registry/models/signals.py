@@ -7,3 +7,7 @@ from django.dispatch import Signal
 # Sent with `version=` before a version is deleted, inside the transaction. A receiver raises `Conflict` to
 # refuse, for instance because an endpoint serves the version or could be rolled back to it.
 version_deleting = Signal()
+
+# Sent with `digests=`, a set of stored content, before some of it is freed. A receiver answers with those
+# that it needs although no version has them, such as files of a training run.
+digests_needed = Signal()

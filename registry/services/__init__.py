@@ -9,6 +9,7 @@ from registry.services.access import (
     revoke_role,
 )
 from registry.services.aliases import delete_alias, set_alias
+from registry.services.intake import submit_version
 from registry.services.measuring import add_metrics
 from registry.services.models import create_model, delete_model, update_model
 from registry.services.versions import annotate_version, delete_version, register_version
@@ -26,5 +27,6 @@ __all__ = [
     "register_version",
     "revoke_role",
     "set_alias",
+    "submit_version",
     "update_model",
 ]

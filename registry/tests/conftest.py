@@ -53,7 +53,8 @@ def _inspect_once(path, *, reference=None, feature_names=(), filename="", limits
 
 @pytest.fixture(autouse=True)
 def remembered_inspections(monkeypatch):
-    monkeypatch.setattr("registry.services.versions.inspect_file", _inspect_once)
+    for module in ("versions", "intake"):
+        monkeypatch.setattr(f"registry.services.{module}.inspect_file", _inspect_once)
 
 
 @pytest.fixture

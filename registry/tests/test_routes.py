@@ -3,6 +3,8 @@
 A route that is not in the table fails the test, so nobody adds one without deciding who may use it.
 """
 
+from uuid import UUID
+
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import get_resolver
@@ -33,6 +35,12 @@ API = [
     ("version", "PATCH", REGISTER, {"notes": "x"}),
     ("version", "DELETE", ADMINISTER, {}),
     ("artifact", "GET", VIEW, {}),
+    ("uploads", "POST", REGISTER, {"size": 9}),
+    ("upload", "GET", REGISTER, {}),
+    ("upload", "DELETE", REGISTER, {}),
+    ("upload-part", "GET", REGISTER, {}),
+    ("upload-part", "PUT", REGISTER, {}),
+    ("upload-complete", "POST", REGISTER, {}),
     ("files", "GET", VIEW, {}),
     ("file", "GET", VIEW, {}),
     ("lineage", "GET", VIEW, {}),
@@ -69,6 +77,7 @@ WEB = [
     ("artifact", "GET", VIEW),
     ("file", "GET", VIEW),
     ("search", "GET", VIEW),
+    ("progress", "GET", VIEW),
     ("audit", "GET", VIEW),
     ("tokens", "GET", VIEW),
     ("tokens", "POST", VIEW),
@@ -94,7 +103,15 @@ def path_of(namespace, name):
         "/"
         + prefix
         + pattern
-        % {"name": "churn", "number": 1, "alias": ALIAS, "pk": 999_999, "account": "ci", "path": "a/b"}
+        % {
+            "name": "churn",
+            "number": 1,
+            "alias": ALIAS,
+            "pk": 999_999,
+            "account": "ci",
+            "path": "a/b",
+            "upload": UUID(int=0),
+        }
     )
 
 
@@ -148,7 +165,7 @@ def test_the_api_answers_each_role_as_the_table_says(api, champion, account, who
         assert answer.status_code == 401
     elif not allowed(who, needed):
         assert answer.status_code == 403
-    elif name in {"grant", "token", "file"}:
+    elif name in {"grant", "token", "file"} or name.startswith("upload-") or name == "upload":
         assert answer.status_code == 404, "none of that number"
     elif name == "version" and method == "DELETE":
         assert answer.status_code == 409, "the champion alias points at it"

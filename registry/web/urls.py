@@ -22,6 +22,7 @@ urlpatterns = [
     path("models/<str:name>/versions/new", versions.new_version, name="new-version"),
     path("models/<str:name>/versions/<int:number>/", versions.version, name="version"),
     path("models/<str:name>/versions/<int:number>/files/<path:path>", versions.file, name="file"),
+    path("models/<str:name>/versions/<int:number>/progress", versions.progress, name="progress"),
     path("models/<str:name>/versions/<int:number>/artifact", versions.download, name="artifact"),
     path("versions/", versions.search, name="search"),
     path("audit/", trail.trail, name="audit"),

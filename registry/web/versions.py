@@ -65,10 +65,11 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "charts": presenting.charts(shown),
         "facts": presenting.facts(shown),
         "files": queries.files_of(shown),
+        "intake": queries.intake_of(shown),
         "hyperparameters": sorted(shown.hyperparameters.items()),
         "tags": sorted(shown.tags.items()),
         "children": queries.children_of(shown),
-        "may_start": may(request.user, Permission.START_ROLLOUT, model),
+        "may_start": shown.is_ready and may(request.user, Permission.START_ROLLOUT, model),
     }
     return render(request, "registry/version.html", context)
 
@@ -79,6 +80,18 @@ def download(request: HttpRequest, name: str, number: int) -> HttpResponseBase:
     found = queries.version_by_number(model_of(request), number)
     archive = request.GET.get("archive", "")
     return transfer.artifact_response(request, found, wiring.artifact_store(), archive)
+
+
+@page()
+def progress(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """How far the verification and inspection of a version is; a settled one makes its page load anew."""
+    model = model_of(request)
+    shown = queries.version_by_number(model, number)
+    context = {"model": model, "version": shown, "intake": queries.intake_of(shown)}
+    answer = render(request, "registry/_progress.html", context)
+    if context["intake"] is None:
+        answer["HX-Refresh"] = "true"
+    return answer
 
 
 @page()
