@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitoring.api import notices
+from monitoring.api import alerts, notices
 
 app_name = "monitoring-api"
 urlpatterns = [
@@ -13,4 +13,13 @@ urlpatterns = [
     path("notice-targets/<str:name>/test", notices.TargetTest.as_view(), name="notice-target-test"),
     path("notice-targets/<str:name>/on", notices.TargetSwitch.as_view(active=True), name="notice-target-on"),
     path("notice-targets/<str:name>/off", notices.TargetSwitch.as_view(), name="notice-target-off"),
+    path("alerts", alerts.Alerts.as_view(), name="alerts"),
+    path("alerts/<int:pk>", alerts.OneAlert.as_view(), name="alert"),
+    path("alerts/<int:pk>/acknowledge", alerts.Acknowledge.as_view(), name="alert-acknowledge"),
+    path("alert-rules", alerts.Rules.as_view(), name="alert-rules"),
+    # No rule has a dot in its name.
+    path("alert-rules/prometheus.yml", alerts.Exported.as_view(), name="alert-rules-export"),
+    path("alert-rules/<str:name>", alerts.OneRule.as_view(), name="alert-rule"),
+    path("silences", alerts.Silences.as_view(), name="silences"),
+    path("silences/<int:pk>/end", alerts.EndSilence.as_view(), name="silence-end"),
 ]

@@ -33,10 +33,17 @@ class Fields:
     def optional_text(self, name: str) -> str | None:
         return None if self._take(name, None) is None else self.text(name, "")
 
+    def line(self, name: str, maximum: int = 200) -> str:
+        """A text that may be empty, without control characters."""
+        value = self._take(name, "")
+        if not isinstance(value, str) or len(value) > maximum or not value.isprintable():
+            raise self.invalid(name, f"Expected a line of at most {maximum} characters, got {value!r:.80}.")
+        return value
+
     def choice(self, name: str, default: str, choices: Collection[str]) -> str:
         value = self._take(name, default)
-        if value not in choices:
-            raise self.invalid(name, f"{value!r} is not one of: {', '.join(sorted(choices))}.")
+        if not isinstance(value, str) or value not in choices:
+            raise self.invalid(name, f"{value!r:.80} is not one of: {', '.join(sorted(choices))}.")
         return str(value)
 
     def number(self, name: str, default: float, low: float, high: float, *, above_low: bool = False) -> float:
@@ -76,7 +83,7 @@ class Fields:
         value = self._take(name, list(default))
         if not isinstance(value, list | tuple) or not value:
             raise self.invalid(name, f"Expected a list of at least one text, got {value!r}.")
-        unknown = [item for item in value if item not in choices]
+        unknown = [item for item in value if not isinstance(item, str) or item not in choices]
         if unknown:
             raise self.invalid(name, f"{unknown[0]!r} is not one of: {', '.join(sorted(choices))}.")
         return tuple(dict.fromkeys(value))
