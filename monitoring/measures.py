@@ -7,13 +7,56 @@ from datetime import datetime
 from django.db.models import Count, Min, Q
 
 from monitoring.domain.family import Family, Sample
-from monitoring.models import NoticeTarget
+from monitoring.models import Alert, AlertRule, NoticeTarget
 
+_SERIES = ("rule", "endpoint", "model", "model_version", "column")
 _UNSENT = Q(notices__sent_at=None, notices__ended="")
 
 
 def families(now: datetime) -> list[Family]:
-    """Everything that Prometheus is told of monitoring itself; one query."""
+    """Everything that Prometheus is told of monitoring itself; three queries."""
+    return [*_notices(now), *_alerts()]
+
+
+def _alerts() -> list[Family]:
+    """What fires, how the rules are, and what they measured last."""
+    firing = (
+        Alert.objects.filter(state="firing", ended_at=None)
+        .order_by()
+        .values_list("rule__name", "severity")
+        .annotate(count=Count("id"))
+    )
+    rules = list(
+        AlertRule.objects.filter(enabled=True).order_by("name").values_list("name", "health", "readings")
+    )
+    return [
+        Family(
+            "slipway_alerts",
+            "Alerts that fire",
+            "gauge",
+            tuple(Sample({"rule": name, "severity": severity}, count) for name, severity, count in firing),
+        ),
+        Family(
+            "slipway_alert_rule_health",
+            "1 for the state of each alert rule: ok, no_data, error or new",
+            "gauge",
+            tuple(Sample({"rule": name, "health": health}, 1) for name, health, _ in rules),
+        ),
+        Family(
+            "slipway_alert_series_value",
+            "Newest value of the series that an alert rule watches, in the unit of its threshold",
+            "gauge",
+            tuple(
+                Sample(dict(zip(_SERIES, (name, *labels), strict=True)), value)
+                for name, _, readings in rules
+                for *labels, value in readings
+            ),
+        ),
+    ]
+
+
+def _notices(now: datetime) -> list[Family]:
+    """How the targets of notices fare."""
     rows = list(
         NoticeTarget.objects.filter(active=True)
         .order_by("name")

@@ -1,11 +1,12 @@
-"""Evaluating alerts again and again, in a process or a thread of its own."""
+"""Evaluating alerts again and again, in a process or in a thread beside other work."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
 
 from monitoring.alerting import evaluate
@@ -13,23 +14,28 @@ from monitoring.ports import MetricsSource
 
 logger = logging.getLogger(__name__)
 # How often rules that are due are looked for: one indexed query.
-POLL_SECONDS = 5.0
-SWEEP_ROUNDS = 720
+POLL_SECONDS = 2.0
+HOUSEKEEPING_SECONDS = 3600.0
 
 
-def run(source: MetricsSource, stop: threading.Event, *, once: bool = False) -> None:
-    """Until `stop` is set; a database that is away costs time, nothing else."""
-    rounds = 0
-    while not stop.is_set():
-        try:
-            close_old_connections()
-            evaluate.evaluate_due(source, timezone.now())
-            if rounds % SWEEP_ROUNDS == 0:
-                evaluate.forget_old(timezone.now())
-        except DatabaseError as error:
-            logger.error("Alerts were not evaluated, the database refused: %s.", error)
-        rounds += 1
-        if once:
-            return
-        stop.wait(POLL_SECONDS)
-    close_old_connections()
+class Watch(threading.Thread):
+    """Evaluates what is due until `stop` is set; may be killed at any moment."""
+
+    def __init__(self, source: MetricsSource, stop: threading.Event) -> None:
+        super().__init__(name="alerts", daemon=True)
+        self._source, self._ended = source, stop
+        self._cleaned = time.monotonic()
+
+    def run(self) -> None:
+        """Until the end; a database that is away costs time, nothing else."""
+        while not self._ended.is_set():
+            try:
+                close_old_connections()
+                evaluate.evaluate_due(self._source, timezone.now())
+                if time.monotonic() - self._cleaned > HOUSEKEEPING_SECONDS:
+                    self._cleaned = time.monotonic()
+                    evaluate.forget_old(timezone.now())
+            except DatabaseError as error:
+                logger.error("Alerts were not evaluated, the database refused: %s.", error)
+            self._ended.wait(POLL_SECONDS)
+        connections.close_all()

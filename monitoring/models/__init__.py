@@ -1,7 +1,7 @@
 """Rows of the monitoring app."""
 
-from monitoring.models.drift import Chore, DriftReading
 from monitoring.models.alerts import Alert, AlertEvent, AlertRule, AlertSilence
+from monitoring.models.drift import Chore, DriftReading
 from monitoring.models.notices import Notice, NoticeTarget
 from monitoring.models.samples import Label, Prediction
 from monitoring.models.scrapes import Scrape, ScrapeLayout, ScrapeTarget

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from monitoring import wiring
 from monitoring.adapters.scrape.scraper import Scraper
-from monitoring.alerting.loop import run
 
 
 class Command(BaseCommand):
-    help = "Scrapes the targets of a file_sd file into the database and evaluates alerts, until stopped."
+    help = "Scrapes the targets of a Prometheus file_sd file into the database, until stopped."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         default = Path(settings.SLIPWAY_HOME) / "fleet" / "targets.json"
@@ -30,12 +27,4 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.stdout.write(f"Scraping {options['targets']} every {options['interval']:g} s.")
-        stop = threading.Event()
-        # In a thread of its own, so that a slow evaluation delays no scrape.
-        alerts = threading.Thread(target=run, args=(wiring.metrics_source(), stop), name="alerts")
-        alerts.start()
-        try:
-            Scraper(options["targets"], options["interval"]).run()
-        finally:
-            stop.set()
-            alerts.join(10)
+        Scraper(options["targets"], options["interval"]).run()
