@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from celery import current_app, shared_task
@@ -15,6 +15,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from monitoring import drifting
+from monitoring.alerting import evaluate
 from monitoring.chores import HOUR, Duty
 from monitoring.samples import retention as samples_retention
 from monitoring.wiring import metrics_source
@@ -126,6 +127,8 @@ def _waiting(producer: Any) -> int:
 def duties() -> dict[str, Duty]:
     """What is done now and then, by name."""
     found = (
+        Duty("alerts", evaluate.EVERY.total_seconds() / 3, _evaluate_alerts),
+        Duty("alert-history", HOUR, lambda now: evaluate.forget_old(datetime.fromtimestamp(now, UTC))),
         Duty("samples", HOUR, samples_retention.trim),
         Duty("drift-history", HOUR, drifting.trim),
         Duty("drift", min(60.0, settings.SLIPWAY_DRIFT_INTERVAL), _measure_drift),
@@ -145,6 +148,10 @@ def do_duty(name: str) -> None:
         raise
     except Exception:
         log.exception("%s failed; it is tried again", name)
+
+
+def _evaluate_alerts(now: float) -> int:
+    return evaluate.evaluate_due(metrics_source(), datetime.fromtimestamp(now, UTC))
 
 
 def _measure_drift(now: float) -> int:

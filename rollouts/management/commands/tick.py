@@ -11,8 +11,6 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, close_old_connections
 
-from monitoring.alerting.loop import Watch
-from monitoring.wiring import metrics_source
 from rollouts import chores, posting, tasks
 
 log = logging.getLogger("rollouts.tick")
@@ -34,7 +32,6 @@ class Command(BaseCommand):
         if not options["once"]:
             posting.Post(stop).start()
             chores.Chores(stop).start()
-            Watch(metrics_source(), stop).start()
         while not stop.is_set():
             done = self._round(stop)
             if options["once"]:

@@ -18,7 +18,7 @@ def make_default_rules(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("monitoring", "0003_notices"),
+        ("monitoring", "0004_drift"),
     ]
 
     operations = [
