@@ -8,6 +8,7 @@ Slipway still reads, so that it can say so. Returns at once when everything is i
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -81,6 +82,10 @@ def python_of(folder: str) -> str:
     return os.path.join(folder, "bin", "python")
 
 
+def command_of(folder: str) -> str:
+    return os.path.join(folder, "bin", "slipway")
+
+
 def is_current(folder: str, lock: str, version: "tuple[int, ...]") -> bool:
     """Whether `folder` is complete, made by this Python from this lock."""
     try:
@@ -119,6 +124,27 @@ def install(folder: str, lock: str) -> None:
         raise CannotInstall(f"the packages could not be installed: {reason(done.stderr)}")
 
 
+def write_command(folder: str) -> None:
+    """`bin/slipway`, which runs the CLI of this checkout wherever it is called from.
+
+    The shell starts Python, since a kernel does not read a `#!` line with a long path or a space.
+    """
+    path = command_of(folder)
+    text = f"""#!/bin/sh
+'''exec' {shlex.quote(python_of(folder))} "$0" "$@"
+' '''
+import sys
+
+sys.path[0] = {ROOT!r}
+from deploy.cli.app import run
+
+run()
+"""
+    with open(path, "w") as file:
+        file.write(text)
+    os.chmod(path, 0o755)
+
+
 def reason(output: str) -> str:
     """The line that says why: pip's first ERROR, else the last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
@@ -130,6 +156,8 @@ def ensure(folder: str, lock: str) -> None:
     """Do what is missing. Raises CannotInstall."""
     version = tuple(sys.version_info[:3])
     if is_current(folder, lock, version):
+        if not os.path.exists(command_of(folder)):
+            write_command(folder)
         return
     require_writable(os.path.dirname(folder))
     if not works(folder, version):
@@ -139,6 +167,7 @@ def ensure(folder: str, lock: str) -> None:
     if os.path.exists(stamp):
         os.remove(stamp)
     install(folder, lock)
+    write_command(folder)
     with open(stamp, "w") as file:
         file.write(fingerprint(lock, version))
 

@@ -53,6 +53,22 @@ def test_a_new_lock_installs_into_the_same_environment(tmp_path, lock, made) -> 
     assert made == ["environment", "packages", "packages"]
 
 
+def test_the_command_line_is_put_beside_python_and_runs_from_anywhere(tmp_path, lock, made) -> None:
+    folder = tmp_path / "a folder" / ".venv"
+    folder.parent.mkdir()
+    bootstrap.ensure(str(folder), str(lock))
+    python = folder / "bin" / "python"
+    python.unlink()
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    command = [str(folder / "bin" / "slipway"), "--version"]
+    done = subprocess.run(command, cwd="/", capture_output=True, text=True)
+    assert (done.returncode, done.stdout[:8]) == (0, "slipway "), done.stderr
+    (folder / "bin" / "slipway").unlink()
+    bootstrap.ensure(str(folder), str(lock))
+    assert (folder / "bin" / "slipway").exists(), "an environment made before there was one gets it"
+
+
 def test_an_interrupted_installation_is_done_again(tmp_path, lock, made, monkeypatch) -> None:
     def interrupted(folder: str, lock: str) -> None:
         raise KeyboardInterrupt

@@ -1,0 +1,1 @@
+"""`slipway`, the command line for people and pipelines; speaks REST only, imports little, starts fast."""

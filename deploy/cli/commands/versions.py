@@ -1,0 +1,194 @@
+"""Models and versions: `models`, `versions`, `show`, `compare`, `metrics`, `note`, `pull`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from deploy.cli.complete import MODEL, VERSION
+from deploy.cli.errors import CliError
+from deploy.cli.exits import Exit
+from deploy.cli.files import digest_of, download
+from deploy.cli.folders import download_folder
+from deploy.cli.options import Pair
+from deploy.cli.refs import LATEST, find_version, model_path, version_number
+from deploy.cli.session import Session, command
+from deploy.cli.text import pairs, short, size, stamp, table
+from deploy.cli.versions import comparison, version_lines
+
+group = click.Group("versions")
+
+
+def add_to(cli: click.Group) -> None:
+    """Add these commands to `cli`."""
+    for found in group.commands.values():
+        cli.add_command(found)
+
+
+@command(group)
+@click.option("--search", help="Part of the name, team or description.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
+def models(session: Session, search: str | None, limit: int) -> Exit:
+    """The models, by name."""
+    found = list(session.client.items("models", limit, search=search))
+    rows = [
+        (item["name"], item["owner_team"], item["versions"], item["aliases"], stamp(item["updated_at"]))
+        for item in found
+    ]
+    session.out.show({"items": found}, table(["MODEL", "TEAM", "VERSIONS", "ALIASES", "CHANGED"], rows))
+    return Exit.DONE
+
+
+@command(group)
+@click.argument("model", shell_complete=MODEL)
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+def versions(session: Session, model: str, limit: int) -> Exit:
+    """The versions of a model, newest first."""
+    found = list(session.client.items(model_path(model, "versions"), limit))
+    rows = [
+        (
+            f"v{item['number']}", item["label"], stamp(item["created_at"]), item["created_by"],
+            size(item["size"]), item["aliases"], item["metrics"],
+        )
+        for item in found
+    ]  # fmt: skip
+    head = ["VERSION", "LABEL", "CREATED", "BY", "SIZE", "ALIASES", "METRICS"]
+    session.out.show({"items": found}, table(head, rows))
+    return Exit.DONE
+
+
+@command(group)
+@click.argument("model", shell_complete=MODEL)
+@click.argument("version", default=LATEST, shell_complete=VERSION)
+def show(session: Session, model: str, version: str) -> Exit:
+    """One version: a number, `latest` (the default) or an alias."""
+    document = find_version(session.client, model, version)
+    session.out.show(document, version_lines(document))
+    return Exit.DONE
+
+
+@command(group)
+@click.argument("model", shell_complete=MODEL)
+@click.argument("refs", metavar="VERSION VERSION [...]", nargs=-1, required=True, shell_complete=VERSION)
+@click.option("--all", "everything", is_flag=True, help="What is the same, too.")
+def compare(session: Session, model: str, refs: Sequence[str], everything: bool) -> Exit:
+    """Versions side by side.
+
+    Shows the metrics, hyper-parameters, data and code that differ.
+
+    \b
+    Example:
+      slipway compare churn champion latest
+    """
+    if len(refs) < 2:
+        raise click.UsageError("Name at least two versions.")
+    documents = [find_version(session.client, model, ref) for ref in refs]
+    rows = comparison(documents, everything=everything)
+    head = ["", *(f"v{document['number']}" for document in documents)]
+    cells = [(name, *map(short, values)) for name, values in rows]
+    session.out.show(
+        {
+            "versions": [document["number"] for document in documents],
+            "rows": [{"name": name, "values": values} for name, values in rows],
+        },
+        table(head, cells) if rows else ["They are the same."],
+    )
+    return Exit.DONE
+
+
+@command(group)
+@click.argument("model", shell_complete=MODEL)
+@click.argument("version", default=LATEST, shell_complete=VERSION)
+@click.option("--name", help="The whole history of this metric.")
+@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True)
+@click.option("--add", multiple=True, type=Pair(number=True), help="Add a point instead of reading.")
+@click.option("--step", type=click.IntRange(0), default=0, help="The step of what is added.")
+def metrics(
+    session: Session, model: str, version: str, name: str | None, limit: int, add: Sequence[Any], step: int
+) -> Exit:
+    """The metrics of a version.
+
+    The last value of each, or with --name every point of one.
+
+    \b
+    Examples:
+      slipway metrics churn champion
+      slipway metrics churn 3 --name loss
+      slipway metrics churn latest --add auc=0.91 --add logloss=0.31
+    """
+    client = session.client
+    path = model_path(model, "versions", version_number(client, model, version))
+    if add:
+        points = [{"name": key, "value": value, "step": step} for key, value in add]
+        answer = client.post(f"{path}/metrics", {"points": points})
+        session.out.show({"metrics": answer["metrics"]}, pairs(answer["metrics"]))
+    elif name:
+        found = list(client.items(f"{path}/metrics", limit, name=name))
+        session.out.show({"items": found}, table(["STEP", "VALUE", "AT"], [_point(item) for item in found]))
+    else:
+        last = client.get(path)["metrics"]
+        session.out.show({"metrics": last}, pairs(last) if last else ["No metrics."])
+    return Exit.DONE
+
+
+@command(group)
+@click.argument("model", shell_complete=MODEL)
+@click.argument("version", shell_complete=VERSION)
+@click.argument("text", required=False)
+@click.option("--tag", "tags", multiple=True, type=Pair(), help="Set a tag.")
+@click.option("-m", "--reason", default="", help="Why; kept in the audit trail.")
+def note(
+    session: Session, model: str, version: str, text: str | None, tags: Sequence[Any], reason: str
+) -> Exit:
+    """Write notes and tags of a version.
+
+    Everything else of a version never changes.
+    """
+    if text is None and not tags:
+        raise click.UsageError("Say what to write: a TEXT, or --tag NAME=VALUE.")
+    document = find_version(session.client, model, version)
+    body: dict[str, Any] = {"reason": reason} if text is None else {"reason": reason, "notes": text}
+    if tags:
+        body["tags"] = document["tags"] | dict(tags)
+    path = model_path(model, "versions", document["number"])
+    changed = session.client.json("PATCH", path, json=body)
+    session.out.show(changed, [f"{model} v{changed['number']}: noted."])
+    return Exit.DONE
+
+
+@command(group)
+@click.argument("model", shell_complete=MODEL)
+@click.argument("version", default=LATEST, shell_complete=VERSION)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="A file, or a folder to put it into.")
+@click.option("-f", "--force", is_flag=True, help="Replace a file that is there.")
+def pull(session: Session, model: str, version: str, output: Path | None, force: bool) -> Exit:
+    """Fetch the artifact of a version.
+
+    A download that was cut off goes on where it stopped. The digest is verified before the file appears
+    under its name.
+    """
+    document = find_version(session.client, model, version)
+    is_folder = document.get("file_count", 0) > 0
+    name = f"{model}-{document['number']}" + ("" if is_folder else f".{document['format']}")
+    target = output / name if output and output.is_dir() else output or Path(name)
+    there = target.is_file() and digest_of(target) == document["digest"]
+    if target.exists() and not there and (is_folder or not force or target.is_dir()):
+        hint = "Name another place with -o." if target.is_dir() else "--force replaces it."
+        raise CliError(f"{target} is there already, with other content.", hint=hint)
+    path = model_path(model, "versions", document["number"])
+    if is_folder:
+        download_folder(session.client, path, target, document["digest"])
+    elif not there:
+        download(session.client, f"{path}/artifact", target, size=document["size"], digest=document["digest"])
+    session.out.show(
+        {"path": str(target), "digest": document["digest"], "size": document["size"], "was_there": there},
+        [f"{target}  {document['digest']}"],
+    )
+    return Exit.DONE
+
+
+def _point(item: dict[str, Any]) -> tuple[Any, ...]:
+    return item["step"], item["value"], stamp(item["at"])
