@@ -111,7 +111,12 @@ def _database(url: str) -> dict[str, object]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": parts.hostname or "",
         "PORT": str(parts.port or ""),
-        "OPTIONS": {"pool": {"min_size": 1, "max_size": env.integer("SLIPWAY_DATABASE_POOL", 10)}},
+        # A connection that died with its server is found out when it is taken from the pool, and a server
+        # that is away is an error within seconds instead of a request that hangs.
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "pool": {"min_size": 1, "max_size": env.integer("SLIPWAY_DATABASE_POOL", 10), "timeout": 10}
+        },
     }
 
 

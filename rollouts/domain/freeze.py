@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -11,6 +12,8 @@ from rollouts.domain.policy import Freeze
 from rollouts.errors import Invalid
 
 LONGEST = timedelta(days=366)
+# A recurrence is walked from its first beginning whenever it is asked about: so often at most.
+TOO_OFTEN = re.compile(r"FREQ=(SECOND|MINUTE|HOUR)LY|BY(HOUR|MINUTE|SECOND)=", re.IGNORECASE)
 
 
 def freeze_at(
@@ -27,6 +30,17 @@ def freeze_at(
     if began is None or not began <= now < began + duration:
         return None
     return Freeze(until=(began + duration).astimezone(UTC), reason=reason)
+
+
+def next_beginning(now: datetime, *, start: datetime, rule: str, zone: str) -> datetime | None:
+    """When a window begins after `now`; None when it never does again."""
+    if start > now:
+        return start.astimezone(UTC)
+    if not rule:
+        return None
+    local, naive = start.astimezone(ZoneInfo(zone)), now.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    found = rrulestr(rule, dtstart=local.replace(tzinfo=None)).after(naive)
+    return None if found is None else found.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
 
 
 def _last_beginning(now: datetime, local: datetime, rule: str, zone: str) -> datetime | None:
@@ -48,10 +62,16 @@ def check_window(*, start: datetime, duration: timedelta, rule: str, zone: str) 
         raise Invalid(
             f"{zone!r} is not a time zone.", field="timezone", hint="Write one such as Europe/Berlin."
         ) from error
+    if TOO_OFTEN.search(rule):
+        raise Invalid(
+            f"{rule!r} repeats within a day.", field="rule", hint="Daily is the most: make the window longer."
+        )
     try:
         if rule:
             rrulestr(rule, dtstart=start.replace(tzinfo=None))
     except (ValueError, TypeError) as error:
         raise Invalid(
-            f"{rule!r} is not a recurrence: {error}.", field="rule", hint="Write FREQ=WEEKLY;BYDAY=FR, say."
+            f"{rule!r} is not a recurrence: {error}.",
+            field="rule",
+            hint="Write FREQ=WEEKLY;BYDAY=FR, say, and an UNTIL in the time of the zone, without Z.",
         ) from error

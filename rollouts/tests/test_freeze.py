@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rollouts.domain.freeze import check_window, freeze_at
+from rollouts.domain.freeze import check_window, freeze_at, next_beginning
 from rollouts.errors import Invalid
 
 HOUR = timedelta(hours=1)
@@ -50,9 +50,26 @@ def test_a_freeze_says_until_when():
         ({"zone": "../etc/passwd"}, "timezone"),
         ({"rule": "FREQ=NEVER"}, "rule"),
         ({"rule": "nonsense"}, "rule"),
+        ({"rule": "FREQ=SECONDLY"}, "rule"),
+        ({"rule": "FREQ=DAILY;BYHOUR=1,2,3"}, "rule"),
     ],
 )
 def test_a_window_that_cannot_be_evaluated_is_refused(changes, field):
     with pytest.raises(Invalid) as caught:
         check_window(**{"start": FRIDAY, "duration": HOUR, "rule": "", "zone": "UTC", **changes})
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("now", "rule", "expected"),
+    [
+        (FRIDAY - HOUR, "", FRIDAY),
+        (FRIDAY + HOUR, "", None),
+        (FRIDAY + HOUR, "FREQ=WEEKLY", FRIDAY + timedelta(days=7)),
+        (FRIDAY + HOUR, "FREQ=WEEKLY;COUNT=1", None),
+        (FRIDAY + timedelta(days=8), "FREQ=WEEKLY;COUNT=2", None),
+        (FRIDAY + timedelta(days=8), "FREQ=WEEKLY;UNTIL=20260313T235959", None),
+    ],
+)
+def test_a_window_knows_when_it_begins_again(now, rule, expected):
+    assert next_beginning(now, start=FRIDAY, rule=rule, zone="UTC") == expected

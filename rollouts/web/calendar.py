@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from rollouts.domain.freeze import freeze_at
+from rollouts.domain.freeze import freeze_at, next_beginning
 from rollouts.domain.plan import duration
 from rollouts.domain.policy import Policy, Requirement
 from rollouts.models import FreezeWindow
@@ -58,8 +58,10 @@ def window_view(window: FreezeWindow, now: datetime) -> WindowView:
             zone=window.timezone,
             reason=window.reason,
         )
-    over = window.ended_at is not None or (not window.rule and window.ends_at <= now)
-    state: State = "in force" if freeze else "ended" if over else "coming"
+    again = window.ended_at is None and next_beginning(
+        now, start=window.starts_at, rule=window.rule, zone=window.timezone
+    )
+    state: State = "in force" if freeze else "coming" if again else "ended"
     zone = ZoneInfo(window.timezone)
     return WindowView(
         window=window,

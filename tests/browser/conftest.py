@@ -62,6 +62,23 @@ def endpoint(stack: Stack) -> str:
     return ENDPOINT
 
 
+@pytest.fixture
+def quiet_endpoint(stack: Stack, endpoint: str) -> Iterator[str]:
+    """The endpoint without an active rollout, before and after."""
+
+    def settled() -> bool:
+        return not stack.api("GET", f"rollouts?endpoint={endpoint}&phase=active").json()["items"]
+
+    def settle() -> None:
+        if not settled():
+            stack.api("POST", f"endpoints/{endpoint}/rollback", {"reason": "the next test"})
+            eventually(settled, 60, "the rollout of an earlier test does not end")
+
+    settle()
+    yield endpoint
+    settle()
+
+
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     """Closed with the last browser test: Playwright's event loop would forbid database access to later tests."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -15,23 +14,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.stack]
 GATES = '[{"kind": "error_rate", "name": "errors", "max": 0.5, "min_samples": 1}]'
 SLOW = {"steps": [30], "hold_seconds": 600, "analyse_seconds": 5, "interval_seconds": 2, "gates": []}
 VERSION_2 = re.compile(r"v2 +(\d+)")
-
-
-@pytest.fixture
-def quiet_endpoint(stack: Stack, endpoint: str) -> Iterator[str]:
-    """The endpoint without an active rollout, before and after."""
-
-    def settled() -> bool:
-        return not stack.api("GET", f"rollouts?endpoint={endpoint}&phase=active").json()["items"]
-
-    def settle() -> None:
-        if not settled():
-            stack.api("POST", f"endpoints/{endpoint}/rollback", {"reason": "the next test"})
-            eventually(settled, 60, "the rollout of an earlier test does not end")
-
-    settle()
-    yield endpoint
-    settle()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from monitoring.domain.judge import Verdict
 from rollouts import reconcile
 from rollouts.conftest import author, endpoint, people, ports, versions
 from rollouts.domain.phases import TERMINAL
-from rollouts.models import Endpoint, Rollout
+from rollouts.models import Approval, Endpoint, Environment, Rollout
 from rollouts.reconcile import Ports
 from rollouts.tests.cast import FAST
 from rollouts.tests.driving import Driver
@@ -127,6 +127,56 @@ def ticked(driver: Driver) -> int:
     for _ in range(5):
         reconcile.tick(driver.endpoint.pk, driver.ports, driver.now)
     return 0
+
+
+@pytest.fixture
+def asked(running: Driver, people: dict[str, object]) -> Driver:
+    """The rollout waits for two release managers before all traffic moves."""
+    running.tick()
+    assert call(people["admin"], f"rollouts/{latest().pk}/abort", {"reason": "another policy"}) == 202
+    running.until("rolled_back")
+    policy = {"approvals": [{"before": "promotion", "count": 2}]}
+    Environment.objects.update(policy=policy)
+    assert call(people["engineer"], "rollouts", START) == 201
+    running.verdict = Verdict.PASS
+    running.until("awaiting_approval")
+    return running
+
+
+def test_of_50_approvals_of_one_person_one_counts(asked: Driver, people: dict[str, object]) -> None:
+    answers = at_once([lambda: answer(people["release_manager"], "approve")] * REQUESTS)
+    assert Counter(answers) == {201: 1, 409: REQUESTS - 1}
+    assert Approval.objects.count() == 1
+    asked.tick(3)
+    assert latest().phase == "awaiting_approval", "one person is no quorum of two"
+    assert answer(people["admin"], "approve") == 201
+    asked.until("succeeded")
+    assert_unbroken(latest())
+
+
+def test_approvals_refusals_promotions_starts_and_an_abort_at_once(
+    asked: Driver, people: dict[str, object]
+) -> None:
+    """Each person answers once, nobody starts a second rollout, and the abort is what happens."""
+    managers = [people["release_manager"], people["admin"]]
+    approve = [lambda who=who: answer(who, "approve") for who in managers * 10]
+    refuse = [lambda who=who: answer(who, "refuse") for who in managers * 4]
+    start = [lambda: call(people["engineer"], "rollouts", START)] * 10
+    promote = verbs(people["admin"], ["promote"] * 10)
+    abort = verbs(people["engineer"], ["abort"] * 2)
+    returned = at_once([*approve, *refuse, *start, *promote, *abort])
+    assert set(returned) <= {201, 202, 409}
+    voted = returned[: len(approve) + len(refuse)]
+    assert voted.count(201) == Approval.objects.count() <= 2
+    assert set(returned[len(voted) : len(voted) + 10]) == {409}, "a second rollout began"
+    assert returned[-2:].count(202) == 1
+    rollout = asked.until("rolled_back")
+    assert_unbroken(rollout)
+    assert asked.ports.router.observed_route("churn-production").weights == {"1": 100}
+
+
+def answer(user: object, name: str) -> int:
+    return call(user, f"rollouts/{latest().pk}/{name}", {"comment": name})
 
 
 def test_pauses_and_resumes_alternate(running: Driver, people: dict[str, object]) -> None:
