@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from types import EllipsisType
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -209,16 +210,27 @@ def retry(*, rollout: Rollout, actor: Actor, reason: str) -> Rollout:
 
 
 def rollback_endpoint(
-    *, endpoint: Endpoint, actor: Actor, reason: str, version: Version | None = None
+    *,
+    endpoint: Endpoint,
+    actor: Actor,
+    reason: str,
+    version: Version | None = None,
+    seen_active: int | None | EllipsisType = ...,
 ) -> Rollout:
     """Back at once: aborts the active rollout, or else moves all traffic to an earlier release.
 
     Without a version that is the previous one, which is kept warm; any version that served here before
-    may be named.
+    may be named. seen_active: the active rollout (None: none) that the person was shown; Conflict when
+    another one is active by now, since going back would then mean something else.
     """
     reason = _check_reason(reason)
     with transaction.atomic():
         endpoint = _locked(endpoint)
+        if seen_active is not ... and endpoint.active_id != seen_active:
+            raise Conflict(
+                f"A rollout of {endpoint.name} began or ended since you were asked.",
+                hint="Look at the endpoint again, then decide.",
+            )
         if endpoint.active is None:
             return _back(endpoint, version, actor, reason)
     return abort(rollout=endpoint.active, actor=actor, reason=reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from functools import partial
 
@@ -13,7 +14,7 @@ from registry.domain.roles import Role
 from registry.models import AuditEntry
 from rollouts import approvals, services
 from rollouts.domain.strategies import STARTABLE
-from rollouts.models import Environment, FreezeWindow, Rollout
+from rollouts.models import Environment, FreezeWindow, Rollout, Tenure
 from rollouts.tests.web_cast import SignIn, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -165,6 +166,41 @@ def test_a_rollback_to_what_never_served_does_nothing(as_user, endpoint, version
     response = as_user("engineer").post(url, {"reason": "back"})
     assert response.status_code in {400, 404, 409, 422}
     assert not Rollout.objects.exists()
+
+
+def test_everything_that_ever_served_is_found_page_by_page(as_user, endpoint):
+    tenure = endpoint.tenures.get()
+    for number in range(1, 121):
+        began = tenure.start - timedelta(hours=number)
+        Tenure.objects.create(
+            endpoint=endpoint, release=tenure.release, start=began, end=began + timedelta(hours=1)
+        )
+    client, url, seen = as_user("viewer"), "/endpoints/churn-production/history", 0
+    for expected in (50, 50, 21):
+        page = client.get(url).content.decode()
+        assert page.count("<tr>") == expected + 1
+        seen += expected
+        if seen < 121:
+            url = "/endpoints/churn-production/history" + re.search(r'href="(\?before=[^"]+)"', page)[1]
+    assert "Earlier" not in page
+    assert client.get("/endpoints/churn-production/history?before=yesterday").status_code == 200
+
+
+def test_a_rollback_that_was_asked_before_a_rollout_began_does_not_abort_that(as_user, endpoint, versions):
+    """The question said “v1 → v2”; meanwhile somebody started v3, and the answer must not stop it."""
+    client = as_user("engineer")
+    started = client.post("/rollouts/new", {**START, "steps": "5", "hold_seconds": "1", "strategy": "canary",
+        "analyse_seconds": "5", "interval_seconds": "1"})  # fmt: skip
+    assert started.status_code == 302, started.content.decode()
+    stale = client.post("/endpoints/churn-production/rollback?active=none", {"reason": "back"})
+    assert stale.status_code == 409
+    assert "began or ended since you were asked" in stale.content.decode()
+    rollout = Rollout.objects.get()
+    assert rollout.phase == "pending"
+    asked = client.get("/endpoints/churn-production/rollback").content.decode()
+    assert f"active={rollout.pk}" in asked
+    fresh = client.post(f"/endpoints/churn-production/rollback?active={rollout.pk}", {"reason": "back"})
+    assert fresh.status_code == 302
 
 
 EVERYBODY = {role.value for role in Role}

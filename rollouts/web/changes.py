@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from types import EllipsisType
+from urllib.parse import urlencode
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -96,11 +98,22 @@ def rollback(request: HttpRequest, name: str) -> HttpResponse:
                 version=version,
                 actor=actor_for(request),
                 reason=form.cleaned_data["reason"],
+                seen_active=_seen_active(request),
             )
             return go(request, reverse("rollouts:rollout", args=[row.pk]))
         except DomainError as refused:
             error = refused
-    return confirm(request, _rollback_deed(endpoint, version), verb, form, back, name, error)
+    shown = {"version": wanted, "active": endpoint.active_id or "none"}
+    action = f"{request.path}?{urlencode({key: value for key, value in shown.items() if value})}"
+    return confirm(request, _rollback_deed(endpoint, version), verb, form, back, name, error, action=action)
+
+
+def _seen_active(request: HttpRequest) -> int | None | EllipsisType:
+    """The rollout that was active when the question was asked; a form without it asked nobody."""
+    shown = request.GET.get("active", "")
+    if shown == "none":
+        return None
+    return int(shown) if re.fullmatch(r"[0-9]{1,18}", shown) else ...
 
 
 def _deed(row: Rollout, verb: str) -> Deed:
@@ -129,6 +142,8 @@ def confirm(
     back: str,
     back_label: str,
     error: DomainError | None,
+    *,
+    action: str = "",
 ) -> HttpResponse:
     """The question, in the dialog or as a page of its own; a refusal is shown in its place."""
     context = {
@@ -136,7 +151,7 @@ def confirm(
         "verb": verb,
         "form": form,
         "error": error,
-        "action": request.get_full_path(),
+        "action": action or request.get_full_path(),
         "back": back,
         "back_label": back_label,
         "dialog": in_dialog(request),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -57,6 +57,33 @@ def endpoint(request: HttpRequest, name: str) -> HttpResponse:
         "may_start": may(request.user, Permission.START_ROLLOUT, view.endpoint.model),
     }
     return render(request, "rollouts/endpoint.html", context)
+
+
+@page()
+def endpoint_history(request: HttpRequest, name: str) -> HttpResponse:
+    """What served when, a page at a time; `?before=` is the beginning of the last one shown."""
+    view = _view(request, name)
+    asked = request.GET.get("before", "")
+    before = _moment(asked)
+    tenures = queries.tenures(view.endpoint, before=before)
+    context = {
+        "endpoint": view.endpoint,
+        "tenures": tenure_views(tenures, view.stable, timezone.now()),
+        "back": button(ROLLBACK, permissions_of(request.user, view.endpoint.model)),
+        "rollback_url": reverse("rollouts:endpoint-rollback", args=[name]),
+        "earlier": tenures[-1].start.isoformat() if len(tenures) == queries.PAGE else "",
+        "first": before is None,
+    }
+    return render(request, "rollouts/endpoint_history.html", context)
+
+
+def _moment(text: str) -> datetime | None:
+    """A moment as `isoformat` writes it; what is none shows the first page."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
 
 
 @page()

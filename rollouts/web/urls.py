@@ -29,6 +29,7 @@ urlpatterns = [
     path("endpoints/<slug:name>/comparison", comparison.compared, name="comparison"),
     path("endpoints/<slug:name>/drift", drift.drift, name="drift"),
     path("endpoints/<slug:name>/requests/<path:request_id>", comparison.sampled_request, name="request"),
+    path("endpoints/<slug:name>/history", endpoints.endpoint_history, name="endpoint-history"),
     path("endpoints/<slug:name>/rollback", changes.rollback, name="endpoint-rollback"),
     path("environments/", environments.environments, name="environments"),
     path("environments/<slug:name>/policy", environments.policy, name="environment-policy"),
