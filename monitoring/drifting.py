@@ -14,11 +14,11 @@ from monitoring.domain.drift.assessment import ColumnDrift, Side, measure, ranke
 from monitoring.domain.window import Window
 from monitoring.models import DriftReading
 from monitoring.ports import MetricsSource
+from monitoring.samples.retention import delete_in_steps
 from registry.models import Version
 
 # Which label names the column on each side, and how the families are called.
 SIDES = {"inputs": ("feature", "model_input"), "outputs": ("output", "model_output")}
-BATCH_ROWS = 500
 
 
 def window_before(now: float) -> Window:
@@ -88,10 +88,7 @@ def measured_until() -> float:
 def trim(now: float) -> int:
     """Delete readings older than they are kept, in short steps; returns how many."""
     old = DriftReading.objects.filter(at__lt=now - settings.SLIPWAY_DRIFT_KEEP_DAYS * 86_400).order_by("at")
-    deleted = 0
-    while ids := list(old.values_list("id", flat=True)[:BATCH_ROWS]):
-        deleted += DriftReading.objects.filter(id__in=ids).delete()[0]
-    return deleted
+    return delete_in_steps(old)
 
 
 def latest(endpoint: str) -> list[DriftReading]:

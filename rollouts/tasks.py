@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from monitoring import drifting
 from monitoring.alerting import evaluate
 from monitoring.chores import HOUR, Duty
+from monitoring.samples import concept
 from monitoring.samples import retention as samples_retention
 from monitoring.wiring import metrics_source
 from registry.errors import DomainError
@@ -131,6 +132,8 @@ def duties() -> dict[str, Duty]:
         Duty("alert-history", HOUR, lambda now: evaluate.forget_old(datetime.fromtimestamp(now, UTC))),
         Duty("samples", HOUR, samples_retention.trim),
         Duty("drift-history", HOUR, drifting.trim),
+        Duty("concept-history", HOUR, concept.trim),
+        Duty(concept.CHORE, 300.0, concept.update),
         Duty("drift", min(60.0, settings.SLIPWAY_DRIFT_INTERVAL), _measure_drift),
     )
     return {duty.name: duty for duty in found}

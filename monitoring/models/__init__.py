@@ -1,6 +1,7 @@
 """Rows of the monitoring app."""
 
 from monitoring.models.alerts import Alert, AlertEvent, AlertRule, AlertSilence
+from monitoring.models.concept import ConceptReading
 from monitoring.models.drift import Chore, DriftReading
 from monitoring.models.notices import Notice, NoticeTarget
 from monitoring.models.samples import Label, Prediction
@@ -8,6 +9,7 @@ from monitoring.models.scrapes import Scrape, ScrapeLayout, ScrapeTarget
 
 __all__ = [
     "Chore",
+    "ConceptReading",
     "DriftReading",
     "Alert",
     "AlertEvent",

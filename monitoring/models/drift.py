@@ -34,6 +34,7 @@ class Chore(models.Model):
 
     name = models.CharField(max_length=100, unique=True)
     due_at = models.FloatField(default=0.0, help_text="Unix time.")
+    done_until = models.FloatField(default=0.0, help_text="Unix time up to which all is done.")
 
     def __str__(self) -> str:
         return self.name

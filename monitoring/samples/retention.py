@@ -61,14 +61,15 @@ def _trim(table: type[Prediction] | type[Label], now: float) -> int:
     size = 0 if newest is None or oldest is None else newest - oldest + 1
     if newest is not None and size > settings.SLIPWAY_SAMPLES_MAX * TRIMMED:
         crowded = table.objects.filter(id__lte=newest - int(settings.SLIPWAY_SAMPLES_MAX * TRIMMED))
-        deleted += _delete(table, crowded.order_by("id"))
-    return deleted + _delete(table, expired)
+        deleted += delete_in_steps(crowded.order_by("id"))
+    return deleted + delete_in_steps(expired)
 
 
-def _delete(table: type[Prediction] | type[Label], rows: Any) -> int:
+def delete_in_steps(rows: Any) -> int:
+    """Delete the rows of an ordered query set, so many at a time; returns how many."""
     deleted = 0
     while ids := list(rows.values_list("id", flat=True)[:BATCH_ROWS]):
-        deleted += table.objects.filter(id__in=ids).delete()[0]
+        deleted += rows.model.objects.filter(id__in=ids).delete()[0]
     return deleted
 
 

@@ -16,6 +16,7 @@ urlpatterns = [
     path("endpoints/<str:name>/rollback", endpoints.EndpointRollback.as_view(), name="endpoint-rollback"),
     path("endpoints/<str:name>/comparison", comparison.EndpointComparison.as_view(), name="comparison"),
     path("endpoints/<str:name>/drift", drift.EndpointDrift.as_view(), name="drift"),
+    path("endpoints/<str:name>/quality", drift.EndpointQuality.as_view(), name="quality"),
     path("predictions", samples.Predictions.as_view(), name="predictions"),
     path("labels", samples.Labels.as_view(), name="labels"),
     path("rollouts", rollouts.Rollouts.as_view(), name="rollouts"),

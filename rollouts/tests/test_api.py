@@ -206,6 +206,12 @@ ROUTES = {
         "admin",
     },
     ("get", "/api/v1/endpoints/churn-production/drift"): {"viewer", "engineer", "release_manager", "admin"},
+    ("get", "/api/v1/endpoints/churn-production/quality"): {
+        "viewer",
+        "engineer",
+        "release_manager",
+        "admin",
+    },
     ("post", "/api/v1/predictions"): {"engineer", "release_manager", "admin"},
     ("post", "/api/v1/labels"): {"engineer", "release_manager", "admin"},
     ("post", "/api/v1/freezes"): {"release_manager", "admin"},

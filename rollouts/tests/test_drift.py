@@ -11,6 +11,8 @@ from monitoring.domain.drift.assessment import measure, ranked
 from monitoring.domain.histogram import Histogram
 from monitoring.errors import MetricsUnavailable
 from monitoring.models import Chore, DriftReading
+from monitoring.samples.ingest import take_labels, take_predictions
+from monitoring.tests.samples.records import label, prediction
 from registry.domain.profile import Column, build_item
 from rollouts import tasks
 from rollouts.tests.web_cast import sign_in
@@ -94,3 +96,33 @@ def test_metrics_that_do_not_answer_are_no_drift(db, monkeypatch, caplog):
     tasks.do_duty("drift")
     assert not DriftReading.objects.exists()
     assert "gone" in caplog.text
+
+
+QUALITY_URL, QUALITY = "/api/v1/endpoints/churn-production/quality", "/endpoints/churn-production/quality"
+
+
+@pytest.fixture
+def labelled(endpoint):
+    now = time.time()
+    ids = [f"r{number}" for number in range(20)]
+    for version in ("1", "2"):
+        records = [prediction(key, version, at=now - 5, outputs={"probability": [0.2, 0.8]}) for key in ids]
+        take_predictions(records, now)
+    take_labels([label(key, number < 15, name="churned") for number, key in enumerate(ids)], now)
+
+
+def test_how_right_each_version_was_is_drawn_and_answered(client, people, labelled):
+    tasks.do_duty("concept")
+    text = sign_in(client, "viewer").get(QUALITY).content.decode()
+    assert "Accuracy of churned" in text
+    assert "version 2" in text
+    items = client_of(people, "viewer").get(QUALITY_URL, {"name": "churned"}).json()["items"]
+    assert [(item["version"], item["n"], item["metrics"]["accuracy"]) for item in items] == [
+        ("1", 20, 0.75), ("2", 20, 0.75),
+    ]  # fmt: skip
+    assert client_of(people, "viewer").get(QUALITY_URL, {"name": "other"}).json() == {"items": []}
+
+
+def test_without_labels_the_page_says_where_to_send_them(client, endpoint):
+    page = sign_in(client, "viewer").get(QUALITY)
+    assert (page.status_code, b"/api/v1/labels" in page.content) == (200, True)

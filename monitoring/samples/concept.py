@@ -1,0 +1,109 @@
+"""Keeping how right each version was: windows are measured anew whenever a label for them arrives."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef
+
+from monitoring.domain.concept import Answer, assess
+from monitoring.domain.window import Window
+from monitoring.models import Chore, ConceptReading, Label, Prediction
+from monitoring.samples.outcomes import labelled
+from monitoring.samples.retention import delete_in_steps
+
+CHORE = "concept"
+# What arrives while a window is measured is looked at again: transactions commit later than they begin.
+OVERLAP_SECONDS = 60.0
+CHUNK = 500
+# Endpoint, version, label, end of the window.
+Cell = tuple[str, str, str, float]
+
+
+def update(now: float) -> int:
+    """Measure every window that got labels or labelled predictions since the last time; how many."""
+    chore, _ = Chore.objects.get_or_create(name=CHORE)
+    since = chore.done_until - OVERLAP_SECONDS
+    cells = sorted({*_labelled_since(since), *_predicted_since(since)})
+    for cell in cells:
+        _measure(cell)
+    Chore.objects.filter(pk=chore.pk).update(done_until=now)
+    return len(cells)
+
+
+def trim(now: float) -> int:
+    """Delete readings older than drift's, in short steps; returns how many."""
+    oldest = now - settings.SLIPWAY_DRIFT_KEEP_DAYS * 86_400
+    return delete_in_steps(ConceptReading.objects.filter(at__lt=oldest).order_by("at"))
+
+
+def readings(endpoint: str, window: Window, *, name: str | None = None) -> list[ConceptReading]:
+    """The readings of all versions whose windows end in `window`, oldest first."""
+    rows = ConceptReading.objects.filter(
+        endpoint=endpoint, at__gt=window.start.timestamp(), at__lte=window.end.timestamp()
+    )
+    return list((rows.filter(name=name) if name else rows).order_by("at", "version", "name"))
+
+
+def _labelled_since(since: float) -> Iterator[Cell]:
+    rows = Label.objects.filter(received__gt=since).values_list("endpoint", "name", "request_id", "version")
+    wanted: dict[str, dict[str, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
+    for endpoint, name, request_id, version in rows.iterator(chunk_size=CHUNK):
+        wanted[endpoint][request_id].add((name, version))
+    for endpoint, names in wanted.items():
+        for ids in _chunks(names):
+            found = Prediction.objects.filter(endpoint=endpoint, request_id__in=ids)
+            for request_id, version, at in found.values_list("request_id", "version", "at"):
+                for name, only in names[request_id]:
+                    if only in {"", version}:
+                        yield endpoint, version, name, _end(at)
+
+
+def _predicted_since(since: float) -> Iterator[Cell]:
+    """Windows of predictions that came after their label."""
+    label = Label.objects.filter(endpoint=OuterRef("endpoint"), request_id=OuterRef("request_id"))
+    rows = Prediction.objects.filter(Exists(label), received__gt=since)
+    late: dict[str, dict[str, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
+    found = rows.values_list("endpoint", "request_id", "version", "at")
+    for endpoint, request_id, version, at in found.iterator(chunk_size=CHUNK):
+        late[endpoint][request_id].append((version, at))
+    for endpoint, requests in late.items():
+        for ids in _chunks(requests):
+            labels = Label.objects.filter(endpoint=endpoint, request_id__in=ids)
+            for request_id, name in labels.values_list("request_id", "name"):
+                for version, at in requests[request_id]:
+                    yield endpoint, version, name, _end(at)
+
+
+def _measure(cell: Cell) -> None:
+    endpoint, version, name, end = cell
+    start = end - settings.SLIPWAY_DRIFT_INTERVAL
+    window = Window(datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC))
+    pairs: list[tuple[Answer, float | str]] = []
+    rows = labelled(endpoint, name, [version], window).values_list("outputs", "number", "text")
+    for outputs, number, text in rows.iterator(chunk_size=2_000):
+        answer = Answer.of(outputs) if number is not None or text else None
+        if answer is not None:
+            pairs.append((answer, text if number is None else number))
+    found = assess(pairs)
+    if found is None:
+        return
+    ConceptReading.objects.update_or_create(
+        endpoint=endpoint, version=version, name=name, at=end,
+        defaults={"start": start, "kind": found.kind, "n": found.n, "metrics": dict(found.metrics)},
+    )  # fmt: skip
+
+
+def _end(at: float) -> float:
+    """The end of the window (end − interval, end] that the moment is in."""
+    interval: float = settings.SLIPWAY_DRIFT_INTERVAL
+    return -(-at // interval) * interval
+
+
+def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+    items = list(ids)
+    for start in range(0, len(items), CHUNK):
+        yield items[start : start + CHUNK]
