@@ -11,6 +11,8 @@ from registry.errors import Invalid
 from registry.inspect.baseline import Finding, finding, findings_of, measured, profile_of
 from registry.inspect.folders import recognise
 from registry.inspect.graph import check_model, describe, load_model
+from registry.inspect.latency import latency_of
+from registry.inspect.parity import parity_findings, parity_of
 from registry.inspect.recorded import DESCRIBED, misnamed, recorded
 from registry.inspect.reference import load_reference
 from registry.inspect.runtime import answer, load_session, signature_of, trial
@@ -63,6 +65,7 @@ def _examine_onnx(
         "inspection": facts | {"load_seconds": round(seconds, 4)},
     }
     if reference is None:
+        result["inspection"]["latency"] = latency_of(session, signature, None)
         told = "No reference set was given, so there is no baseline to compare live traffic with."
         result["findings"].append(finding("no_baseline", told, "info"))
         failed = trial(session, signature)
@@ -79,6 +82,7 @@ def _run_reference(
 ) -> dict[str, Any]:
     reference = load_reference(path, signature)
     answers = answer(session, signature, reference.feeds, reference.rows)
+    parity = parity_of(reference, answers)
     facts = {
         "rows": reference.rows,
         "failed": answers.failures,
@@ -87,8 +91,17 @@ def _run_reference(
     }
     return {
         "profile": profile_of(signature, feature_names, reference, answers),
-        "findings": result["findings"] + findings_of(signature, reference, answers),
-        "inspection": result["inspection"] | {"reference": facts},
+        "findings": [
+            *result["findings"],
+            *findings_of(signature, reference, answers),
+            *parity_findings(parity),
+        ],
+        "inspection": result["inspection"]
+        | {
+            "reference": facts,
+            "parity": parity,
+            "latency": latency_of(session, signature, reference.feeds),
+        },
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,16 @@ _HOW = (
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """`feeds` maps each input to its values (first axis: rows); `y` are the labels of the same rows."""
+    """`feeds` maps each input to its values (first axis: rows); `y` are the labels of the same rows.
+
+    `expected` maps outputs to the answers that the model gave before it was exported, for the same rows.
+    """
 
     feeds: dict[str, NDArray[Any]]
     y: NDArray[Any] | None
     rows: int
     offered: int
+    expected: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def load_reference(path: Path, signature: Signature) -> Reference:
@@ -46,11 +50,30 @@ def load_reference(path: Path, signature: Signature) -> Reference:
     y = arrays.get("y")
     if y is not None and (y.ndim == 0 or len(y) != rows):
         raise Invalid(f"X has {rows} rows but y has shape {y.shape}.", field=_FIELD, hint=_HOW)
+    expected = _expected(arrays, signature, rows)
     if rows > MAX_ROWS:
         keep = np.linspace(0, rows - 1, MAX_ROWS).astype(np.int64)
         feeds = {name: values[keep] for name, values in feeds.items()}
         y = None if y is None else y[keep]
-    return Reference(feeds, y, min(rows, MAX_ROWS), rows)
+        expected = {name: values[keep] for name, values in expected.items()}
+    return Reference(feeds, y, min(rows, MAX_ROWS), rows, expected)
+
+
+def _expected(arrays: Mapping[str, NDArray[Any]], signature: Signature, rows: int) -> dict[str, NDArray[Any]]:
+    """`outputs.<name>` are the answers of that output, `expected` those of the first."""
+    known = [t.name for t in signature.outputs if t.is_tensor]
+    found = {}
+    for key, values in arrays.items():
+        if key != "expected" and not key.startswith("outputs."):
+            continue
+        name = known[0] if key == "expected" and known else key.removeprefix("outputs.")
+        if name not in known:
+            told = f"It has answers for {name[:80]!r}, which is no output of the model."
+            raise Invalid(told, field=_FIELD, hint=f"Its outputs are {', '.join(known)}.")
+        if values.ndim == 0 or len(values) != rows:
+            raise Invalid(f"X has {rows} rows but {key} has shape {values.shape}.", field=_FIELD, hint=_HOW)
+        found[name] = values
+    return found
 
 
 def _arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -126,6 +126,12 @@ class Version(Kept):
         return self.file_count > 0
 
     @property
+    def parity(self) -> bool | None:
+        """Whether it gives the answers shipped with its reference set; None when none were."""
+        found = self.inspection.get("parity") or {}
+        return found.get("passed")
+
+    @property
     def unservable(self) -> str:
         """Why our own model server, which runs single ONNX files, cannot run it; "" when it can."""
         if not self.is_ready:

@@ -250,3 +250,77 @@ def test_the_child_loads_no_django():
 
     code = "import registry.inspect.examine, sys; sys.exit(any(m.startswith('django') for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- parity and latency ----------------------------------------------------------------------------
+
+X = np.arange(30, dtype=np.float32).reshape(10, 3)
+ANSWERS = X.sum(axis=1, keepdims=True)
+
+
+def compared(write, **arrays):
+    rows = write(onnx_files.reference(X=X, **arrays), "ref.npz")
+    return inspect_file(write(onnx_files.linear()), reference=rows)
+
+
+@pytest.mark.parametrize("name", ["expected", "outputs.y"])
+def test_a_model_that_answers_as_before_its_export_has_parity(write, name):
+    found = compared(write, **{name: ANSWERS * (1 + 1e-4)})
+    assert found.inspection["parity"]["passed"] is True
+    assert "parity_passed" in codes(found)
+    assert found.inspection["parity"]["outputs"]["y"]["rtol"] == 1e-3, "float32"
+
+
+def test_an_export_that_changed_the_answers_is_found_out(write):
+    changed = ANSWERS.copy()
+    changed[[2, 7]] += 1
+    found = compared(write, expected=changed)
+    assert found.inspection["parity"]["passed"] is False
+    (told,) = [f["message"] for f in found.findings if f["code"] == "parity_failed"]
+    assert "'y' differs on 2 of 10 rows, by up to 1" in told
+
+
+def test_answers_of_another_shape_are_no_parity(write):
+    assert compared(write, expected=np.ones((10, 2))).inspection["parity"]["passed"] is False
+
+
+def test_whole_numbers_and_texts_must_be_equal(write):
+    feeds = {"age": np.full((3, 1), 50, np.float32), "town": np.array([["a"], ["b"], ["c"]])}
+    older = np.ones((3, 1), bool)
+    for town, passed in ((feeds["town"], True), (feeds["town"][::-1], False)):
+        arrays = {**feeds, "outputs.older": older, "outputs.town_out": town}
+        rows = write(onnx_files.reference(**arrays), "ref.npz")
+        found = inspect_file(write(onnx_files.two_inputs()), reference=rows)
+        assert found.inspection["parity"]["passed"] is passed
+        assert found.inspection["parity"]["outputs"]["older"]["differing"] == 0
+
+
+def test_rows_the_model_cannot_answer_are_no_parity(write):
+    arrays = {"X": np.arange(5), "expected": np.arange(5, dtype=np.float32)}
+    rows = write(onnx_files.reference(**arrays), "ref.npz")
+    found = inspect_file(write(onnx_files.lookup(entries=4)), reference=rows)
+    assert found.inspection["parity"]["outputs"]["y"]["differing"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        ({"outputs.z": ANSWERS}, "answers for 'z', which is no output"),
+        ({"expected": ANSWERS[:3]}, "X has 10 rows but expected has shape"),
+    ],
+)
+def test_expected_answers_that_do_not_fit_are_refused(write, arrays, told):
+    with pytest.raises(Invalid, match=told):
+        compared(write, **arrays)
+
+
+def test_without_expected_answers_there_is_no_verdict_on_parity(write):
+    assert compared(write).inspection["parity"] is None
+
+
+def test_latency_is_profiled_over_batch_sizes_that_the_model_takes(write):
+    profile = inspect_file(write(onnx_files.linear())).inspection["latency"]
+    assert [line["batch"] for line in profile] == [1, 2, 4, 8, 16, 32, 64]
+    assert all(0 < line["p50_ms"] <= line["p95_ms"] for line in profile)
+    fixed = inspect_file(write(onnx_files.linear(batch=4))).inspection["latency"]
+    assert [line["batch"] for line in fixed] == [4]
