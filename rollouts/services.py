@@ -168,6 +168,7 @@ def start_rollout(
         if supersede and endpoint.active is not None and _is_stable(endpoint, version):
             return abort(rollout=endpoint.active, actor=actor, reason=reason)
         _check_candidate(endpoint, version)
+        _check_parity(endpoint, version)
         earlier = _earlier_success(endpoint, version)
         if not break_glass:
             _check_freeze(endpoint)
@@ -469,6 +470,18 @@ def _earlier_success(endpoint: Endpoint, version: Version) -> Rollout | None:
             hint=f"Roll it out in {wanted} first.",
         )
     return earlier
+
+
+def _check_parity(endpoint: Endpoint, version: Version) -> None:
+    """An environment may ask that the export did not change the answers; breaking the glass does not help."""
+    if not Policy.from_dict(endpoint.environment.policy).parity or version.parity:
+        return
+    why = "differs from" if version.parity is False else "was never compared with"
+    raise Conflict(
+        f"{version} {why} the answers before its export; {endpoint.environment.name} asks for parity.",
+        field="version",
+        hint="Register it with a reference set that holds the expected answers, and see its findings.",
+    )
 
 
 def _check_candidate(endpoint: Endpoint, version: Version) -> None:

@@ -55,10 +55,8 @@ def _compared(
 ) -> dict[str, Any]:
     """Rows without an answer count as differing."""
     if got is None or got.dtype.kind == "O" or expected.dtype.kind in "OSU":
-        wanted = [] if got is None else expected[answered].astype(str).reshape(len(answered), -1)
-        said = [] if got is None else got.astype(str).reshape(len(answered), -1)
-        same = [bool(np.array_equal(a, b)) for a, b in zip(wanted, said, strict=True)]
-        return _line(rows, rows - sum(same), 0.0, _EXACT)
+        same = 0 if got is None else _same_texts(expected[answered], got)
+        return _line(rows, rows - same, 0.0, _EXACT)
     rtol, atol = TOLERANCES.get(str(got.dtype), _EXACT)
     wanted = expected[answered].reshape(len(answered), -1).astype(np.float64)
     said = got.reshape(len(answered), -1).astype(np.float64)
@@ -68,6 +66,13 @@ def _compared(
     difference = np.abs(said - wanted)
     finite = difference[np.isfinite(difference)]
     return _line(rows, rows - int(close.sum()), float(finite.max()) if finite.size else 0.0, (rtol, atol))
+
+
+def _same_texts(expected: NDArray[Any], got: NDArray[Any]) -> int:
+    """In how many rows both read the same."""
+    rows = len(got)
+    wanted, said = expected.astype(str).reshape(rows, -1), got.astype(str).reshape(rows, -1)
+    return sum(bool(np.array_equal(a, b)) for a, b in zip(wanted, said, strict=True))
 
 
 def _line(rows: int, differing: int, max_abs: float, tolerance: tuple[float, float]) -> dict[str, Any]:

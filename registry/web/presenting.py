@@ -105,9 +105,30 @@ def facts(version: Version) -> list[tuple[str, str]]:
         ("Operators", operators),
         ("Load time", f"{seconds * 1000:.1f} ms" if seconds is not None else ""),
     ]
+    batches = ", ".join(f"{line['batch']}: {line['p50_ms']:.3g}" for line in found.get("latency", ()))
+    parity = {True: "same answers as before the export", False: "answers differ"}.get(version.parity)  # type: ignore[arg-type]
+    lines += [("Parity", parity or ""), ("Latency, ms by batch", batches), *_other_facts(found)]
     measured = found.get("reference", {}).get("metrics", {})
     lines += [(f"Reference {name}", f"{value:.5g}") for name, value in measured.items()]
     return [(label, text) for label, text in lines if text]
+
+
+def _other_facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What formats beside ONNX tell of themselves."""
+    types = ", ".join(f"{name} × {count}" for name, count in found.get("tensor_types", {}).items())
+    lists = [
+        (label, ", ".join(map(str, found.get(key, ())[:12])))
+        for label, key in (
+            ("Imports", "imports"), ("Tags", "tags"), ("Signatures", "signatures"), ("Models", "models"),
+            ("Flavours", "flavours"), ("Modules", "modules"),
+        )
+    ]  # fmt: skip
+    return [
+        ("Architecture", str(found.get("architecture", ""))),
+        ("Quantisation", str(found.get("quantisation", ""))),
+        ("Tensor types", types),
+        *lists,
+    ]
 
 
 def token_row(token: ApiToken, now: datetime) -> TokenRow:

@@ -30,7 +30,9 @@ class EnvironmentIn(serializers.Serializer[Any]):
         help_text="Follows the stable version; by default the name.",
     )
     policy = serializers.DictField(
-        required=False, default=dict, help_text="`approvals`, `four_eyes`, `after`; see docs/rollouts.md."
+        required=False,
+        default=dict,
+        help_text="`approvals`, `four_eyes`, `after`, `parity`; see docs/rollouts.md.",
     )
 
 

@@ -63,17 +63,19 @@ class Policy:
     """What an environment asks of its rollouts.
 
     four_eyes: nobody approves a rollout of their own. after: the name of an environment in which the same
-    artifact must have succeeded before.
+    artifact must have succeeded before. parity: a version must give the answers shipped with its reference
+    set, or it does not start.
     """
 
     approvals: tuple[Requirement, ...] = ()
     four_eyes: bool = True
     after: str = ""
+    parity: bool = False
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], path: str = "policy.") -> Policy:
         """Parses a policy; InvalidPlan names the path of the first bad field."""
-        only_known(document, frozenset({"approvals", "four_eyes", "after"}), path)
+        only_known(document, frozenset({"approvals", "four_eyes", "after", "parity"}), path)
         given = document.get("approvals", [])
         if not isinstance(given, list):
             raise InvalidPlan("not a list.", field=f"{path}approvals")
@@ -81,6 +83,7 @@ class Policy:
             approvals=tuple(_requirement(item, f"{path}approvals[{at}].") for at, item in enumerate(given)),
             four_eyes=flag(document, "four_eyes", path, default=True),
             after=text(document, "after", path, default="", pattern=r"[a-z0-9-]{0,63}"),
+            parity=flag(document, "parity", path, default=False),
         )
 
 

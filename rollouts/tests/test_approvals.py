@@ -329,3 +329,17 @@ def test_a_plan_written_by_hand_is_walked_as_written(driver, start):
     assert shares(driver) == {"2": 30, "1": 70}
     approvals.approve(rollout=rollout, actor=GRACE, role=MANAGER)
     driver.until("succeeded")
+
+
+@pytest.mark.parametrize(
+    ("parity", "told"),
+    [(None, "was never compared with"), ({"passed": False}, "differs from"), ({"passed": True}, "")],
+)
+def test_an_environment_may_ask_that_the_export_did_not_change_the_answers(start, versions, parity, told):
+    versions[1].inspection = {"parity": parity}
+    if not told:
+        assert start({"parity": True}).phase == "pending"
+        return
+    for broken in (False, True):
+        with pytest.raises(Conflict, match=told):
+            start({"parity": True}, break_glass=broken)

@@ -88,6 +88,8 @@ def policy_lines(policy: Policy) -> tuple[str, ...]:
         lines.append("Four eyes: nobody approves a rollout of their own.")
     if policy.after:
         lines.append(f"The same artifact must have succeeded in {policy.after} before.")
+    if policy.parity:
+        lines.append("Parity: a version must give the answers shipped with its reference set.")
     return tuple(lines) or ("Nothing: rollouts start and end without an approval.",)
 
 

@@ -92,6 +92,11 @@ class PolicyForm(forms.Form):
         required=False,
         help_text="The same artifact must have succeeded there before it may start here.",
     )
+    parity = forms.BooleanField(
+        label="Parity",
+        required=False,
+        help_text="A version must give the answers that were shipped with its reference set.",
+    )
     reason = forms.CharField(label="Reason", max_length=1000, widget=_WHY, help_text="Kept in the audit log.")
 
     def __init__(self, *args: Any, policy: Policy, others: Sequence[str], **kwargs: Any) -> None:
@@ -100,6 +105,7 @@ class PolicyForm(forms.Form):
         field.choices = [("", "Nowhere"), *((name, name) for name in others)]
         self.fields["after"].initial = policy.after
         self.fields["four_eyes"].initial = policy.four_eyes
+        self.fields["parity"].initial = policy.parity
         for moment in MOMENTS:
             asked = next((n for n in policy.approvals if n.before == moment), None)
             self._add_moment(moment, asked)
@@ -142,6 +148,7 @@ class PolicyForm(forms.Form):
             ],
             "four_eyes": data["four_eyes"],
             "after": data["after"],
+            **({"parity": True} if data["parity"] else {}),
         }
 
 
