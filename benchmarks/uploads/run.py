@@ -1,9 +1,9 @@
 """A large upload that is killed again and again: does it end with the right digest, in how much memory?
 
-`python benchmarks/uploads/run.py [--quick] [--size MB] [--stores folder,s3]`: a real web server, a real worker and
-a real S3 service (moto's) in processes of their own. The client, the web worker and the intake are killed with
-SIGKILL at random moments. Printed: the digest's verdict, and the peak memory of each process over what it had before
-the upload.
+`python benchmarks/uploads/run.py [--quick] [--size MB] [--stores folder,s3]`: a real web server, a real worker
+and a real S3 service (moto's) in processes of their own. The client, the web worker and the intake are killed
+with SIGKILL at random moments. Printed: the digest's verdict, and the peak memory of each process over what it
+had before the upload.
 """
 
 from __future__ import annotations
@@ -323,10 +323,12 @@ def intake_with_kills(
                 worker.kill()
                 worker.wait()
                 continue
-            settled = {"ready", "refused"}
-            state = lambda: requests.get(version, headers=headers, timeout=60).json()["state"]  # noqa: E731
-            until(lambda: state() in settled, PATIENCE, "the intake")
+            until(lambda: settled(version, headers), PATIENCE, "the intake")
     return 2
+
+
+def settled(version: str, headers: dict[str, str]) -> bool:
+    return requests.get(version, headers=headers, timeout=60).json()["state"] in {"ready", "refused"}
 
 
 def first_resident(pid: int) -> int:
