@@ -1,9 +1,9 @@
 """A large upload that is killed again and again: does it end with the right digest, in how much memory?
 
-`python benchmarks/uploads/run.py [--quick] [--size MB] [--stores folder,s3]`: a real web server, a real worker
-and a real S3 service (moto's) in processes of their own. The client, the web worker and the intake are killed
-with SIGKILL at random moments. Printed: the digest's verdict, and the peak memory of each process over what it
-had before the upload.
+`python benchmarks/uploads/run.py [--quick] [--size MB] [--stores folder,s3]`: a real web server, a real
+worker and a real S3 service (moto's) in processes of their own. The client, the web worker and the intake
+are killed with SIGKILL at random moments. Printed: the digest's verdict, and the peak memory of each process
+over what it had before the upload.
 """
 
 from __future__ import annotations
