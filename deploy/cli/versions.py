@@ -12,12 +12,15 @@ _PLAIN = (
     "label", "parent", "digest", "filename", "format", "framework", "git_sha", "training_run",
     "dataset_ref", "dataset_digest", "feature_schema_version", "aliases", "tags",
 )  # fmt: skip
+HEAD = ("VERSION", "LABEL", "CREATED", "BY", "SIZE", "ALIASES", "METRICS")
 _NESTED = ("metrics", "hyperparameters")
 
 
 def version_lines(document: Document) -> list[str]:
     """Everything a reader wants to know of one version."""
     said: dict[str, Any] = {"version": f"{document['model']} v{document['number']}"}
+    if document.get("state", "ready") != "ready":
+        said |= {"state": document["state"], "problem": document.get("problem")}
     said |= {name: document[name] for name in _PLAIN if document.get(name)}
     said |= {"size": size(document["size"])}
     said |= {"created": f"{stamp(document['created_at'])} by {document['created_by']}"}
@@ -30,6 +33,31 @@ def version_lines(document: Document) -> list[str]:
     if document.get("notes"):
         lines += ["", "notes:", *(f"  {line(text)}" for text in document["notes"].splitlines())]
     return lines
+
+
+def row(document: Document) -> tuple[Any, ...]:
+    """A version as a row of a table; one that is not ready says so."""
+    state = document.get("state", "ready")
+    return (
+        f"v{document['number']}" + ("" if state == "ready" else f" ({state})"),
+        document["label"],
+        stamp(document["created_at"]),
+        document["created_by"],
+        size(document["size"]),
+        document["aliases"],
+        document["metrics"],
+    )
+
+
+def lineage_lines(found: Document) -> list[str]:
+    """Parents, children and siblings of a version."""
+    plain = {name: found[name] for name in ("git_sha", "training_run", "dataset")}
+    kin = {name: [_name(item) for item in found[name]] for name in ("ancestors", "children", "same_dataset")}
+    return pairs({"version": _name(found), **plain, **kin})
+
+
+def _name(item: Document) -> str:
+    return f"{item['model']} v{item['number']}" + (" (deleted)" if item["deleted"] else "")
 
 
 def comparison(documents: Sequence[Document], *, everything: bool) -> list[tuple[str, list[Any]]]:

@@ -13,11 +13,16 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Network:
-    """`drops`: so many connections are closed unanswered. `cut_after`: bytes of the next answers, one each."""
+    """A network that breaks as it is told.
+
+    drops: so many connections are closed unanswered. answers: after so many requests the network is gone.
+    cut_after: bytes of the next answers, one each.
+    """
 
     upstream: tuple[str, int]
     url: str = ""
     drops: int = 0
+    answers: int | None = None
     cut_after: list[int] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
 
@@ -33,8 +38,10 @@ class _Handler(StreamRequestHandler):
             head += line
         lines = [text for text in head.decode().split("\r\n") if not text.lower().startswith("connection:")]
         network.requests.append("\n".join(lines).strip())
-        if network.drops:
-            network.drops -= 1
+        if network.answers is not None:
+            network.answers -= 1
+        if network.drops or (network.answers is not None and network.answers < 0):
+            network.drops = max(0, network.drops - 1)
             return
         length = next((int(t[15:]) for t in lines if t.lower().startswith("content-length:")), 0)
         with socket.create_connection(network.upstream) as up:

@@ -27,7 +27,7 @@ def add_to(cli: click.Group) -> None:
 
 
 @command(group)
-@click.argument("artifact", type=READABLE)
+@click.argument("artifact", type=click.Path(exists=True, readable=True, path_type=Path))
 @click.option("--model", required=True, help="The model it is a version of.", shell_complete=MODEL)
 @click.option("--create", is_flag=True, help="Make the model if it is not there yet.")
 @click.option("--team", default="", help="The owner team, when the model is made.")
@@ -47,12 +47,14 @@ def add_to(cli: click.Group) -> None:
 @click.option("--metadata", type=READABLE, help="More fields of the version, as JSON or YAML.")
 @click.option("--alias", help="Point this alias at the new version.")
 @click.option("-m", "--reason", default="", help="Why; kept in the audit trail.")
+@click.option("--no-wait", is_flag=True, help="Do not wait until a large file is verified and inspected.")
 @click.option("--key", help="An Idempotency-Key of your own instead of the content's digest.")
 def push(session: Session, artifact: Path, model: str, create: bool, team: str, **given: Any) -> Exit:
     """Register ARTIFACT as a new version of a model.
 
-    The file is sent as a stream; its SHA-256 is computed here and compared with the server's. The same
-    content sent again within a day answers with the version that is already there, so a job may be repeated.
+    ARTIFACT is a file or a folder. Its SHA-256 is computed here and compared with the server's. The same
+    content sent again answers with the version that is already there, so a job may be repeated. From 64 MiB
+    on, and for folders, it goes in parts: the same command goes on after any break.
 
     \b
     Examples:
@@ -65,10 +67,10 @@ def push(session: Session, artifact: Path, model: str, create: bool, team: str, 
     if made:
         session.out.say(f"model {model} made")
     reference, reason = given.pop("reference"), given.pop("reason")
-    key, alias = given.pop("key"), given.pop("alias")
+    key, alias, wait = given.pop("key"), given.pop("alias"), not given.pop("no_wait")
     what = pushing.Push(model, artifact, _metadata(**given), reference, reason)
     try:
-        version, again = pushing.push(client, what, key=key)
+        version, again = pushing.push(client, what, key=key, wait=wait)
     except Problem as problem:
         if problem.status == 404 and not create:
             problem.hint = "--create makes the model."

@@ -16,10 +16,11 @@ from deploy.cli.folders import download_folder
 from deploy.cli.options import Pair
 from deploy.cli.refs import LATEST, find_version, model_path, version_number
 from deploy.cli.session import Session, command
-from deploy.cli.text import pairs, short, size, stamp, table
-from deploy.cli.versions import comparison, version_lines
+from deploy.cli.text import pairs, short, stamp, table
+from deploy.cli.versions import HEAD, comparison, lineage_lines, row, version_lines
 
 group = click.Group("versions")
+FILTER = click.option("--filter", "where", help="Such as 'metrics.auc > 0.9'.")
 
 
 def add_to(cli: click.Group) -> None:
@@ -30,10 +31,11 @@ def add_to(cli: click.Group) -> None:
 
 @command(group)
 @click.option("--search", help="Part of the name, team or description.")
+@FILTER
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True)
-def models(session: Session, search: str | None, limit: int) -> Exit:
+def models(session: Session, search: str | None, where: str | None, limit: int) -> Exit:
     """The models, by name."""
-    found = list(session.client.items("models", limit, search=search))
+    found = list(session.client.items("models", limit, search=search, filter=where))
     rows = [
         (item["name"], item["owner_team"], item["versions"], item["aliases"], stamp(item["updated_at"]))
         for item in found
@@ -44,19 +46,39 @@ def models(session: Session, search: str | None, limit: int) -> Exit:
 
 @command(group)
 @click.argument("model", shell_complete=MODEL)
+@FILTER
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
-def versions(session: Session, model: str, limit: int) -> Exit:
+def versions(session: Session, model: str, where: str | None, limit: int) -> Exit:
     """The versions of a model, newest first."""
-    found = list(session.client.items(model_path(model, "versions"), limit))
-    rows = [
-        (
-            f"v{item['number']}", item["label"], stamp(item["created_at"]), item["created_by"],
-            size(item["size"]), item["aliases"], item["metrics"],
-        )
-        for item in found
-    ]  # fmt: skip
-    head = ["VERSION", "LABEL", "CREATED", "BY", "SIZE", "ALIASES", "METRICS"]
-    session.out.show({"items": found}, table(head, rows))
+    found = list(session.client.items(model_path(model, "versions"), limit, filter=where))
+    session.out.show({"items": found}, table(HEAD, [row(item) for item in found]))
+    return Exit.DONE
+
+
+@command(group)
+@click.argument("where", metavar="FILTER")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+def search(session: Session, where: str, limit: int) -> Exit:
+    """Versions of all models by a filter.
+
+    \b
+    Example:
+      slipway search 'metrics.auc > 0.9 and tags.team = "growth"'
+    """
+    found = list(session.client.items("versions", limit, filter=where))
+    rows = [(item["model"], *row(item)) for item in found]
+    session.out.show({"items": found}, table(["MODEL", *HEAD], rows))
+    return Exit.DONE
+
+
+@command(group)
+@click.argument("model", shell_complete=MODEL)
+@click.argument("version", default=LATEST, shell_complete=VERSION)
+def lineage(session: Session, model: str, version: str) -> Exit:
+    """Where a version comes from, and what came of it."""
+    path = model_path(model, "versions", version_number(session.client, model, version), "lineage")
+    found = session.client.get(path)
+    session.out.show(found, lineage_lines(found))
     return Exit.DONE
 
 
@@ -172,12 +194,14 @@ def pull(session: Session, model: str, version: str, output: Path | None, force:
     """
     document = find_version(session.client, model, version)
     is_folder = document.get("file_count", 0) > 0
-    name = f"{model}-{document['number']}" + ("" if is_folder else f".{document['format']}")
+    name = f"{model}-{document['number']}" + ("" if is_folder else f".{document['format'] or 'bin'}")
     target = output / name if output and output.is_dir() else output or Path(name)
     there = target.is_file() and digest_of(target) == document["digest"]
     if target.exists() and not there and (is_folder or not force or target.is_dir()):
         hint = "Name another place with -o." if target.is_dir() else "--force replaces it."
         raise CliError(f"{target} is there already, with other content.", hint=hint)
+    if document.get("state", "ready") != "ready":
+        raise CliError(f"{model} v{document['number']} is {document['state']}.", exit=Exit.REFUSED)
     path = model_path(model, "versions", document["number"])
     if is_folder:
         download_folder(session.client, path, target, document["digest"])
