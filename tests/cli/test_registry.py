@@ -170,7 +170,7 @@ def test_versions_are_listed_compared_noted_and_named(cli, versions):
         ("compare churn 1", "viewer", 2, "at least two"),
         ("push /nowhere.onnx --model churn", "engineer", 2, "does not exist"),
         ("api POST environments -d {}", "admin", 6, "name: This field is required."),
-        ("api GET nonsense", "admin", 7, "without JSON"),
+        ("api GET nonsense", "admin", 4, "nonsense"),
     ],
 )  # fmt: skip
 def test_each_refusal_has_its_status_and_says_where(cli, endpoint, line, who, status, words):
