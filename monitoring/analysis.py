@@ -8,11 +8,12 @@ from datetime import datetime
 
 from monitoring.adapters.cached import CachedSource, Question, Recorder
 from monitoring.domain import outputs
-from monitoring.domain.judge import distribution, error_rate, latency, outcome, paired
+from monitoring.domain.judge import distribution, error_rate, kayenta, latency, outcome, paired
 from monitoring.domain.judge.distribution import BinnedPair, DistributionGate
 from monitoring.domain.judge.error_rate import ErrorRateGate, Outcomes
 from monitoring.domain.judge.evidence import Judgement, Subject
 from monitoring.domain.judge.gates import GateSpec
+from monitoring.domain.judge.kayenta import KayentaGate
 from monitoring.domain.judge.latency import LatencyGate
 from monitoring.domain.judge.outcome import OutcomeGate
 from monitoring.domain.judge.paired import PairedGate
@@ -23,6 +24,7 @@ from monitoring.domain.window import Window
 from monitoring.errors import MetricsUnavailable
 from monitoring.ports import MetricsSource
 from monitoring.queries.outputs import find_output, live_outputs
+from monitoring.queries.points import points_of
 from monitoring.samples.outcomes import outcomes_of
 from monitoring.samples.pairs import paired as pairs_of
 
@@ -79,6 +81,8 @@ def _judge_gate(gate: GateSpec, gates: int, subject: Subject, source: MetricsSou
         versions = [subject.candidate, *([subject.stable] if subject.stable else [])]
         values = outcomes_of(subject.endpoint, gate.outcome, versions, subject.window)
         return outcome.judge(gate, values[subject.candidate], values.get(subject.stable or ""), alpha)
+    if isinstance(gate, KayentaGate):
+        return _kayenta(gate, subject, source)
     if isinstance(gate, PairedGate):
         return _paired(gate, subject, alpha)
     return distribution.judge(gate, _pair(gate, subject, source), alpha_of_look(subject.look, gates))
@@ -100,6 +104,16 @@ def _outcomes(gate: ErrorRateGate, subject: Subject, source: MetricsSource) -> d
     for (version, status), count in counts.items():
         by_version.setdefault(version, {})[status] = count
     return {version: Outcomes.of(statuses, gate.statuses) for version, statuses in by_version.items()}
+
+
+def _kayenta(gate: KayentaGate, subject: Subject, source: MetricsSource) -> GateResult:
+    if subject.stable is None:
+        raise outputs.NotComparable("there is no stable version to compare with")
+    if subject.window.seconds < gate.seconds:
+        return kayenta.waiting(gate, subject.window.seconds)
+    versions = (subject.candidate, subject.stable)
+    found = points_of(gate, source, subject.endpoint, versions, subject.window)
+    return kayenta.judge(gate, found[subject.candidate], found[subject.stable])
 
 
 def _paired(gate: PairedGate, subject: Subject, alpha: float) -> GateResult:

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -229,3 +229,43 @@ def test_four_gates_ask_three_questions(source):
         setattr(source, name, lambda metric, _real=real, **kw: asked.append(metric) or _real(metric, **kw))
     judge(GATES, subject(), source, NOW)
     assert asked == ["model_predictions_total", "model_prediction_seconds", "model_output_value"]
+
+
+def kayenta(source, *, minutes=12, errors=2.0, points=10, window=None):
+    """Two versions with an error count per minute, judged by Kayenta's rule."""
+    rng = np.random.default_rng(5)
+    start = AT - minutes * 60
+    for version, mean in (("1", 2.0), ("3", errors)):
+        labels = {"endpoint": "prod", "model": "m", "model_version": version}
+        ok = bad = 0.0
+        for minute in range(minutes + 1):
+            for status, value in (("ok", ok), ("error", bad)):
+                source.add(
+                    "model_predictions_total", {**labels, "status": status}, start + 60 * minute, value
+                )
+            ok, bad = ok + 100, bad + rng.poisson(mean)
+    gates = parse_gates([{"kind": "kayenta", "metrics": ["errors"], "points": points}])
+    return judge(gates, subject(window=window or Window.last(minutes * 60, NOW)), source, NOW)
+
+
+@pytest.mark.parametrize(("errors", "verdict"), [(2.0, Verdict.PASS), (30.0, Verdict.FAIL)])
+def test_kayentas_rule_can_be_asked_instead(source, errors, verdict):
+    assert kayenta(source, errors=errors).verdict is verdict
+
+
+def test_kayentas_rule_looks_once_and_later_looks_read_the_same_points(source):
+    early = kayenta(source, window=Window(NOW - timedelta(minutes=12), NOW - timedelta(minutes=3)))
+    assert early.verdict is Verdict.NO_DATA
+    looks = [Window(NOW - timedelta(minutes=12), NOW - timedelta(seconds=s)) for s in (110, 60, 0)]
+    found = [kayenta(source, errors=30.0, window=window).gates[0] for window in looks]
+    assert found[0] == found[1] == found[2]
+
+
+def test_kayentas_rule_fails_closed(source):
+    source.outage = "gone"
+    gates = parse_gates([{"kind": "kayenta"}])
+    assert judge(gates, subject(window=Window.last(900, NOW)), source, NOW).verdict is Verdict.ERROR
+    without = judge(gates, subject(stable=None, window=Window.last(900, NOW)), MemorySource(), NOW)
+    assert without.verdict is Verdict.ERROR
+    empty = judge(gates, subject(window=Window.last(900, NOW)), MemorySource(), NOW)
+    assert empty.verdict is Verdict.NO_DATA

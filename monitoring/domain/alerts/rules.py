@@ -98,7 +98,7 @@ class Rule:
 
     def condition(self) -> str:
         """ "p95 latency > 200 ms for 5 min"."""
-        lasting = f" for {_span(self.for_seconds)}" if self.for_seconds else ""
+        lasting = f" for {say.duration(self.for_seconds)}" if self.for_seconds else ""
         return f"{self.noun(self.column)} {self.operator} {self.figure(self.threshold)}{lasting}"
 
 
@@ -136,13 +136,6 @@ def parse_rule(document: object, path: str = "rule") -> Rule:
 
 
 _METRIC_HINT = "A gauge and a rate name their metric; the other series have theirs."
-
-
-def _span(seconds: float) -> str:
-    for size, unit in ((DAY, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:g} s"
 
 
 # From practice; made at the first migration, to be changed by whoever runs Slipway.

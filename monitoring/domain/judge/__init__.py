@@ -4,6 +4,7 @@ from monitoring.domain.judge.distribution import DistributionGate
 from monitoring.domain.judge.error_rate import ErrorRateGate
 from monitoring.domain.judge.evidence import Judgement, Subject
 from monitoring.domain.judge.gates import DEFAULT_GATES, GateSpec, parse_gates
+from monitoring.domain.judge.kayenta import KayentaGate
 from monitoring.domain.judge.latency import LatencyGate
 from monitoring.domain.judge.outcome import OutcomeGate
 from monitoring.domain.judge.paired import PairedGate
@@ -16,6 +17,7 @@ __all__ = [
     "GateResult",
     "GateSpec",
     "Judgement",
+    "KayentaGate",
     "LatencyGate",
     "OutcomeGate",
     "PairedGate",

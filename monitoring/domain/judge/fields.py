@@ -78,11 +78,13 @@ class Fields:
             raise self.invalid(name, f"Expected a whole number from {low:,} to {high:,}, got {value!r}.")
         return value
 
-    def texts(self, name: str, default: tuple[str, ...], choices: Collection[str]) -> tuple[str, ...]:
-        """A non-empty list without repetitions, each out of `choices`."""
+    def texts(
+        self, name: str, default: tuple[str, ...], choices: Collection[str], *, least: int = 1
+    ) -> tuple[str, ...]:
+        """A list of at least so many, without repetitions, each out of `choices`."""
         value = self._take(name, list(default))
-        if not isinstance(value, list | tuple) or not value:
-            raise self.invalid(name, f"Expected a list of at least one text, got {value!r}.")
+        if not isinstance(value, list | tuple) or len(value) < least:
+            raise self.invalid(name, f"Expected a list of at least {least} text, got {value!r:.80}.")
         unknown = [item for item in value if not isinstance(item, str) or item not in choices]
         if unknown:
             raise self.invalid(name, f"{unknown[0]!r} is not one of: {', '.join(sorted(choices))}.")

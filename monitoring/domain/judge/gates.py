@@ -8,15 +8,17 @@ from typing import Any
 from monitoring.domain.judge.distribution import DistributionGate
 from monitoring.domain.judge.error_rate import ErrorRateGate
 from monitoring.domain.judge.fields import Fields
+from monitoring.domain.judge.kayenta import KayentaGate
 from monitoring.domain.judge.latency import LatencyGate
 from monitoring.domain.judge.outcome import OutcomeGate
 from monitoring.domain.judge.paired import PairedGate
 from registry.errors import Invalid
 
-GateSpec = ErrorRateGate | LatencyGate | DistributionGate | OutcomeGate | PairedGate
+GateSpec = ErrorRateGate | LatencyGate | DistributionGate | OutcomeGate | PairedGate | KayentaGate
 
 KINDS: Mapping[str, type[GateSpec]] = {
-    gate.kind: gate for gate in (ErrorRateGate, LatencyGate, DistributionGate, OutcomeGate, PairedGate)
+    gate.kind: gate
+    for gate in (ErrorRateGate, LatencyGate, DistributionGate, OutcomeGate, PairedGate, KayentaGate)
 }
 MAX_GATES = 50
 

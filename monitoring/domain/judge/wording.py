@@ -36,3 +36,11 @@ def milliseconds(seconds: float) -> str:
 def quantile_name(quantile: float) -> str:
     """0.95 → 'p95', 0.999 → 'p99.9'."""
     return f"p{quantile * 100:g}"
+
+
+def duration(seconds: float) -> str:
+    """90 → '1.5 min', 86,400 → '1 d'."""
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:g} s"
