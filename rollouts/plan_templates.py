@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,10 +14,9 @@ from registry.domain.actor import Actor
 from registry.models import Model
 from rollouts.domain.strategies import STARTABLE, compile_plan
 from rollouts.errors import Conflict, Invalid, InvalidPlan, NotFound
+from rollouts.gate_templates import NAME, REFERENCE
+from rollouts.gate_templates import filled_in as filled_in_gates
 from rollouts.models import Endpoint, Environment, PlanTemplate, PlanTemplateVersion
-
-NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
-REFERENCE = re.compile(r"(?P<name>[^@]+)(@(?P<number>[0-9]{1,6}))?")
 
 
 def save_template(
@@ -158,7 +156,7 @@ def _check(name: str, strategy: str, parameters: Mapping[str, Any], reason: str)
         raise InvalidPlan(
             f"{strategy!r} is not a strategy.", field="strategy", hint=f"Known: {', '.join(STARTABLE)}."
         )
-    compile_plan(strategy, parameters, replicas=1)
+    compile_plan(strategy, filled_in_gates(parameters, None), replicas=1)
 
 
 def _check_place(template: PlanTemplate, model: Model | None, environment: Environment | None) -> None:

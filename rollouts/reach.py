@@ -9,9 +9,9 @@ from django.db.models import Q
 
 from registry.domain.roles import Permission
 from registry.identity import AnyUser, may, require, require_anywhere, visible
-from rollouts import plan_templates, queries
+from rollouts import gate_templates, plan_templates, queries
 from rollouts.errors import NotFound
-from rollouts.models import Endpoint, PlanTemplate, Rollout
+from rollouts.models import Endpoint, GateTemplate, PlanTemplate, Rollout
 
 TO_MODEL = "model__"
 TO_MODEL_OF_ENDPOINT = "endpoint__model__"
@@ -53,6 +53,17 @@ def template_for(user: AnyUser, name: str, permission: Permission = Permission.V
     found = plan_templates.template_by_name(name)
     if found.model is not None and not may(user, Permission.VIEW, found.model):
         raise plan_templates.unknown(name)
+    if found.model is not None or permission is not Permission.VIEW:
+        require(user, permission, found.model)
+    return found
+
+
+def gates_for(user: AnyUser, name: str, permission: Permission = Permission.VIEW) -> GateTemplate:
+    """The gates under a name, by the same rule."""
+    require_anywhere(user, permission)
+    found = gate_templates.template_by_name(name)
+    if found.model is not None and not may(user, Permission.VIEW, found.model):
+        raise gate_templates.unknown(name)
     if found.model is not None or permission is not Permission.VIEW:
         require(user, permission, found.model)
     return found

@@ -21,7 +21,7 @@ from registry.domain.names import CHAMPION, alias_name
 from registry.domain.profile import histogram_spec
 from registry.models import Version
 from registry.services import set_alias
-from rollouts import store
+from rollouts import gate_templates, store
 from rollouts.domain import commands
 from rollouts.domain.phases import ACTIVE, TERMINAL, Phase
 from rollouts.domain.plan import Plan
@@ -136,7 +136,8 @@ def preview(*, endpoint: Endpoint, strategy: str, parameters: Mapping[str, Any])
         raise InvalidPlan(
             f"{strategy!r} is not a strategy.", field="strategy", hint=f"Known: {', '.join(STARTABLE)}."
         )
-    plan = compile_plan(strategy, parameters, replicas=endpoint.replicas)
+    given = gate_templates.filled_in(parameters, endpoint)
+    plan = compile_plan(strategy, given, replicas=endpoint.replicas)
     return apply_policy(plan, Policy.from_dict(endpoint.environment.policy))
 
 
@@ -162,6 +163,7 @@ def start_rollout(
     parameter, AlreadyRolling while another rollout of the endpoint is under way.
     """
     reason = _check_reason(reason)
+    parameters = gate_templates.pinned(parameters, endpoint)
     plan = preview(endpoint=endpoint, strategy=strategy, parameters=parameters)
     with transaction.atomic():
         endpoint = _locked(endpoint)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from rollouts.api import approving, comparison, drift, endpoints, plans, rollouts, samples
+from rollouts.api import approving, comparison, drift, endpoints, gates, plans, rollouts, samples
 
 app_name = "rollouts-api"
 urlpatterns = [
@@ -26,6 +26,9 @@ urlpatterns = [
     path("rollouts/<int:rollout_id>/looks", rollouts.RolloutLooks.as_view(), name="looks"),
     path("templates", plans.Templates.as_view(), name="templates"),
     path("templates/<str:name>", plans.TemplateDetail.as_view(), name="template"),
+    path("gates", gates.GateTemplates.as_view(), name="gates"),
+    path("gates/<str:name>", gates.GateTemplateDetail.as_view(), name="gate-template"),
+    path("dry-runs", gates.DryRun.as_view(), name="dry-run"),
     path("freezes", approving.Freezes.as_view(), name="freezes"),
     path("freezes/<int:window_id>/end", approving.FreezeEnd.as_view(), name="freeze-end"),
     path("rollouts/<int:rollout_id>/approvals", approving.RolloutApprovals.as_view(), name="approvals"),

@@ -3,7 +3,12 @@
 from rollouts.models.endpoints import Endpoint, Environment, Release, Tenure
 from rollouts.models.rollouts import PHASES, Look, Rollout, Transition
 from rollouts.models.rules import Approval, FreezeWindow
-from rollouts.models.templates import PlanTemplate, PlanTemplateVersion
+from rollouts.models.templates import (
+    GateTemplate,
+    GateTemplateVersion,
+    PlanTemplate,
+    PlanTemplateVersion,
+)
 
 __all__ = [
     "PHASES",
@@ -11,6 +16,8 @@ __all__ = [
     "Endpoint",
     "Environment",
     "FreezeWindow",
+    "GateTemplate",
+    "GateTemplateVersion",
     "Look",
     "PlanTemplate",
     "PlanTemplateVersion",

@@ -14,6 +14,7 @@ from registry.models import Version
 from rollouts.domain.strategies import STARTABLE
 from rollouts.domain.strategies.canary import DEFAULT_STEPS
 from rollouts.errors import Invalid
+from rollouts.gate_templates import NAME, REFERENCE
 from rollouts.models import Endpoint
 from rollouts.web.document import read_document
 from rollouts.web.look import STRATEGIES, sentence
@@ -147,7 +148,7 @@ class StartForm(forms.Form):
         label="Gates (JSON)",
         required=False,
         widget=_CODE,
-        help_text="What must hold at every look. Empty means the default gates.",
+        help_text="What must hold at every look, or the name of kept gates. Empty: the default gates.",
     )
     plan = forms.CharField(
         label="Plan (YAML or JSON)",
@@ -209,10 +210,12 @@ class StartForm(forms.Form):
         field.choices = [(version.ref, f"v{version.number} {version.label}".strip()) for version in versions]
 
     def clean_gates(self) -> Any:
-        """The gates as JSON values, or None for the defaults."""
+        """The gates as JSON values, the name of kept ones, or None for the defaults."""
         text = self.cleaned_data["gates"].strip()
         if not text:
             return None
+        if REFERENCE.fullmatch(text) and NAME.fullmatch(text.partition("@")[0]):
+            return text
         try:
             return json.loads(text)
         except json.JSONDecodeError as error:

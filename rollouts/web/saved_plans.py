@@ -14,7 +14,8 @@ from django.urls import reverse
 from registry.domain.roles import Permission
 from registry.errors import DomainError
 from registry.identity import actor_for, may, require
-from rollouts import plan_templates, reach
+from rollouts import gate_templates, plan_templates, reach
+from rollouts.domain.plan import Plan
 from rollouts.domain.strategies import compile_plan
 from rollouts.errors import NotFound
 from rollouts.models import Endpoint, PlanTemplate, PlanTemplateVersion
@@ -112,11 +113,14 @@ def typed_values(version: PlanTemplateVersion) -> dict[str, Any]:
 
 def unchanged(version: PlanTemplateVersion, form: StartForm, endpoint: Endpoint) -> bool:
     """Whether the form still compiles to what the template compiles to."""
-    as_kept = compile_plan(version.strategy, version.parameters, replicas=endpoint.replicas)
-    return (
-        form.chosen_strategy == version.strategy
-        and compile_plan(form.chosen_strategy, form.parameters(), replicas=endpoint.replicas) == as_kept
-    )
+    as_kept = _compiled(version.strategy, version.parameters, endpoint)
+    typed = form.chosen_strategy, form.parameters()
+    return typed[0] == version.strategy and _compiled(*typed, endpoint) == as_kept
+
+
+def _compiled(strategy: str, parameters: Mapping[str, Any], endpoint: Endpoint | None) -> Plan:
+    filled = gate_templates.filled_in(parameters, endpoint)
+    return compile_plan(strategy, filled, replicas=endpoint.replicas if endpoint else 1)
 
 
 def _typed(value: Any) -> Any:
@@ -133,7 +137,7 @@ def _yaml(value: Mapping[str, Any]) -> str:
 
 
 def _view(version: PlanTemplateVersion) -> dict[str, Any]:
-    compiled = compile_plan(version.strategy, version.parameters, replicas=1)
+    compiled = _compiled(version.strategy, version.parameters, None)
     return {
         "row": version,
         "strategy": STRATEGIES[version.strategy],
