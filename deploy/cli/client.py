@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ Result = TypeVar("Result")
 # Seconds to connect, and without a byte of an answer: inspecting an uploaded model takes its time.
 TIMEOUT = (10, 300)
 TRIES = 4
+# What urllib3 puts before the reason: the connection object.
+_NOISE = re.compile(r"^<?[\w.]*Connection\w*(\([^)]*\)| object at \w+>)?: ")
 _BUSY = frozenset({429, 502, 503, 504})
 _LONGEST_REST = 60.0
 # The server forgets a request whose process died after 15 minutes.
@@ -109,6 +112,8 @@ class Client:
 
         kwargs.setdefault("allow_redirects", False)
         kwargs.setdefault("timeout", self.timeout)
+        # Said with every request: REQUESTS_CA_BUNDLE would win over what the session says.
+        kwargs["verify"] = self.access.ca_bundle or True
         try:
             response = self.session.request(method, url, **kwargs)
         except requests.exceptions.SSLError as error:
@@ -163,8 +168,6 @@ class Client:
         session = requests.Session()
         session.headers["User-Agent"] = f"slipway/{version()}"
         session.auth = self._sign
-        if self.access.ca_bundle:
-            session.verify = self.access.ca_bundle
         return session
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -193,5 +196,5 @@ def _cause(error: BaseException) -> str:
             (arg for arg in getattr(reason, "args", ()) if isinstance(arg, BaseException)), None
         )
         if not isinstance(inner, BaseException):
-            return clean(str(reason).split("> ", 1)[-1].split(">: ", 1)[-1])[:300]
+            return clean(_NOISE.sub("", str(reason)))[:300]
         reason = inner
