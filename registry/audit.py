@@ -28,7 +28,8 @@ def record(
     `after` are what JSON can hold (dates and decimals are converted). Record last in the transaction: the
     lock on the chain's end is held until it commits.
     """
-    with transaction.atomic():
+    # No savepoint: an entry that cannot be written undoes the caller's change with it.
+    with transaction.atomic(savepoint=False):
         head = _locked_head()
         entry = AuditEntry(
             sequence=head.sequence + 1,

@@ -6,13 +6,17 @@ from enum import StrEnum
 
 
 class State(StrEnum):
-    """`ready` and `refused` are final; only a ready version may be named by an alias or rolled out."""
+    """`ready`, `refused` and `recorded` are final; only a ready version may be rolled out.
+
+    A recorded one keeps no content here: its files are elsewhere, or are nothing that can be served.
+    """
 
     PENDING = "pending"
     VERIFYING = "verifying"
     INSPECTING = "inspecting"
     READY = "ready"
     REFUSED = "refused"
+    RECORDED = "recorded"
 
 
 # In the order in which a version passes them.

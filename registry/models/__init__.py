@@ -5,8 +5,18 @@ from __future__ import annotations
 from registry.models.access import RoleGrant, ServiceAccount
 from registry.models.catalogue import Alias, LatestMetric, Metric, Model, Version
 from registry.models.content import Intake, Upload, VersionFile
+from registry.models.files import TrackedFile
 from registry.models.requests import IdempotentRequest
 from registry.models.tokens import ApiToken
+from registry.models.tracking import (
+    Experiment,
+    LoggedMetric,
+    LoggedModel,
+    Point,
+    Run,
+    RunDataset,
+    Series,
+)
 from registry.models.trail import AuditEntry, AuditHead
 
 __all__ = [
@@ -14,13 +24,21 @@ __all__ = [
     "ApiToken",
     "AuditEntry",
     "AuditHead",
+    "Experiment",
     "IdempotentRequest",
     "Intake",
     "LatestMetric",
+    "LoggedMetric",
+    "LoggedModel",
     "Metric",
     "Model",
+    "Point",
     "RoleGrant",
+    "Run",
+    "RunDataset",
+    "Series",
     "ServiceAccount",
+    "TrackedFile",
     "Upload",
     "Version",
     "VersionFile",

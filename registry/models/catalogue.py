@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
+from django.utils import timezone
 
 from registry.domain.states import UNFINISHED, State
 from registry.models.fields import Kept, KeptManager
+from registry.models.origin import Origin
 
 
 class Model(models.Model):
     """A line of versions that answer the same question, owned by one team."""
 
-    name = models.CharField(max_length=128)
+    name = models.CharField(max_length=256)
     owner_team = models.CharField(max_length=128, blank=True)
     description = models.TextField(blank=True)
     tags = models.JSONField(default=dict, blank=True)
@@ -31,19 +34,24 @@ class Model(models.Model):
                 fields=("name",), condition=models.Q(deleted_at=None), name="model_name_is_unique"
             ),
         )
+        indexes = (
+            models.Index(fields=("-updated_at", "name"), name="model_by_change"),
+            # On PostgreSQL; SQLite makes it a plain index, which searches by tag do not use.
+            GinIndex(fields=("tags",), name="model_tags"),
+        )
 
     def __str__(self) -> str:
         return self.name
 
 
-class Version(Kept):
+class Version(Origin, Kept):
     """One immutable artifact with everything known about how it came to be.
 
     `digest` is `sha256:<64 hex>`; `signature`, `profile` and `inspection` are the documents described in
     `registry.domain.signature`, `registry.domain.profile` and `registry.inspect`.
     """
 
-    MUTABLE: ClassVar[frozenset[str]] = frozenset({"notes", "tags", "deleted_at"})
+    MUTABLE: ClassVar[frozenset[str]] = frozenset({"notes", "tags", "stage", "updated_at", "deleted_at"})
     # What the inspection found: written once, by `settle`, for a version that was registered before it.
     SETTLED: ClassVar[frozenset[str]] = frozenset(
         {
@@ -62,7 +70,7 @@ class Version(Kept):
     model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     label = models.CharField(max_length=64, blank=True)
-    # Empty only while a file whose sender could not know its digest is verified.
+    # Empty while a file whose sender could not know its digest is verified, and for what is only recorded.
     digest = models.CharField(max_length=71, blank=True, db_index=True)
     size = models.BigIntegerField()
     # 0: a single file. Otherwise a folder: its files are `VersionFile` rows, its digest is the manifest's.
@@ -91,7 +99,7 @@ class Version(Kept):
     tags = models.JSONField(default=dict, blank=True)
     notes = models.TextField(blank=True)
     created_by = models.CharField(max_length=150, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(default=timezone.now)
     deleted_at = models.DateTimeField(null=True, blank=True)
 
     objects = KeptManager()
@@ -101,6 +109,19 @@ class Version(Kept):
         constraints = (
             models.UniqueConstraint(fields=("model", "number"), name="version_number_is_unique"),
             models.CheckConstraint(condition=models.Q(number__gte=1), name="version_number_is_positive"),
+        )
+        indexes = (
+            models.Index(
+                fields=("model", "stage", "-number"),
+                condition=models.Q(deleted_at=None),
+                name="version_newest_of_stage",
+            ),
+            models.Index(fields=("-updated_at",), name="version_by_change"),
+            models.Index(
+                fields=("training_run",), condition=~models.Q(training_run=""), name="version_of_run"
+            ),
+            models.Index(fields=("source",), condition=~models.Q(source=""), name="version_of_source"),
+            GinIndex(fields=("tags",), name="version_tags"),
         )
 
     def __str__(self) -> str:
@@ -134,6 +155,8 @@ class Version(Kept):
     @property
     def unservable(self) -> str:
         """Why our own model server, which runs single ONNX files, cannot run it; "" when it can."""
+        if self.state == State.RECORDED.value:
+            return f"cannot be deployed: {(self.problem or {}).get('message', 'its files are elsewhere')}"
         if not self.is_ready:
             return f"is {self.state}, not ready"
         if self.format != "onnx":

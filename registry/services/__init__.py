@@ -12,21 +12,29 @@ from registry.services.aliases import delete_alias, set_alias
 from registry.services.intake import submit_version
 from registry.services.measuring import add_metrics
 from registry.services.models import create_model, delete_model, update_model
+from registry.services.naming import rename_model, tag_model, tag_version
+from registry.services.recording import adopt_version, describe_version, move_stage
 from registry.services.versions import annotate_version, delete_version, register_version
 
 __all__ = [
     "add_metrics",
+    "adopt_version",
     "annotate_version",
     "create_model",
     "create_service_account",
     "delete_alias",
     "delete_model",
     "delete_version",
+    "describe_version",
     "disable_service_account",
     "grant_role",
+    "move_stage",
     "register_version",
+    "rename_model",
     "revoke_role",
     "set_alias",
     "submit_version",
+    "tag_model",
+    "tag_version",
     "update_model",
 ]

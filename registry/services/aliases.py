@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 
 from registry import audit
+from registry.domain import foreign
 from registry.domain.actor import Actor
 from registry.domain.names import alias_name
 from registry.errors import Conflict, NotFound
@@ -12,14 +13,19 @@ from registry.models import Alias, Model, Version
 from registry.services.models import locked, target
 
 
-def set_alias(*, model: Model, name: str, version: Version, actor: Actor, reason: str = "") -> Alias:
-    """Point the alias at a version of the model, creating or moving it; nothing happens if it is there."""
-    name = alias_name(name)
+def set_alias(
+    *, model: Model, name: str, version: Version, actor: Actor, reason: str = "", wide: bool = False
+) -> Alias:
+    """Point the alias at a version of the model, creating or moving it; nothing happens if it is there.
+
+    It must be ready to be named. `wide` takes every name that MLflow takes, and any version, as MLflow does.
+    """
+    name = foreign.alias_name(name) if wide else alias_name(name)
     with transaction.atomic():
         locked(model)
         if not Version.objects.filter(pk=version.pk, model=model, deleted_at=None).exists():
             raise Conflict(f"{version} is no version of {model.name}.", field="version")
-        if not version.is_ready:
+        if not (wide or version.is_ready):
             raise Conflict(
                 f"{version} is {version.state}; an alias names only what is ready.", field="version"
             )
@@ -43,7 +49,7 @@ def set_alias(*, model: Model, name: str, version: Version, actor: Actor, reason
 
 def delete_alias(*, model: Model, name: str, actor: Actor, reason: str = "") -> None:
     """Remove the alias; the version stays. `NotFound` when there is none."""
-    name = alias_name(name)
+    name = foreign.plain(name, field="alias", maximum=255)
     with transaction.atomic():
         locked(model)
         alias = Alias.objects.select_related("version").filter(model=model, name=name).first()

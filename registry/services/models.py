@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from registry import audit
+from registry.domain import foreign
 from registry.domain.actor import Actor
 from registry.domain.names import model_name, team_name
 from registry.domain.text import clean_tags, clean_text
@@ -25,9 +26,18 @@ def create_model(
     description: str = "",
     tags: Mapping[str, Any] | None = None,
     reason: str = "",
+    wide: bool = False,
 ) -> Model:
-    """A new model without versions; `Conflict` when a model of that name exists."""
-    model = Model(name=model_name(name), created_by=actor.name, **_details(owner_team, description, tags))
+    """A new model without versions; `Conflict` when a model of that name exists.
+
+    `wide` takes every name that MLflow takes; others are safe in URLs and file names without quoting.
+    """
+    name = foreign.model_name(name) if wide else model_name(name)
+    details = _details(owner_team, description, None if wide else tags)
+    if wide:
+        details["tags"] = foreign.tags_of((tags or {}).items(), maximum=foreign.MODEL_TAG_MAX)
+        foreign.check_total(details["tags"])
+    model = Model(name=name, created_by=actor.name, **details)
     try:
         with transaction.atomic():
             model.save(force_insert=True)

@@ -25,6 +25,7 @@ from registry.models import Model, Version, VersionFile
 from registry.models.signals import version_deleting
 from registry.ports import ArtifactStore
 from registry.services import measuring
+from registry.services.aliases import delete_alias
 from registry.services.content import Content, all_there, local_copy, store_path
 from registry.services.models import locked
 from registry.services.models import target as model_target
@@ -76,7 +77,7 @@ def record_version(
 ) -> None:
     """One short transaction: the number, the version with its files and metrics, the audit entry."""
     with transaction.atomic():
-        version.number = _next_number(version.model)
+        version.number = next_number(version.model)
         version.created_by = actor.name
         version.save(force_insert=True)
         VersionFile.objects.bulk_create(
@@ -129,13 +130,14 @@ def annotate_version(
 ) -> Version:
     """Change a version's notes or tags, the only things about it that may change (None: leave as it is)."""
     with transaction.atomic():
-        version = _locked(version)
+        version = locked_version(version)
         before = {"notes": version.notes, "tags": version.tags}
         if notes is not None:
             version.notes = clean_text(notes, field="notes", maximum=20_000)
         if tags is not None:
             version.tags = clean_tags(tags)
-        version.save(update_fields=["notes", "tags"])
+        version.updated_at = timezone.now()
+        version.save(update_fields=["notes", "tags", "updated_at"])
         audit.record(
             actor=actor,
             action="version.annotate",
@@ -147,14 +149,17 @@ def annotate_version(
     return version
 
 
-def delete_version(*, version: Version, actor: Actor, reason: str = "") -> None:
+def delete_version(*, version: Version, actor: Actor, reason: str = "", with_aliases: bool = False) -> None:
     """Hide the version; its number is never given again and its artifact stays.
 
-    `Conflict` when an alias points at it, an endpoint serves it, or one could be rolled back to it.
+    `Conflict` when an alias points at it (unless `with_aliases`: then they go too), an endpoint serves it,
+    or one could be rolled back to it.
     """
     with transaction.atomic():
-        locked(version.model)
-        version = _locked(version)
+        model = locked(version.model)
+        version = locked_version(version)
+        for name in list(version.aliases.values_list("name", flat=True)) if with_aliases else ():
+            delete_alias(model=model, name=name, actor=actor, reason=reason)
         alias = version.aliases.first()
         if alias is not None:
             raise Conflict(
@@ -163,6 +168,7 @@ def delete_version(*, version: Version, actor: Actor, reason: str = "") -> None:
         version_deleting.send(sender=Version, version=version)
         version.deleted_at = timezone.now()
         version.save(update_fields=["deleted_at"])
+        model.save(update_fields=["updated_at"])
         audit.record(
             actor=actor,
             action="version.delete",
@@ -194,7 +200,7 @@ def target(version: Version) -> str:
     return f"{model_target(version.model)}/versions/{version.number}"
 
 
-def _next_number(model: Model) -> int:
+def next_number(model: Model) -> int:
     """Take the next number: the update locks the model's row until commit, and a rollback gives it back."""
     if not Model.objects.filter(pk=model.pk, deleted_at=None).update(
         last_number=F("last_number") + 1, updated_at=timezone.now()
@@ -222,7 +228,8 @@ def parent_of(model: Model, number: int | None) -> Version | None:
     return parent
 
 
-def _locked(version: Version) -> Version:
+def locked_version(version: Version) -> Version:
+    """The live version, its row locked until the transaction ends; `NotFound` when it was deleted."""
     found = (
         Version.objects.select_for_update(of=("self",))
         .select_related("model")

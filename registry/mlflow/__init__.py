@@ -1,0 +1,1 @@
+"""The MLflow protocol: a third door, beside the pages and REST, onto the registry's services."""

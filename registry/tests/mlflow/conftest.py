@@ -1,0 +1,39 @@
+"""The real client of MLflow against a server of this process."""
+
+from __future__ import annotations
+
+import pytest
+
+from registry import tokens
+from registry.domain.actor import SYSTEM
+
+
+@pytest.fixture
+def secret_of(cast):
+    """`secret_of("engineer")`: a token of that user."""
+
+    def make(name, **limits):
+        return tokens.create_token(user=cast[name], name="mlflow", actor=SYSTEM, **limits)[1]
+
+    return make
+
+
+@pytest.fixture
+def tracking_uri(live_server, transactional_db, store, secret_of, monkeypatch, tmp_path):
+    """The address of the server; the client sends an administrator's token and never retries for minutes."""
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", secret_of("admin"))
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", live_server.url)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    return live_server.url
+
+
+@pytest.fixture
+def client(tracking_uri):
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri)
