@@ -149,6 +149,8 @@ CONTENT_SECURITY_POLICY = {
         "script-src": [SELF],
         "style-src": [SELF],
         "img-src": [SELF, "data:"],
+        # Browsers that send parts of uploads straight to the bucket.
+        "connect-src": [SELF, *filter(None, [env.text("SLIPWAY_S3_BROWSER_ORIGIN")])],
         "object-src": [NONE],
         "base-uri": [SELF],
         "form-action": [SELF],
@@ -225,6 +227,9 @@ SLIPWAY_S3_BUCKET = env.text("SLIPWAY_S3_BUCKET")
 SLIPWAY_S3_PREFIX = env.text("SLIPWAY_S3_PREFIX")
 # Empty for AWS; the address of any other S3 service. Credentials come the way boto3 finds them.
 SLIPWAY_S3_ENDPOINT = env.text("SLIPWAY_S3_ENDPOINT")
+# Where browsers reach the bucket, such as https://models.s3.eu-central-1.amazonaws.com; the bucket must allow
+# PUT from our own origin (CORS). Empty: browsers send their parts through the server.
+SLIPWAY_S3_BROWSER_ORIGIN = env.text("SLIPWAY_S3_BROWSER_ORIGIN")
 SLIPWAY_MAX_ARTIFACT_MB = env.integer("SLIPWAY_MAX_ARTIFACT_MB", 5 * 1024)
 SLIPWAY_METRICS_SOURCE = env.text("SLIPWAY_METRICS_SOURCE", "monitoring.adapters.scrape.ScrapeSource")
 SLIPWAY_PROMETHEUS_URL = env.text("SLIPWAY_PROMETHEUS_URL")

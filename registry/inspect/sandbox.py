@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ _ENVIRONMENT = {
     "PYTHONDONTWRITEBYTECODE": "1",
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
 }
+_TELL_SECONDS = 5.0
 _GONE_WRONG = "Check that the model loads in ONNX Runtime on your machine."
 
 
@@ -44,10 +46,12 @@ def inspect_file(
     feature_names: Sequence[str] = (),
     filename: str = "",
     limits: Limits | None = None,
+    tell: Callable[[], None] | None = None,
 ) -> Inspection:
     """Inspect the file or folder at `path` in a child process; ONNX models run `reference` (.npz).
 
-    `filename` is the name it had before it came here. Raises `Invalid` when it is damaged or of no known
+    `filename` is the name it had before it came here; `tell` is called every few seconds meanwhile, and may
+    raise to give up. Raises `Invalid` when it is damaged or of no known
     format, takes too much, or crashes the runtime; `Unavailable` when no child could be started.
     """
     size = _size(path)
@@ -61,7 +65,7 @@ def inspect_file(
         "filename": filename,
         "limits": asdict(bounds),
     }
-    return _read(_run(json.dumps(request), bounds), bounds)
+    return _read(_run(json.dumps(request), bounds, tell), bounds)
 
 
 def _size(path: Path) -> int:
@@ -70,26 +74,45 @@ def _size(path: Path) -> int:
     return path.stat().st_size
 
 
-def _run(request: str, limits: Limits) -> subprocess.CompletedProcess[bytes]:
+def _run(request: str, limits: Limits, tell: Callable[[], None] | None) -> subprocess.CompletedProcess[bytes]:
     command = [sys.executable, "-m", "registry.inspect", request]
     try:
-        return subprocess.run(
+        child = subprocess.Popen(
             command,
             cwd=_ROOT,
             env=_ENVIRONMENT,
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=limits.wall_seconds,
-            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
-    except subprocess.TimeoutExpired:
-        raise Invalid(
-            f"The inspection did not finish within {limits.wall_seconds:g} seconds.",
-            field="artifact",
-            hint="Is the model much larger or slower than it should be?",
-        ) from None
     except OSError as error:
         raise Unavailable(f"No inspection process could be started: {error.strerror}.") from error
+    with child:
+        try:
+            return _awaited(child, limits, tell)
+        finally:
+            child.kill()
+
+
+def _awaited(
+    child: subprocess.Popen[bytes], limits: Limits, tell: Callable[[], None] | None
+) -> subprocess.CompletedProcess[bytes]:
+    deadline = time.monotonic() + limits.wall_seconds
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise Invalid(
+                f"The inspection did not finish within {limits.wall_seconds:g} seconds.",
+                field="artifact",
+                hint="Is the model much larger or slower than it should be?",
+            )
+        try:
+            out, err = child.communicate(timeout=min(left, _TELL_SECONDS))
+        except subprocess.TimeoutExpired:
+            if tell is not None:
+                tell()
+            continue
+        return subprocess.CompletedProcess(child.args, child.returncode, out, err)
 
 
 def _read(done: subprocess.CompletedProcess[bytes], limits: Limits) -> Inspection:

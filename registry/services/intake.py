@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from django.db import transaction
 from django.utils import timezone
@@ -22,7 +22,6 @@ from registry.domain.draft import VersionDraft
 from registry.domain.manifest import FileEntry, checked_path, manifest_of
 from registry.domain.states import State
 from registry.errors import Conflict, DomainError, Invalid, NotFound, TooLarge, Unavailable
-from registry.inspect.limits import Limits
 from registry.inspect.sandbox import Inspection, inspect_file
 from registry.models import Intake, Model, Upload, Version
 from registry.ports import ArtifactStore
@@ -32,11 +31,10 @@ from registry.services.versions import check_size, new_version, parent_of, recor
 
 log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
-_LEASE = timedelta(seconds=60)
+_LEASE = timedelta(seconds=30)
 # How often a worker says how far it is, and that it lives.
 _TELL_SECONDS = 2.0
 _STORE_IS_AWAY = timedelta(seconds=15)
-_INSPECTION = timedelta(seconds=Limits().wall_seconds) + _LEASE
 
 
 class LeaseLost(Exception):
@@ -186,16 +184,21 @@ def _inspect(intake: Intake, version: Version, store: ArtifactStore) -> Inspecti
     version.settle(state=State.INSPECTING.value)
     content, digest = content_of(version), version.reference_digest
     with local_copy(content, store) as place:
-        _renew(intake, lease=_INSPECTION)
+        _renew(intake)
         if not digest:
-            return inspect_file(place, feature_names=version.feature_names, filename=version.filename)
+            return _looked_at(intake, version, place, None)
         with local_copy(Content(digest, 0), store) as reference:
-            return inspect_file(
-                place,
-                reference=reference,
-                feature_names=version.feature_names,
-                filename=version.filename,
-            )
+            return _looked_at(intake, version, place, reference)
+
+
+def _looked_at(intake: Intake, version: Version, place: Path, reference: Path | None) -> Inspection:
+    return inspect_file(
+        place,
+        reference=reference,
+        feature_names=version.feature_names,
+        filename=version.filename,
+        tell=lambda: _renew(intake),
+    )
 
 
 def _conclude(intake: Intake, version: Version, found: Inspection) -> None:

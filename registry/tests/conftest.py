@@ -41,7 +41,7 @@ def _content(path):
     return path.read_bytes()
 
 
-def _inspect_once(path, *, reference=None, feature_names=(), filename="", limits=None):
+def _inspect_once(path, *, reference=None, feature_names=(), filename="", limits=None, tell=None):
     """The real inspection, run once per distinct input of the session: it is a process each time."""
     key = _content(path), reference and reference.read_bytes(), tuple(feature_names), filename
     if key not in _inspected:

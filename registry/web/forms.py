@@ -27,8 +27,9 @@ class ModelForm(forms.Form):
 class UploadForm(forms.Form):
     artifact = forms.FileField(
         label="Model file",
+        required=False,
         allow_empty_file=True,
-        help_text="One ONNX file; it is inspected before it is stored.",
+        help_text="An ONNX model, or another format to record. Large files go in parts and can be resumed.",
     )
     reference = forms.FileField(
         required=False,
@@ -63,6 +64,16 @@ class UploadForm(forms.Form):
         help_text="One per line, in the order of the model's input columns.",
     )
     notes = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 3}))
+    # Completed uploads, in place of the files.
+    artifact_upload = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    reference_upload = forms.UUIDField(required=False, widget=forms.HiddenInput)
+
+    def clean(self) -> dict[str, Any]:
+        """A model is needed, as a file or as an upload."""
+        data = super().clean() or {}
+        if not data.get("artifact") and not data.get("artifact_upload") and "artifact" not in self.errors:
+            self.add_error("artifact", "This field is required.")
+        return data
 
     def metadata(self) -> dict[str, Any]:
         """The fields as the metadata document of the API; `Invalid` for lines that cannot be read."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
@@ -16,6 +17,8 @@ from registry.errors import DomainError
 from registry.filtering import VERSION_FIELDS, version_filter
 from registry.identity import actor_for, may, visible
 from registry.models import Model, Version
+from registry.services.intake import Arrived
+from registry.services.uploads import upload_of
 from registry.web import presenting
 from registry.web.door import explain, model_of, page
 from registry.web.forms import UploadForm
@@ -45,6 +48,10 @@ def search(request: HttpRequest) -> HttpResponse:
         "fields": VERSION_FIELDS,
     }
     return render(request, "registry/search.html", context, status=400 if error else 200)
+
+
+# The browser sends larger files in parts, resumable; smaller ones are inspected before the answer.
+IN_PARTS_FROM = 8 << 20
 
 
 @page()
@@ -120,12 +127,27 @@ def _new_version(request: HttpRequest, name: str) -> HttpResponse:
             explain(form, error)
         else:
             return redirect("registry:version", model.name, made.number)
-    context = {"form": form, "model": model}
+    context = {
+        "form": form,
+        "model": model,
+        "in_parts_from": IN_PARTS_FROM,
+        "direct": settings.SLIPWAY_S3_BROWSER_ORIGIN,
+    }
     return render(request, "registry/new_version.html", context, status=400 if form.errors else 200)
 
 
 def _register(request: HttpRequest, model: Model, form: UploadForm) -> Version:
     artifact, reference = form.cleaned_data["artifact"], form.cleaned_data["reference"]
+    if form.cleaned_data["artifact_upload"]:
+        rows = form.cleaned_data["reference_upload"]
+        return services.submit_version(
+            model=model,
+            artifact=[Arrived("", upload_of(model, form.cleaned_data["artifact_upload"], field="artifact"))],
+            reference=upload_of(model, rows, field="reference") if rows else None,
+            draft=VersionDraft.parse(form.metadata()),
+            store=wiring.artifact_store(),
+            actor=actor_for(request),
+        )
     return services.register_version(
         model=model,
         artifact=transfer.path_of(artifact, field="artifact"),
