@@ -27,7 +27,6 @@ class ModelForm(forms.Form):
 class UploadForm(forms.Form):
     artifact = forms.FileField(
         label="Model file",
-        required=False,
         allow_empty_file=True,
         help_text="An ONNX model, or another format to record. Large files go in parts and can be resumed.",
     )
@@ -68,12 +67,9 @@ class UploadForm(forms.Form):
     artifact_upload = forms.UUIDField(required=False, widget=forms.HiddenInput)
     reference_upload = forms.UUIDField(required=False, widget=forms.HiddenInput)
 
-    def clean(self) -> dict[str, Any]:
-        """A model is needed, as a file or as an upload."""
-        data = super().clean() or {}
-        if not data.get("artifact") and not data.get("artifact_upload") and "artifact" not in self.errors:
-            self.add_error("artifact", "This field is required.")
-        return data
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["artifact"].required = not self.data.get("artifact_upload")
 
     def metadata(self) -> dict[str, Any]:
         """The fields as the metadata document of the API; `Invalid` for lines that cannot be read."""
