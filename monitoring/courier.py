@@ -21,7 +21,7 @@ from monitoring.ports import Notifier
 from registry.errors import DomainError
 
 # Longer than one attempt can take; it is renewed before each.
-LEASE = timedelta(seconds=120)
+LEASE = timedelta(seconds=60)
 # One target is served so long at a time, then the next one has its turn.
 TURN = timedelta(seconds=15)
 TURN_LIMIT = 200
@@ -42,18 +42,24 @@ def claim(limit: int = 10) -> list[NoticeTarget]:
         rows = due.select_for_update(skip_locked=True, of=("self",)).order_by("due_at")[:limit]
         claimed = list(rows)
         NoticeTarget.objects.filter(pk__in=[target.pk for target in claimed]).update(due_at=now + LEASE)
+    for target in claimed:
+        target.due_at = now + LEASE
     return claimed
 
 
 def serve(target: NoticeTarget, notifier: Notifier) -> int:
-    """Sends what waits for a claimed target for one turn; returns how many notices went out."""
+    """Sends what waits for a claimed target for one turn; returns how many notices went out.
+
+    It ends early when somebody else moved `due_at`: another courier, or a person who changed the target.
+    """
     stop, sent, blocked = timezone.now() + TURN, 0, set[str]()
     for notice in list(waiting(target)[:TURN_LIMIT]):
         if timezone.now() >= stop or len(blocked) >= STREAMS_LOST:
             break
         if notice.stream in blocked:
             continue
-        NoticeTarget.objects.filter(pk=target.pk).update(due_at=timezone.now() + LEASE)
+        if not _hold(target, timezone.now() + LEASE):
+            return sent
         problem = _attempt(target, notice, notifier)
         _remember(target, notice, problem)
         if problem:
@@ -91,17 +97,17 @@ def _remember(target: NoticeTarget, notice: Notice, problem: str) -> None:
 
 def _release(target: NoticeTarget, *, failed: bool) -> None:
     """Due again: at once, or after a pause that grows with each turn in which nothing went out."""
-    now = timezone.now()
     failures = target.failures + 1 if failed else 0
-    due = now + back_off(failures) if failed else now
-    NoticeTarget.objects.filter(pk=target.pk).update(failures=failures, due_at=due)
+    due = timezone.now() + back_off(failures) if failed else timezone.now()
+    _hold(target, due, failures=failures)
 
 
-def next_due(now: datetime) -> datetime | None:
-    """When something will be due for sending, if anything waits."""
-    unsent = Notice.objects.filter(target=OuterRef("pk"), sent_at=None, ended="")
-    rows = NoticeTarget.objects.filter(Exists(unsent), active=True)
-    return rows.order_by("due_at").values_list("due_at", flat=True).first()
+def _hold(target: NoticeTarget, until: datetime, **changes: int) -> bool:
+    """Moves `due_at` if the target is still ours: whether it was."""
+    mine = NoticeTarget.objects.filter(pk=target.pk, due_at=target.due_at)
+    held = bool(mine.update(due_at=until, **changes))
+    target.due_at = until
+    return held
 
 
 def forget_old(now: datetime) -> int:

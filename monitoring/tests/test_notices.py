@@ -159,6 +159,24 @@ def test_a_courier_that_is_killed_between_send_and_mark_sends_it_again(monkeypat
     assert [title for _, title in chats.sent] == ["one", "one", "two"]
 
 
+def test_a_courier_that_lost_its_lease_stops_and_leaves_the_rest_to_its_successor():
+    add()
+    tell("one"), tell("two"), tell("three")
+    (slow,) = courier.claim()
+    later = Chats()
+
+    class Slow(Chats):
+        def send(self, url, message):
+            super().send(url, message)
+            NoticeTarget.objects.update(due_at=timezone.now() - timedelta(seconds=1))
+            work(later)
+
+    chats = Slow()
+    assert courier.serve(slow, chats) == 1
+    assert [title for _, title in chats.sent] == ["one"]
+    assert [title for _, title in later.sent] == ["one", "two", "three"]
+
+
 def test_what_could_not_be_sent_for_days_is_given_up_and_shown():
     add()
     tell("old"), tell("young")

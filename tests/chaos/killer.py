@@ -15,7 +15,7 @@ from typing import Any
 
 QUOTA = 22
 PROBABILITY = 0.08
-BOUNDARIES = ("observe", "decide", "record", "commit", "apply", "route", "end")
+BOUNDARIES = ("observe", "decide", "record", "commit", "apply", "route", "end", "sent")
 _installed = False
 
 
@@ -42,10 +42,12 @@ def _within_quota(name: str) -> bool:
 
 
 def install(**_: Any) -> None:
-    """Puts a boundary before each part of the tick, before a decision's commit, and after the end."""
+    """Puts a boundary before each part of the tick, before a decision's commit, after the end, and between
+    the sending of a notice and its mark."""
     global _installed
     from django.db.transaction import Atomic
 
+    from monitoring import courier
     from rollouts import reconcile, store
 
     for name in ("observe", "decide"):
@@ -53,6 +55,7 @@ def install(**_: Any) -> None:
     _before(store, "record")
     reconcile.apply = _then(_before(reconcile, "apply"), "end")
     _before(Atomic, "__exit__", "commit")
+    _before(courier, "_remember", "sent")
     random.seed()
     _installed = True
 

@@ -28,6 +28,7 @@ class Plant:
     database: str
     queue: str
     killing: bool = False
+    chat: str = ""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -60,6 +61,9 @@ class Plant:
             "SLIPWAY_ARTIFACT_STORE": "tests.chaos.world.Anywhere",
             "SLIPWAY_TICK_SECONDS": TICK_SECONDS,
             "SLIPWAY_LOG_LEVEL": "WARNING",
+            "SLIPWAY_NOTICES_QUEUE": "notices",
+            "SLIPWAY_OUTBOUND_ALLOW": "127.0.0.1",
+            "SLIPWAY_CHAOS_CHAT": self.chat,
             "SLIPWAY_CHAOS_WORLD": str(self.folder / "world"),
         }
         kills = {"SLIPWAY_CHAOS_KILLS": str(self.folder / "kills")} if self.killing else {}
@@ -68,12 +72,13 @@ class Plant:
     def worker(self, name: str) -> None:
         """A Celery worker with its pool of processes that tick."""
         options = [f"--concurrency={POOL}", "--loglevel=WARNING", "--without-gossip", "--without-mingle"]
+        options += ["-Q", "celery,notices"]
         command = [sys.executable, "-m", "celery", "-A", "tests.chaos.app", "worker"]
         self.start(name, [*command, *options, f"--hostname={name}@%h"])
 
     def dispatcher(self, name: str = "dispatcher") -> None:
         """`manage.py tick` with a queue."""
-        self.start(name, [sys.executable, "manage.py", "tick"])
+        self.start(name, [sys.executable, "-m", "tests.chaos.leases", "tick"])
 
     def scenario(self, rollouts: int) -> None:
         """Starts so many rollouts and waits for their ends."""

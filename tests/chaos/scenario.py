@@ -6,6 +6,7 @@ Runs beside the workers as one more process, as a web process would.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from itertools import cycle, islice
@@ -39,6 +40,7 @@ def _start(count: int) -> list[int]:
     from tests.chaos.world import ENDINGS
 
     ada = Actor(kind="user", name="ada", id=None)
+    _add_chat(ada)
     environment = services.create_environment(name="production", actor=ada)
     started = []
     for number, kind in enumerate(islice(cycle(ENDINGS), count)):
@@ -56,6 +58,14 @@ def _start(count: int) -> list[int]:
         )
         started.append(rollout.pk)
     return started
+
+
+def _add_chat(actor: Any) -> None:
+    """The chat of the tests is told of everything."""
+    from monitoring import notices, wiring
+
+    if url := os.environ.get("SLIPWAY_CHAOS_CHAT"):
+        notices.add_target(name="chat", url=url, notifier=wiring.notifier(), actor=actor)
 
 
 def _versions(name: str) -> list[Any]:
@@ -92,6 +102,7 @@ def _told(pk: int) -> dict[str, Any]:
     rollout = Rollout.objects.select_related("endpoint__stable__version").get(pk=pk)
     fields = ("number", "from_phase", "to_phase", "step", "weight", "actor")
     return {
+        "id": rollout.pk,
         "endpoint": rollout.endpoint.name,
         "generation": rollout.endpoint.generation,
         "stable": rollout.endpoint.stable.version.ref,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from tests.chaos.killer import BOUNDARIES, QUOTA, kills
 from tests.chaos.plant import Plant
 from tests.chaos.world import CANDIDATE, ENDINGS, kind
+from tests.receiver import Receiver
 from tests.servers.postgres import Postgres
 from tests.servers.redis import Redis
 from tests.servers.waiting import eventually
@@ -23,15 +25,25 @@ ROLLOUTS = 200
 SECONDS = 420
 # Beside the kills at boundaries, whole workers and the dispatcher go, one of them so often.
 KILL_EVERY = 15.0
+# What remains in the outbox when the last rollout ends is sent within so many seconds, after the last kill.
+POST_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def chat() -> Iterator[Receiver]:
+    """A chat that keeps what it was told."""
+    with Receiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture(scope="module")
 def plant(
-    postgres: Postgres, redis_server: Redis, tmp_path_factory: pytest.TempPathFactory
+    postgres: Postgres, redis_server: Redis, chat: Receiver, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Plant]:
     """The end of all rollouts."""
     folder = tmp_path_factory.mktemp("chaos")
-    with Plant(folder, postgres.create("chaos"), redis_server.url, killing=True) as plant:
+    url = f"json://127.0.0.1:{chat.port}/"
+    with Plant(folder, postgres.create("chaos"), redis_server.url, killing=True, chat=url) as plant:
         plant.worker("worker-1")
         plant.worker("worker-2")
         plant.dispatcher()
@@ -63,6 +75,28 @@ def _over_while_killing(plant: Plant) -> Any:
 @pytest.fixture(scope="module")
 def rollouts(plant: Plant) -> list[dict[str, Any]]:
     return json.loads(plant.report.read_text())
+
+
+def _entries(chat: Receiver) -> list[tuple[int, int]]:
+    """The rollout and the entry of its timeline of every notice, as they arrived."""
+    places = (
+        re.search(r"Rollout (\d+), entry (\d+), ", sent.json["message"]) for sent in list(chat.received)
+    )
+    return [(int(place[1]), int(place[2])) for place in places if place]
+
+
+@pytest.fixture(scope="module")
+def told(plant: Plant, chat: Receiver, rollouts: list[dict[str, Any]]) -> list[tuple[int, int]]:
+    """Every notice that arrived, once all did."""
+    wanted = {(item["id"], move["number"]) for item in rollouts for move in item["transitions"]}
+    eventually(
+        lambda: wanted <= set(_entries(chat)),
+        POST_SECONDS,
+        lambda: f"{len(wanted - set(_entries(chat)))} lost",
+    )
+    found = _entries(chat)
+    print(f"{len(wanted)} notices arrived, {len(found) - len(wanted)} of them again")
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +158,17 @@ def test_the_route_that_remains_is_that_of_the_ending(
 ) -> None:
     last = {write["endpoint"]: write["split"] for write in applied}
     assert last == {item["endpoint"]: {item["stable"]: 100} for item in rollouts}
+
+
+def test_every_move_was_told_and_in_the_order_of_its_rollout(told: list[tuple[int, int]]) -> None:
+    """A notice may arrive again, after a courier was killed between sending and marking; none is lost."""
+    newest: Counter[int] = Counter()
+    for rollout, entry in told:
+        assert entry <= newest[rollout] + 1, (
+            f"entry {entry} of rollout {rollout} came before the one before it"
+        )
+        newest[rollout] = max(newest[rollout], entry)
+    assert len(told) > len(set(told)), "no courier was killed between sending and marking"
 
 
 def test_who_aborted_is_recorded(rollouts: list[dict[str, Any]]) -> None:
