@@ -32,3 +32,7 @@ class BadSetting(ValueError):
 
 class NotSent(Exception):
     """A notice did not go out; the text says why and holds no secret of its target."""
+
+
+class Unreachable(Exception):
+    """A webhook gave no answer; the text says why and does not repeat its address."""

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from monitoring import notices
+from rollouts import calls
 from rollouts.domain.announcements import Move, announce
 from rollouts.domain.phases import Phase
 from rollouts.models import Transition
@@ -24,7 +25,7 @@ _ROWS = Transition.objects.select_related(
 
 
 def fan_out() -> int:
-    """Hands moves that nobody was told of yet to the targets of notices; returns how many.
+    """Hands moves that nobody was told of yet to the targets of notices and to hooks; returns how many.
 
     Callers of the same moment follow each other: they lock the moves in the order of their ids, so a later
     move of a rollout is never handed over before an earlier one.
@@ -36,6 +37,7 @@ def fan_out() -> int:
         rows = _ROWS.filter(notified_at=None).select_for_update(of=("self",)).order_by("id")
         moves = list(rows[:LIMIT])
         _tell(moves)
+        calls.tell(moves, timezone.now())
         _mark(moves, timezone.now())
     return len(moves)
 
@@ -74,5 +76,6 @@ def _move(row: Transition) -> Move:
         weight=row.weight,
         actor=row.actor,
         reason=row.reason,
+        step=rollout.plan["steps"][row.step]["kind"],
         ending=Phase(rollout.ending),
     )

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
@@ -19,12 +20,13 @@ from django.utils import timezone
 from monitoring import courier, wiring
 from monitoring.models import NoticeTarget
 from monitoring.tasks import deliver
-from rollouts import outbox
+from rollouts import calls, outbox
 from rollouts.tasks import QUEUE_ERRORS
 
 log = logging.getLogger("rollouts.post")
-POLL_SECONDS = 0.5
-SENDERS = 6
+POLL_SECONDS = 0.3
+# So many targets of notices are served, and so many hooks called, at once.
+SENDERS, CALLERS = 6, 12
 HOUSEKEEPING_SECONDS = 3600.0
 
 
@@ -35,6 +37,7 @@ class Post(threading.Thread):
         super().__init__(name="post", daemon=True)
         self._ended = stop
         self._senders: list[threading.Thread] = []
+        self._callers: list[threading.Thread] = []
         self._told = ""
         self._cleaned = time.monotonic()
 
@@ -47,7 +50,9 @@ class Post(threading.Thread):
     def _round(self) -> bool:
         """Hands over and claims what is due; whether there is more to do at once."""
         moved = outbox.fan_out()
-        self._senders = [sender for sender in self._senders if sender.is_alive()]
+        self._senders, self._callers = _alive(self._senders), _alive(self._callers)
+        for call in calls.claim(limit=CALLERS - len(self._callers)):
+            self._callers.append(self._start(partial(calls.make, call)))
         for target in courier.claim(limit=SENDERS - len(self._senders)):
             self._dispatch(target)
         if time.monotonic() - self._cleaned > HOUSEKEEPING_SECONDS:
@@ -63,9 +68,9 @@ class Post(threading.Thread):
                 return
             except QUEUE_ERRORS as error:
                 self._tell(f"the queue did not answer, sending notices here: {error}")
-        self._start(lambda: _serve(target))
+        self._senders.append(self._start(partial(_serve, target)))
 
-    def _start(self, work: Callable[[], object]) -> None:
+    def _start(self, work: Callable[[], object]) -> threading.Thread:
         """The work in a thread of its own, with database connections of its own."""
 
         def send() -> None:
@@ -75,8 +80,8 @@ class Post(threading.Thread):
                 connections.close_all()
 
         sender = threading.Thread(target=send, name="sender", daemon=True)
-        self._senders.append(sender)
         sender.start()
+        return sender
 
     def _safely(self, work: Callable[[], object]) -> bool:
         """What the work says, or False when it failed; it is tried again by a later round."""
@@ -101,8 +106,14 @@ def once() -> None:
     """Hands over and sends what is due now, in this thread."""
     while outbox.fan_out():
         pass
+    for call in calls.claim():
+        calls.make(call)
     for target in courier.claim():
         _serve(target)
+
+
+def _alive(threads: list[threading.Thread]) -> list[threading.Thread]:
+    return [thread for thread in threads if thread.is_alive()]
 
 
 def _serve(target: NoticeTarget) -> int:

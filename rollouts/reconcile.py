@@ -23,7 +23,7 @@ from monitoring.ports import MetricsSource
 from registry.domain.actor import SYSTEM
 from registry.errors import DomainError
 from registry.ports import ArtifactStore
-from rollouts import store
+from rollouts import calls, store
 from rollouts.domain.desired import DesiredWorld, desired_world
 from rollouts.domain.looks import next_moment, window_due
 from rollouts.domain.machine import decide
@@ -76,13 +76,18 @@ def tick_loaded(loaded: store.Loaded, ports: Ports, now: datetime) -> None:
 
 
 def _decide(loaded: store.Loaded, world: World, judgement: Judgement | None, now: datetime) -> Decision:
-    """The decision on the world and on what people recorded: votes while they are asked for, freezes.
+    """The decision on the world and on what is recorded: votes and answers while they are asked for, freezes.
 
     A freeze only takes moves away, so it is looked up when there is a move.
     """
     assert loaded.rollout is not None and loaded.snapshot is not None
     asked = isinstance(loaded.snapshot.current, Approve)
-    seen = Observation(world, judgement, votes=store.votes(loaded.rollout) if asked else ())
+    seen = Observation(
+        world,
+        judgement,
+        votes=store.votes(loaded.rollout) if asked else (),
+        answer=calls.answer_of(loaded.rollout, loaded.snapshot),
+    )
     decision = decide(loaded.snapshot, seen, now)
     freeze = store.freeze_of(loaded.endpoint.environment_id, now) if decision.events else None
     return decide(loaded.snapshot, replace(seen, freeze=freeze), now) if freeze else decision

@@ -21,9 +21,9 @@ from registry.domain.names import CHAMPION, alias_name
 from registry.domain.profile import histogram_spec
 from registry.models import Version
 from registry.services import set_alias
-from rollouts import gate_templates, store
+from rollouts import gate_templates, hooks, store
 from rollouts.domain import commands
-from rollouts.domain.phases import ACTIVE, TERMINAL, Phase
+from rollouts.domain.phases import ACTIVE, GLASS, TERMINAL, Phase
 from rollouts.domain.plan import Plan
 from rollouts.domain.policy import Policy, apply_policy
 from rollouts.domain.snapshot import Decision, Snapshot
@@ -138,7 +138,9 @@ def preview(*, endpoint: Endpoint, strategy: str, parameters: Mapping[str, Any])
         )
     given = gate_templates.filled_in(parameters, endpoint)
     plan = compile_plan(strategy, given, replicas=endpoint.replicas)
-    return apply_policy(plan, Policy.from_dict(endpoint.environment.policy))
+    whole = apply_policy(plan, Policy.from_dict(endpoint.environment.policy))
+    hooks.check_known(whole, parameters)
+    return whole
 
 
 def start_rollout(
@@ -378,7 +380,7 @@ def _begin(
                 step_started_at=now,
                 reason=reason,
             )
-            _announce(rollout, actor, f"{commands.GLASS}: {reason}" if override else reason, now)
+            _announce(rollout, actor, f"{GLASS}: {reason}" if override else reason, now)
             Endpoint.objects.filter(pk=endpoint.pk).update(
                 **{"queued" if waits else "active": rollout}, generation=F("generation") + 1, look_at=now
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from rollouts.api import approving, comparison, drift, endpoints, gates, plans, rollouts, samples
+from rollouts.api import approving, comparison, drift, endpoints, gates, hooks, plans, rollouts, samples
 
 app_name = "rollouts-api"
 urlpatterns = [
@@ -19,6 +19,12 @@ urlpatterns = [
     path("endpoints/<str:name>/quality", drift.EndpointQuality.as_view(), name="quality"),
     path("predictions", samples.Predictions.as_view(), name="predictions"),
     path("labels", samples.Labels.as_view(), name="labels"),
+    path("hooks", hooks.Hooks.as_view(), name="hooks"),
+    path("hooks/<str:name>/ping", hooks.HookPing.as_view(), name="hook-ping"),
+    path("hooks/<str:name>/secret", hooks.HookSecret.as_view(), name="hook-secret"),
+    path("hooks/<str:name>/on", hooks.HookSwitch.as_view(active=True), name="hook-on"),
+    path("hooks/<str:name>/off", hooks.HookSwitch.as_view(), name="hook-off"),
+    path("rollouts/<int:rollout_id>/hooks", hooks.RolloutHooks.as_view(), name="rollout-hooks"),
     path("rollouts", rollouts.Rollouts.as_view(), name="rollouts"),
     path("rollouts/preview", plans.PlanPreview.as_view(), name="rollout-preview"),
     path("rollouts/<int:rollout_id>", rollouts.RolloutDetail.as_view(), name="rollout"),

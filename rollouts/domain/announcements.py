@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from monitoring.domain.notices import Severity
-from rollouts.domain.commands import GLASS
-from rollouts.domain.phases import Phase
+from rollouts.domain.phases import GLASS, Phase
+from rollouts.domain.plan import Hook
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A recorded transition with what its rollout is about; `ending` is the end a rollback leads to."""
+    """A recorded transition with what its rollout is about.
+
+    step: the kind of the step that it led to. ending: the end a rollback leads to.
+    """
 
     rollout: int
     number: int
@@ -23,6 +26,7 @@ class Move:
     weight: int
     actor: str
     reason: str
+    step: str
     ending: Phase
 
 
@@ -75,6 +79,8 @@ def _told_as(move: Move) -> tuple[str, Severity, str]:
         return ("started", Severity.INFO, "started")
     if move.to_phase == Phase.ROLLING_BACK and move.ending in _CALM_ENDINGS:
         return ("rolling_back", Severity.INFO, "gives the traffic back")
+    if move.to_phase == Phase.AWAITING_APPROVAL and move.step == Hook.kind:
+        return ("hook", Severity.INFO, "waits for a hook")
     return _ENTERED.get(move.to_phase, ("step", Severity.INFO, "goes on"))
 
 

@@ -6,15 +6,13 @@ from dataclasses import replace
 from datetime import datetime
 
 from rollouts.domain.machine import begin_step, move, roll_back
-from rollouts.domain.phases import TERMINAL, Phase
+from rollouts.domain.phases import GLASS, TERMINAL, Phase
 from rollouts.domain.snapshot import Decision, Snapshot
 from rollouts.errors import WrongPhase
 
 PAUSABLE = frozenset({Phase.PROVISIONING, Phase.PROGRESSING, Phase.HOLDING, Phase.AWAITING_APPROVAL})
 PROMOTABLE = frozenset({Phase.PROGRESSING, Phase.HOLDING, Phase.PAUSED})
 WALKED = PAUSABLE | PROMOTABLE
-# How the reason of a rollout begins that neither freezes nor approvals hold.
-GLASS = "the glass was broken"
 ABORTABLE = frozenset(Phase) - TERMINAL - {Phase.ROLLING_BACK}
 # Which verbs apply in which phase: doors show a button for exactly these.
 VERBS: dict[str, frozenset[Phase]] = {
@@ -54,7 +52,7 @@ def promote(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
 
 
 def break_glass(snapshot: Snapshot, reason: str, now: datetime) -> Decision:
-    """From now on neither freezes nor approvals hold this rollout; the timeline says who decided so."""
+    """From now on no freeze, approval or hook holds this rollout; the timeline says who decided so."""
     _require(snapshot, "break_glass")
     if snapshot.override:
         raise WrongPhase("The glass of this rollout is broken already.")

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from monitoring.domain.judge import Judgement, Verdict
-from rollouts.domain.phases import TERMINAL, Phase, may_move
+from rollouts.domain.hooks import Answer, rule
+from rollouts.domain.phases import GLASS, TERMINAL, Phase, may_move
 from rollouts.domain.plan import (
     Analyse,
     Approve,
@@ -18,6 +19,7 @@ from rollouts.domain.plan import (
     Conclude,
     Experiment,
     Hold,
+    Hook,
     Mirror,
     Preview,
     Promote,
@@ -40,6 +42,7 @@ _WAITING = frozenset({Phase.PAUSED, Phase.AWAITING_APPROVAL})
 # The phase in which a step of a kind is walked; every other kind is walked in `progressing`.
 STEP_PHASES = {
     Approve.kind: Phase.AWAITING_APPROVAL,
+    Hook.kind: Phase.AWAITING_APPROVAL,
     Provision.kind: Phase.PROVISIONING,
     Promote.kind: Phase.PROMOTING,
 }
@@ -188,6 +191,8 @@ def _step_done(snapshot: Snapshot, observation: Observation, world: World, now: 
     match snapshot.current:
         case Approve() as step:
             return _approve(snapshot, step, observation.votes, now)
+        case Hook() as step:
+            return _ask_hook(snapshot, step, observation.answer, now)
         case Provision(replicas):
             return _provision(snapshot, world, replicas, now)
         case SetWeight() | Mirror() | Preview() | Arm():
@@ -210,7 +215,7 @@ def _step_done(snapshot: Snapshot, observation: Observation, world: World, now: 
 def _approve(snapshot: Snapshot, step: Approve, votes: tuple[Vote, ...], now: datetime) -> Decision | Ended:
     counted = tally(votes, digest=snapshot.digest, plan_digest=snapshot.plan_digest)
     if snapshot.override:
-        return Ended("the glass was broken")
+        return Ended(GLASS)
     if counted.refusal is not None:
         said = f": {counted.refusal.comment}" if counted.refusal.comment else ""
         return _end_quietly(snapshot, f"refused by {counted.refusal.voter}{said}", now)
@@ -221,6 +226,21 @@ def _approve(snapshot: Snapshot, step: Approve, votes: tuple[Vote, ...], now: da
             snapshot, f"{counted.approvals} of {step.count} approvals after {duration(step.seconds)}", now
         )
     return Decision(snapshot)
+
+
+def _ask_hook(snapshot: Snapshot, step: Hook, answer: Answer | None, now: datetime) -> Decision | Ended:
+    if snapshot.override:
+        return Ended(GLASS)
+    ruling = rule(step, snapshot.step, snapshot.step_started_at, answer, now)
+    match ruling.what:
+        case "go":
+            return Ended(ruling.why)
+        case "roll_back":
+            return _end_quietly(snapshot, ruling.why, now)
+        case "hold":
+            return move(snapshot, Phase.PAUSED, ruling.why, now)
+        case _:
+            return Decision(snapshot)
 
 
 def _end_quietly(snapshot: Snapshot, reason: str, now: datetime) -> Decision:

@@ -63,6 +63,9 @@ ACTIVE = UNENDED - {Phase.QUEUED}
 # Phases in which the candidate gets nothing.
 IDLE = TERMINAL - {Phase.SUCCEEDED} | {Phase.QUEUED, Phase.PENDING, Phase.ROLLING_BACK}
 
+# How the reason of a rollout begins that neither freezes, approvals nor hooks hold.
+GLASS = "the glass was broken"
+
 
 def may_move(source: Phase, target: Phase) -> bool:
     """Whether the table has the move; staying in a phase is always allowed."""

@@ -22,6 +22,7 @@ from rollouts.domain.steps import (
     Conclude,
     Experiment,
     Hold,
+    Hook,
     Mirror,
     Preview,
     Promote,
@@ -42,6 +43,7 @@ __all__ = [
     "Conclude",
     "Experiment",
     "Hold",
+    "Hook",
     "Mirror",
     "Plan",
     "Preview",
@@ -64,7 +66,7 @@ class Plan:
     ready_within: how long the candidate may take to become ready.
     max_restarts: how often the candidate's servers may crash before it is rolled back.
     sticky: {"header": name} or {"cookie": name} whose value decides which version a user meets; None: the
-    router's own.
+    router's own. hooks: which hooks are told of a rollback or of the end; those that are asked are steps.
     """
 
     steps: tuple[Step, ...]
@@ -74,6 +76,7 @@ class Plan:
     ready_within: float = 600
     max_restarts: int = 3
     sticky: Mapping[str, str] | None = None
+    hooks: tuple[Mapping[str, Any], ...] = ()
 
     def weight_at(self, index: int) -> int:
         """Candidate's share in percent while the step at `index` runs (that step included)."""
@@ -110,10 +113,11 @@ class Plan:
         return any(isinstance(step, Promote) for step in self.steps)
 
     def shortcut(self, index: int) -> int:
-        """Where a promotion by hand jumps to: the next approval if one is left, else the promotion."""
-        return next(
-            at for at, step in enumerate(self.steps) if at > index and isinstance(step, Approve | Promote)
-        )
+        """Where a promotion by hand jumps to: whoever is still to be asked about it, else the promotion.
+
+        An answer that the present step waits for is not skipped.
+        """
+        return next(at for at, step in enumerate(self.steps) if at >= index and _guards_promotion(step))
 
     @property
     def retire_after(self) -> float:
@@ -138,7 +142,7 @@ class Plan:
         document["steps"] = [{"kind": step.kind, **asdict(step)} for step in self.steps]
         document["gates"] = [dict(gate) for gate in self.gates]
         # Absent when not asked for, so that a plan's digest does not depend on settings it does not use.
-        return {name: value for name, value in document.items() if name != "sticky" or value}
+        return {name: value for name, value in document.items() if name not in _OPTIONAL or value}
 
     @property
     def digest(self) -> str:
@@ -158,9 +162,31 @@ class Plan:
             ready_within=number(document, "ready_within", path, default=600, least=1, most=86_400),
             max_restarts=whole(document, "max_restarts", path, default=3, least=0, most=1000),
             sticky=sticky_key(document, "sticky", path),
+            hooks=_told(document.get("hooks"), f"{path}hooks"),
         )
         check(plan, f"{path}steps")
         return plan
+
+
+_OPTIONAL = frozenset({"sticky", "hooks"})
+
+
+def _guards_promotion(step: Step) -> bool:
+    asks = isinstance(step, Approve) or (isinstance(step, Hook) and step.before == "promotion")
+    return asks or isinstance(step, Promote)
+
+
+def _told(source: Any, path: str) -> tuple[Mapping[str, Any], ...]:
+    """Which hooks are told: `{"name": …, "on": ["rollback", "end"]}` each."""
+    if source is None:
+        return ()
+    fits = isinstance(source, list | tuple) and all(
+        isinstance(item, Mapping) and isinstance(item.get("name"), str) and isinstance(item.get("on"), list)
+        for item in source
+    )
+    if not fits:
+        raise InvalidPlan("not a list of hooks.", field=path, hint='[{"name": "pager", "on": ["rollback"]}]')
+    return tuple(dict(item) for item in source)
 
 
 def _steps(source: Any, path: str) -> tuple[Step, ...]:
@@ -192,9 +218,11 @@ def sticky_key(source: Mapping[str, Any], key: str, path: str) -> Mapping[str, s
 
 def check(plan: Plan, path: str) -> None:
     """Refuses a list of steps that could not be walked safely from first to last."""
-    first = next((index for index, step in enumerate(plan.steps) if not isinstance(step, Approve)), 0)
+    first = next((at for at, step in enumerate(plan.steps) if not isinstance(step, Approve | Hook)), 0)
     if not isinstance(plan.steps[first], Provision):
-        raise InvalidPlan("the first step, after approvals, must be `provision`.", field=f"{path}[{first}]")
+        raise InvalidPlan(
+            "the first step, after approvals and hooks, must be `provision`.", field=f"{path}[{first}]"
+        )
     ends = [index for index, step in enumerate(plan.steps) if isinstance(step, Promote | Conclude)]
     if len(ends) != 1:
         raise InvalidPlan(

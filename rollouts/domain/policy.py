@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from rollouts.domain.fields import flag, number, only_known, text, whole
-from rollouts.domain.plan import YEAR, Approve, Plan
+from rollouts.domain.hooks import HookRequest, parse_hooks, with_hooks
+from rollouts.domain.plan import YEAR, Approve, Hook, Plan
 from rollouts.errors import InvalidPlan
 
 Moment = Literal["start", "promotion"]
@@ -64,18 +65,19 @@ class Policy:
 
     four_eyes: nobody approves a rollout of their own. after: the name of an environment in which the same
     artifact must have succeeded before. parity: a version must give the answers shipped with its reference
-    set, or it does not start.
+    set, or it does not start. hooks: who is asked and told, beside what a plan asks for itself.
     """
 
     approvals: tuple[Requirement, ...] = ()
     four_eyes: bool = True
     after: str = ""
     parity: bool = False
+    hooks: tuple[HookRequest, ...] = ()
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], path: str = "policy.") -> Policy:
         """Parses a policy; InvalidPlan names the path of the first bad field."""
-        only_known(document, frozenset({"approvals", "four_eyes", "after", "parity"}), path)
+        only_known(document, frozenset({"approvals", "four_eyes", "after", "parity", "hooks"}), path)
         given = document.get("approvals", [])
         if not isinstance(given, list):
             raise InvalidPlan("not a list.", field=f"{path}approvals")
@@ -84,6 +86,7 @@ class Policy:
             four_eyes=flag(document, "four_eyes", path, default=True),
             after=text(document, "after", path, default="", pattern=r"[a-z0-9-]{0,63}"),
             parity=flag(document, "parity", path, default=False),
+            hooks=parse_hooks(document.get("hooks"), f"{path}hooks"),
         )
 
 
@@ -100,18 +103,23 @@ def _requirement(item: Any, path: str) -> Requirement:
 
 
 def apply_policy(plan: Plan, policy: Policy) -> Plan:
-    """The plan with the approvals that the environment asks for, where it asks for them.
+    """The plan with the approvals and the hooks that the environment asks for, where it asks for them.
 
-    "promotion" is the step that gives the candidate all traffic, whichever kind it is.
+    "promotion" is the step that gives the candidate all traffic, whichever kind it is. Hooks are asked after
+    people, directly before the traffic moves, so that their answer is fresh.
     """
     asked = {moment: [n.step for n in policy.approvals if n.before == moment] for moment in MOMENTS}
     switch = next((at for at in range(len(plan.steps)) if plan.weight_at(at) == 100), len(plan.steps))
     if switch == len(plan.steps):
         asked["promotion"] = []
-    return replace(
+    while switch and isinstance(plan.steps[switch - 1], Hook):
+        switch -= 1
+    asking = replace(
         plan,
-        steps=(*asked["start"], *plan.steps[:switch], *asked["promotion"], *plan.steps[switch:]),
+        steps=(*plan.steps[:switch], *asked["promotion"], *plan.steps[switch:]),
     )
+    hooked = with_hooks(asking, policy.hooks)
+    return replace(hooked, steps=(*asked["start"], *hooked.steps))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from monitoring.domain.judge import Judgement
+from rollouts.domain.hooks import Answer
 from rollouts.domain.phases import IDLE, Phase
 from rollouts.domain.plan import Arm, Plan, Preview, Provision, Step
 from rollouts.domain.policy import Freeze, Vote
@@ -138,13 +139,14 @@ class Observation:
     """Everything a decision looks at beside the row.
 
     judgement: set only in the ticks in which the gates were looked at. votes: of the present approval
-    step. freeze: the one in force, if any.
+    step. freeze: the one in force, if any. answer: of the hook that the present step asks.
     """
 
     world: World
     judgement: Judgement | None = None
     votes: tuple[Vote, ...] = ()
     freeze: Freeze | None = None
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)

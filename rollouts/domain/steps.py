@@ -146,6 +146,25 @@ class Approve:
 
 
 @dataclass(frozen=True, slots=True)
+class Hook:
+    """Ask the hook `name` and go on when it says yes.
+
+    A refusal holds for a person or rolls back, as `refusal` says; no answer within `seconds` asks a person.
+    before: `start`, `increase` or `promotion`, the moment that it is asked about.
+    """
+
+    kind: ClassVar[str] = "hook"
+    name: str = ""
+    before: str = "increase"
+    refusal: str = "hold"
+    seconds: float = 600
+
+    def describe(self) -> str:
+        refused = "roll back" if self.refusal == "roll_back" else "wait for a person"
+        return f"ask the hook {self.name} for up to {duration(self.seconds)}; if it refuses, {refused}"
+
+
+@dataclass(frozen=True, slots=True)
 class Conclude:
     """End here: the candidate's traffic goes back, what was measured stays with the version."""
 
@@ -176,11 +195,24 @@ class Retire:
         return f"keep the previous version warm for {duration(self.seconds)}, then remove it"
 
 
-Step = Approve | Provision | Preview | Arm | Mirror | SetWeight | Hold | Analyse | Promote | Retire | Conclude
+Step = (
+    Hook
+    | Approve
+    | Provision
+    | Preview
+    | Arm
+    | Mirror
+    | SetWeight
+    | Hold
+    | Analyse
+    | Promote
+    | Retire
+    | Conclude
+)
 STEPS: dict[str, type[Step]] = {
     step.kind: step
     for step in (
-        Approve, Provision, Preview, Arm, Mirror, SetWeight, Hold, Analyse, Experiment, Promote, Retire,
+        Approve, Hook, Provision, Preview, Arm, Mirror, SetWeight, Hold, Analyse, Experiment, Promote, Retire,
         Conclude,
     )
 }  # fmt: skip
@@ -188,6 +220,10 @@ STEPS: dict[str, type[Step]] = {
 KEY_NAME = r"[a-z0-9_-]{1,64}"
 # What a cookie may hold (RFC 6265): no quotes, commas, semicolons or backslashes.
 ARM_VALUE = r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]{1,128}"
+# The name of a hook, what it may be asked about, and what a refusal may lead to.
+HOOK_NAME = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+HOOK_MOMENTS = r"start|increase|promotion"
+REFUSALS = r"hold|roll_back"
 _WHOLE: dict[tuple[str, str], tuple[int, int]] = {
     ("provision", "replicas"): (1, 1000),
     ("mirror", "percent"): (0, 100),
@@ -201,6 +237,9 @@ _TEXT: dict[tuple[str, str], str] = {
     ("arm", "name"): KEY_NAME,
     ("arm", "value"): ARM_VALUE,
     ("approve", "group"): r"[a-z0-9_-]{1,64}",
+    ("hook", "name"): HOOK_NAME,
+    ("hook", "before"): HOOK_MOMENTS,
+    ("hook", "refusal"): REFUSALS,
 }
 
 
@@ -220,6 +259,8 @@ def parse_step(item: Any, path: str) -> Step:
 def _value(shape: type[Step], kind: str, name: str, item: Mapping[str, Any], path: str) -> Any:
     if name == "seconds":
         return number(item, name, path, default=float(getattr(shape(), name)), least=0, most=YEAR)
+    if (kind, name) == ("hook", "name") and not item.get(name):
+        raise InvalidPlan("a hook has a name.", field=path + name)
     if (kind, name) in _TEXT:
         return text(item, name, path, default=getattr(shape(), name), pattern=_TEXT[kind, name])
     least, most = _WHOLE[kind, name]

@@ -1,6 +1,7 @@
 """Rows of the rollouts app: intent is written here, and what happened is kept here."""
 
 from rollouts.models.endpoints import Endpoint, Environment, Release, Tenure
+from rollouts.models.hooks import HookCall, Webhook
 from rollouts.models.rollouts import PHASES, Look, Rollout, Transition
 from rollouts.models.rules import Approval, FreezeWindow
 from rollouts.models.templates import (
@@ -18,6 +19,7 @@ __all__ = [
     "FreezeWindow",
     "GateTemplate",
     "GateTemplateVersion",
+    "HookCall",
     "Look",
     "PlanTemplate",
     "PlanTemplateVersion",
@@ -25,4 +27,5 @@ __all__ = [
     "Rollout",
     "Tenure",
     "Transition",
+    "Webhook",
 ]

@@ -17,6 +17,7 @@ MOVE = Move(
     weight=5,
     actor="mary",
     reason="no decision after 60 s, a person must decide: 12 of 500 requests",
+    step="analyse",
     ending=Phase.ROLLED_BACK,
 )
 
@@ -37,6 +38,7 @@ def test_a_move_is_told_with_its_reason_its_share_its_author_and_its_place_in_th
         ({"from_phase": "", "to_phase": "pending"}, "rollout.started", Severity.INFO),
         ({"to_phase": "progressing"}, "rollout.step", Severity.INFO),
         ({"to_phase": "awaiting_approval"}, "rollout.approval", Severity.WARNING),
+        ({"to_phase": "awaiting_approval", "step": "hook"}, "rollout.hook", Severity.INFO),
         ({"to_phase": "paused"}, "rollout.paused", Severity.WARNING),
         ({"to_phase": "rolling_back"}, "rollout.rolling_back", Severity.WARNING),
         ({"to_phase": "rolling_back", "ending": Phase.CONCLUDED}, "rollout.rolling_back", Severity.INFO),

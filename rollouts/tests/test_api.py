@@ -225,6 +225,13 @@ ROUTES = {
     ("put", "/api/v1/templates/churn-production"): {"engineer", "release_manager", "admin"},
     ("delete", "/api/v1/templates/churn-production"): {"engineer", "release_manager", "admin"},
     ("post", "/api/v1/freezes/1/end"): {"release_manager", "admin"},
+    ("get", "/api/v1/hooks"): {"viewer", "engineer", "release_manager", "admin"},
+    ("post", "/api/v1/hooks"): {"release_manager", "admin"},
+    ("post", "/api/v1/hooks/churn-production/ping"): {"release_manager", "admin"},
+    ("post", "/api/v1/hooks/churn-production/secret"): {"release_manager", "admin"},
+    ("post", "/api/v1/hooks/churn-production/on"): {"release_manager", "admin"},
+    ("post", "/api/v1/hooks/churn-production/off"): {"release_manager", "admin"},
+    ("get", "/api/v1/rollouts/1/hooks"): {"viewer", "engineer", "release_manager", "admin"},
 }
 
 

@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from monitoring.domain.judge import Verdict
 from rollouts.domain import commands
 from rollouts.domain.desired import EndpointState, ReleaseSpec, desired_world
+from rollouts.domain.hooks import Answer
 from rollouts.domain.looks import window_due
 from rollouts.domain.machine import decide
 from rollouts.domain.phases import TERMINAL, Phase, may_move
@@ -66,6 +67,10 @@ class Histories(RuleBasedStateMachine):
         self.aborted = self.promoted = False
         self.verdict = Verdict.NO_DATA
 
+    def answer(self) -> Answer | None:
+        """What a hook said, if one is asked."""
+        return None
+
     # --- time and the world ---------------------------------------------------------------------
     @rule(seconds=st.sampled_from([0.2, 1, 5, 20, 90, -3]))
     def time_passes(self, seconds: float) -> None:
@@ -105,7 +110,8 @@ class Histories(RuleBasedStateMachine):
             router_known=self.router_up,
         )
         votes = self.votes if isinstance(self.row.current, Approve) else ()
-        seen = Observation(world, look, votes=votes, freeze=FROZEN if self.frozen else None)
+        freeze = FROZEN if self.frozen else None
+        seen = Observation(world, look, votes=votes, freeze=freeze, answer=self.answer())
         before = self.row
         self._take(decide(before, seen, self.now))
         if self.frozen and not before.override and not before.unready_since:

@@ -81,6 +81,15 @@ def sorted_windows(windows: Iterable[FreezeWindow], now: datetime) -> list[Windo
     return sorted(views, key=lambda view: (order[view.state], view.window.starts_at))
 
 
+_MOMENTS = {
+    "start": "before it starts",
+    "increase": "before each increase",
+    "promotion": "before all traffic moves",
+    "rollback": "told of a rollback",
+    "end": "told of the end",
+}
+
+
 def policy_lines(policy: Policy) -> tuple[str, ...]:
     """What an environment asks of its rollouts, a sentence each."""
     lines = [_requirement(requirement) for requirement in policy.approvals]
@@ -90,6 +99,9 @@ def policy_lines(policy: Policy) -> tuple[str, ...]:
         lines.append(f"The same artifact must have succeeded in {policy.after} before.")
     if policy.parity:
         lines.append("Parity: a version must give the answers shipped with its reference set.")
+    for hook in policy.hooks:
+        moments = ", ".join(_MOMENTS[moment] for moment in hook.on)
+        lines.append(f"The hook {hook.name} has its say: {moments}.")
     return tuple(lines) or ("Nothing: rollouts start and end without an approval.",)
 
 

@@ -14,6 +14,7 @@ from rollouts.domain.plan import (
     Conclude,
     Experiment,
     Hold,
+    Hook,
     Mirror,
     Plan,
     Preview,
@@ -81,6 +82,9 @@ def _spans(plan: Plan) -> Iterator[tuple[int, int]]:
 
 
 def _opens(step: Step) -> bool:
+    if isinstance(step, Hook):
+        # Before an increase it belongs to the rung that is to be left.
+        return step.before == "start"
     return isinstance(step, Approve | Provision | Preview | Arm | SetWeight | Promote | Conclude) or (
         isinstance(step, Mirror) and step.percent > 0
     )
@@ -112,6 +116,8 @@ def _label(plan: Plan, first: int) -> str:
     match plan.steps[first]:
         case Approve():
             return "Approval"
+        case Hook():
+            return "Hook"
         case Preview():
             return "Testers"
         case Arm():
@@ -171,6 +177,8 @@ def _note(step: Step, phase: Phase, elapsed: float) -> str:
             return "analysing, needs more data"
         case Approve():
             return "waiting for people"
+        case Hook(name):
+            return f"asking the hook {name}"
         case Provision():
             return "starting servers"
         case Preview():

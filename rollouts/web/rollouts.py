@@ -20,6 +20,7 @@ from rollouts.store import freeze_of, snapshot_of
 from rollouts.web.asking import approval_view, asks
 from rollouts.web.charts import endpoint_charts, show, step_marks
 from rollouts.web.door import page
+from rollouts.web.hooks import call_views
 from rollouts.web.look import PHASES, verdict_badge
 from rollouts.web.presenters import gate_rows, is_over, rollout_view, rollout_views, traffic
 from rollouts.web.presenters import timeline as timeline_entries
@@ -142,6 +143,7 @@ def _status(row: Rollout) -> dict[str, Any]:
         "look": look,
         "verdict": verdict_badge(look.verdict) if look else None,
         "gates": gate_rows(look.judgement) if look else (),
+        "hook_calls": call_views(row),
     }
 
 

@@ -153,7 +153,7 @@ class PolicyForm(forms.Form):
 
 
 def fits(policy: Policy) -> bool:
-    """Whether the form can show the policy without losing an approval or a group of its own."""
+    """Whether the form can show the policy without losing an approval, a group of its own or a hook."""
     moments = [requirement.before for requirement in policy.approvals]
     known = all(requirement.group in list(Role) for requirement in policy.approvals)
-    return len(moments) == len(set(moments)) and known
+    return len(moments) == len(set(moments)) and known and not policy.hooks

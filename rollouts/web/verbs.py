@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from registry.domain.roles import Permission
 from rollouts.domain.commands import VERBS
 from rollouts.domain.phases import TERMINAL, Phase
-from rollouts.domain.plan import Approve
+from rollouts.domain.plan import Approve, Hook
 from rollouts.domain.snapshot import Snapshot
 
 
@@ -58,7 +58,7 @@ def buttons(phase: Phase, permissions: Collection[Permission]) -> tuple[Button, 
 def idle_verbs(snapshot: Snapshot, *, frozen: bool) -> frozenset[Verb]:
     """Verbs that the phase allows but that would do nothing here: no promotion is planned, or neither a
     freeze nor an approval is left to override."""
-    asked = any(isinstance(step, Approve) for step in snapshot.plan.steps[snapshot.step :])
+    asked = any(isinstance(step, Approve | Hook) for step in snapshot.plan.steps[snapshot.step :])
     glass = not snapshot.override and (frozen or asked)
     return frozenset(
         ({PROMOTE} if not snapshot.plan.promotes else set()) | (set() if glass else {BREAK_GLASS})

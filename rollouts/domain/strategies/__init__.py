@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rollouts.domain.hooks import parse_hooks, with_hooks
 from rollouts.domain.plan import Plan
 from rollouts.domain.strategies.ab import compile_ab
 from rollouts.domain.strategies.blue_green import compile_blue_green
@@ -32,4 +33,6 @@ def compile_plan(strategy: str, parameters: Mapping[str, Any], *, replicas: int)
         raise InvalidPlan(
             f"{strategy!r} is not a strategy.", field="strategy", hint=f"Known: {', '.join(STARTABLE)}."
         )
-    return STRATEGIES[strategy](parameters, replicas=replicas)
+    rest = {name: value for name, value in parameters.items() if name != "hooks"}
+    plan = STRATEGIES[strategy](rest, replicas=replicas)
+    return with_hooks(plan, parse_hooks(parameters.get("hooks"), "parameters.hooks"))
