@@ -15,7 +15,8 @@ from deploy.serving.tensors import build, check_finite, check_shape, flatten, in
 
 from . import binary
 
-_REQUEST = frozenset({"id", "parameters", "inputs", "outputs"})
+# The path says which model; KServe's client says it again in the body.
+_REQUEST = frozenset({"id", "parameters", "inputs", "outputs", "model_name", "model_version"})
 _INPUT = frozenset({"name", "shape", "datatype", "parameters", "data"})
 _OUTPUT = frozenset({"name", "parameters"})
 

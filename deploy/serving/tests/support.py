@@ -110,12 +110,15 @@ def running(folder: Path, artifact: bytes | Path | str, **flags: Any) -> Iterato
 
 
 @contextmanager
-def serving_every_type(folder: Path, **flags: Any) -> Iterator[Process]:
-    """One server with an identity model for each data type, under the type's name."""
+def serving_every_type(folder: Path, more: dict[str, bytes] | None = None, **flags: Any) -> Iterator[Process]:
+    """One server with an identity model for each data type, under the type's name, and `more` models."""
     listed = []
-    for name, kind in models.KINDS.items():
+    for name, content in {
+        **{name: models.identity(kind) for name, kind in models.KINDS.items()},
+        **(more or {}),
+    }.items():
         path = folder / f"{name}.onnx"
-        path.write_bytes(models.identity(kind))
+        path.write_bytes(content)
         listed.append({"model": name, "artifact": str(path)})
     file = folder / "models.json"
     file.write_text(json.dumps({"models": listed}))
