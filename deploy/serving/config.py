@@ -13,6 +13,7 @@ PREFIX = "SLIPWAY_SERVING_"
 TRUE = frozenset({"1", "true", "yes", "on"})
 FALSE = frozenset({"0", "false", "no", "off", ""})
 EXECUTIONS = ("auto", "inline", "thread")
+BINDINGS = ("auto", "on", "off")
 PROVIDERS = ("auto", "cpu", "cuda", "tensorrt")
 
 
@@ -45,6 +46,9 @@ class Options:
     access_log: bool = False
     execution: str = "auto"
     provider: str = "auto"
+    io_binding: str = "auto"
+    histogram_rate: float = 1.0
+    histogram_columns: int = 0
     cache: Path | None = None
     api_keys: Path | None = None
     response_cache: int = 0
@@ -131,6 +135,9 @@ _FLAGS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("access-log", _switch, "one JSON line per prediction on stdout (on, off)"),
     ("execution", _one_of(EXECUTIONS), "inline, thread, or auto: by the time the model takes at warm-up"),
     ("provider", _one_of(PROVIDERS), "cpu, cuda, tensorrt, or auto: cuda where there is one"),
+    ("io-binding", _one_of(BINDINGS), "on, off, or auto: where the provider has memory of its own"),
+    ("histogram-rate", _share, "share of the runs whose values are counted in the histograms"),
+    ("histogram-columns", _at_least(int, 0), "most columns of one tensor in the histograms; 0 = all listed"),
     ("cache", Path, "folder for artifacts that are fetched, by digest; needed for URLs"),
     ("api-keys", Path, "JSON file of API keys and their rate limits; without it anybody may ask"),
     ("response-cache", _at_least(int, 0), "answers to keep for repeated inputs; 0 = none"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,20 @@ class HistogramSpec:
 
     inputs: tuple[Item, ...] = ()
     outputs: tuple[Item, ...] = ()
+
+    def first(self, most: int) -> HistogramSpec:
+        """The first `most` columns of each tensor, in the order of the document; 0 keeps all."""
+        return HistogramSpec(_first(self.inputs, most), _first(self.outputs, most)) if most else self
+
+
+def _first(items: tuple[Item, ...], most: int) -> tuple[Item, ...]:
+    seen: Counter[str] = Counter()
+    kept = []
+    for item in items:
+        seen[item.tensor] += 1
+        if seen[item.tensor] <= most:
+            kept.append(item)
+    return tuple(kept)
 
 
 def read_document(path: Path, what: str) -> dict[str, Any]:

@@ -131,14 +131,23 @@ class TensorColumns:
 class ProfileHistograms:
     """All distributions of one version. Not thread-safe: it belongs to the event loop."""
 
-    def __init__(self, spec: HistogramSpec, signature: Signature, labels: Mapping[str, str]) -> None:
-        """Raise LoadError when the document does not fit the signature."""
+    def __init__(
+        self, spec: HistogramSpec, signature: Signature, labels: Mapping[str, str], rate: float = 1.0
+    ) -> None:
+        """Raise LoadError when the document does not fit the signature; `rate` of the runs are counted."""
+        self._rate, self._credit = rate, 0.0
+        self._share = Sample("model_histogram_rate", labels, rate)
         self._families: dict[str, list[Column]] = {}
         self._inputs = self._bind(spec.inputs, signature.inputs, labels, "feature", "model_input")
         self._outputs = self._bind(spec.outputs, signature.outputs, labels, "output", "model_output")
 
     def observe(self, inputs: Sequence[Array], outputs: Sequence[Array]) -> None:
         """Count the rows of answered requests; the tensors come in signature order."""
+        if self._rate < 1:
+            self._credit += self._rate
+            if self._credit < 1:
+                return
+            self._credit -= 1
         for columns in self._inputs:
             columns.observe(inputs[columns.tensor])
         for columns in self._outputs:
@@ -148,6 +157,8 @@ class ProfileHistograms:
         """The families, everything observed so far included."""
         for columns in (*self._inputs, *self._outputs):
             columns.flush()
+        if self._rate < 1:
+            yield "model_histogram_rate", "gauge", "Share of the runs that are counted.", self._share.text()
         for name, members in self._families.items():
             yield name, *_FAMILIES[name], "".join(column.text() for column in members)
 

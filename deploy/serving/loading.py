@@ -52,7 +52,10 @@ def load(options: Options) -> Loaded:
     artifact = obtain(options.artifact, options.digest, options.cache)
     latency = parse_latency(read_document(options.latency, "latency profile")) if options.latency else {}
     digest = artifact.digest
-    model = load_model(artifact, options.threads or cpu_limit(), document, options.provider)
+    model = load_model(
+        artifact, options.threads or cpu_limit(), document, options.provider,
+        io_binding=options.io_binding, cache=options.cache,
+    )  # fmt: skip
     del artifact  # the session has its own copy
     profile = warm_up(model, options.warmup, options.max_batch or DEFAULT_BATCH)
     tuning = tune(options.max_batch, options.batch_delay_ms, options.deadline_ms, latency, profile)

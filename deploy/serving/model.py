@@ -6,6 +6,7 @@ import ctypes
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,14 +28,19 @@ _SHOWN = 300
 class Model:
     """Runs batches. Thread-safe: a session may be run from several threads."""
 
-    def __init__(self, session: ort.InferenceSession, signature: Signature) -> None:
+    def __init__(self, session: ort.InferenceSession, signature: Signature, bound: bool = False) -> None:
+        """With `bound`, runs bind inputs and outputs instead of passing arrays."""
         self.signature = signature
+        self.on_gpu = providers.on_gpu(session.get_providers())
         self._session = session
         self._inputs = [spec.name for spec in signature.inputs]
         self._outputs = [spec.name for spec in signature.outputs]
         self._has_bfloat16 = any(
             spec.datatype.oip == "BF16" for spec in (*signature.inputs, *signature.outputs)
         )
+        # Strings have no memory that could be bound.
+        texts = any(spec.datatype.oip == "BYTES" for spec in (*signature.inputs, *signature.outputs))
+        self._bound = bound and not texts and not self._has_bfloat16
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Compute all outputs; tensors are in signature order.
@@ -45,10 +51,23 @@ class Model:
         try:
             if self._has_bfloat16:
                 return self._run_values(inputs)
+            if self._bound:
+                return self._run_bound(inputs)
             feed = dict(zip(self._inputs, inputs, strict=True))
             outputs: list[Array] = self._session.run(self._outputs, feed)
         except Exception as error:
             raise ModelFailed(f"the model failed on this input: {_reason(error)}") from error
+        return outputs
+
+    def _run_bound(self, inputs: Sequence[Array]) -> list[Array]:
+        """As `run`; outputs stay where they were computed until all are there, then are copied at once."""
+        binding = self._session.io_binding()
+        for name, array in zip(self._inputs, inputs, strict=True):
+            binding.bind_cpu_input(name, np.ascontiguousarray(array))
+        for name in self._outputs:
+            binding.bind_output(name, "cuda" if self.on_gpu else "cpu")
+        self._session.run_with_iobinding(binding)
+        outputs: list[Array] = binding.copy_outputs_to_cpu()
         return outputs
 
     def _run_values(self, inputs: Sequence[Array]) -> list[Array]:
@@ -83,9 +102,17 @@ def _reason(error: Exception) -> str:
 
 
 def load_model(
-    artifact: Artifact, threads: int, histograms: dict[str, Any] | None, provider: str = "cpu"
+    artifact: Artifact,
+    threads: int,
+    histograms: dict[str, Any] | None,
+    provider: str = "cpu",
+    *,
+    io_binding: str = "auto",
+    cache: Path | None = None,
 ) -> Model:
     """Open the artifact with `threads` threads on `provider` (auto, cpu, cuda, tensorrt).
+
+    `io_binding` is auto, on or off; engines that TensorRT builds are kept below `cache`.
 
     Raises:
         LoadError: the runtime cannot load it, or its inputs or outputs cannot be served.
@@ -97,8 +124,11 @@ def load_model(
     # Threads that spin between runs burn the CPU that parsing and other models need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     chosen = providers.choose(provider, ort.get_available_providers())
+    if providers.on_gpu(chosen):
+        ort.preload_dlls()  # those of the nvidia-… wheels, where they are installed
+    listed = providers.with_options(chosen, cache)
     try:
-        session = ort.InferenceSession(artifact.content, options, providers=chosen)
+        session = ort.InferenceSession(artifact.content, options, providers=listed)
     except Exception as error:
         raise LoadError(f"ONNX Runtime cannot load the artifact: {_reason(error)}") from error
     providers.check(provider, session.get_providers())
@@ -106,4 +136,4 @@ def load_model(
     signature = read_signature(session.get_inputs(), session.get_outputs(), metadata, histograms)
     if not signature.inputs:
         raise LoadError("the model has no inputs")
-    return Model(session, signature)
+    return Model(session, signature, providers.binds(io_binding, session.get_providers()))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from .errors import LoadError
 
@@ -32,3 +34,23 @@ def check(choice: str, active: Sequence[str]) -> None:
     if choice != "auto" and _ORDER[choice][0] not in active:
         raise LoadError(f"the {choice} provider did not start (the session has: {', '.join(active)}); "
                         "its driver or libraries may be missing")  # fmt: skip
+
+
+def with_options(chosen: Sequence[str], cache: Path | None) -> list[str | tuple[str, dict[str, Any]]]:
+    """Providers as a session takes them; TensorRT keeps its engines, built in minutes, in `cache`."""
+    if cache is None or TENSORRT not in chosen:
+        return list(chosen)
+    engines = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(cache / "tensorrt")}
+    return [(name, engines) if name == TENSORRT else name for name in chosen]
+
+
+def binds(choice: str, active: Sequence[str]) -> bool:
+    """Whether runs bind inputs and outputs (choice: auto, on, off); auto where memory is not the host's."""
+    if choice != "auto":
+        return choice == "on"
+    return on_gpu(active)
+
+
+def on_gpu(active: Sequence[str]) -> bool:
+    """Whether the first provider of a session computes on an NVIDIA GPU."""
+    return bool(active) and active[0] in (CUDA, TENSORRT)

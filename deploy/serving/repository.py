@@ -24,6 +24,7 @@ PER_MODEL: dict[str, tuple[type, ...]] = {
     "histograms": (str,), "latency": (str,), "threads": (int,), "warmup": (int,), "max_batch": (int,),
     "batch_delay_ms": (int, float), "queue": (int,), "deadline_ms": (int, float), "max_rows": (int,),
     "allow_nan": (bool,), "execution": (str,), "provider": (str,), "response_cache": (int,),
+    "io_binding": (str,), "histogram_rate": (int, float), "histogram_columns": (int,),
 }  # fmt: skip
 
 

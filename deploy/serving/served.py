@@ -102,7 +102,13 @@ class ServedModel:
             from .rpc.wire import RpcWire  # its libraries take time and memory that only its users need
 
             self.wires["rpc"] = RpcWire(options, self.signature)
-        self._histograms = ProfileHistograms(loaded.histograms, self.signature, metrics.labels)
+        self._histograms = ProfileHistograms(
+            loaded.histograms.first(options.histogram_columns),
+            self.signature,
+            metrics.labels,
+            options.histogram_rate,
+        )
+        self.on_gpu = loaded.model.on_gpu
         self._deadline = options.deadline_ms / 1000
         self._batcher = Batcher(
             loaded.model,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
-from . import admin
+from . import admin, gpu
 from .access_log import AccessLog
 from .api_keys import ApiKeys
 from .call import AwaitedCall, Call, bug
@@ -217,7 +217,9 @@ class Service:
 
     async def _metrics(self, _: Request) -> Response:
         versions = [slot.metrics for slot in self.repository.slots.values()]
-        more = self.sampler.families() if self.sampler is not None else ()
+        more = list(self.sampler.families()) if self.sampler is not None else []
+        if any(slot.served is not None and slot.served.on_gpu for slot in self.repository.slots.values()):
+            more += gpu.families()
         return Response(200, exposition(versions, more).encode(), CONTENT_TYPE.encode())
 
     async def _server(self, _: Request) -> Response:

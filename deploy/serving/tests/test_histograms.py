@@ -126,3 +126,22 @@ def test_a_bad_document_is_refused_with_the_path_of_the_bad_entry(item, complain
     with pytest.raises(LoadError) as caught:
         ProfileHistograms(spec([item]), signature, LABELS)
     assert complaint in str(caught.value)
+
+
+def test_a_share_of_the_runs_is_counted_and_said():
+    signature = Signature((TensorSpec("X", FP32, (-1, 1)),), ())
+    histograms = ProfileHistograms(spec([numeric("f", "X", 0, [0.5])]), signature, LABELS, 0.25)
+    for _ in range(100):
+        histograms.observe([np.array([[1.0]], dtype=np.float32)], [])
+    text = histograms.text()
+    assert values(text, "model_input_value_count") == [25]
+    assert values(text, "model_histogram_rate{") == [0.25]
+    assert "model_histogram_rate" not in one_input([0.5]).text()
+
+
+def test_wide_tensors_keep_the_first_columns_of_the_document():
+    items = [numeric(f"f{column}", "X", column, [0.5]) for column in (7, 2, 5)]
+    kept = spec(items, [numeric("y", "Y", 0, [0.5])]).first(2)
+    assert [item.name for item in kept.inputs] == ["f7", "f2"]
+    assert [item.name for item in kept.outputs] == ["y"]
+    assert spec(items).first(0) == spec(items)
