@@ -80,10 +80,10 @@ def write_script(path: Path, body: bytes, headers: Mapping[str, str]) -> None:
 
 def measure(process: int, url: str, script: Path, connections: int, seconds: int) -> Measured:
     """One second of warm-up, then `seconds` of load."""
-    _wrk(url, script, connections, 1)
-    before = _cpu_seconds(process)
-    text = _wrk(url, script, connections, seconds)
-    spent = _cpu_seconds(process) - before
+    wrk(url, script, connections, 1)
+    before = cpu_seconds(process)
+    text = wrk(url, script, connections, seconds)
+    spent = cpu_seconds(process) - before
     requests = int(_found(r"(\d+) requests in", text))
     errors = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     return Measured(
@@ -96,7 +96,8 @@ def measure(process: int, url: str, script: Path, connections: int, seconds: int
     )
 
 
-def _wrk(url: str, script: Path, connections: int, seconds: int) -> str:
+def wrk(url: str, script: Path, connections: int, seconds: int) -> str:
+    """What wrk says after posting for `seconds`."""
     command = ["taskset", "-c", CLIENT_CPU, "wrk", "-t1", f"-c{connections}", f"-d{seconds}s",
                "--timeout", "30s", "--latency", "-s", str(script), url]  # fmt: skip
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -114,7 +115,7 @@ def _milliseconds(text: str, quantile: str) -> float:
     return float(value) * _UNITS[unit]
 
 
-def _cpu_seconds(process: int) -> float:
+def cpu_seconds(process: int) -> float:
     """User and system time of the process and all its descendants, in seconds."""
     times = [member.cpu_times() for member in _members(process)]
     return sum(one.user + one.system for one in times)

@@ -13,12 +13,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 @dataclass(frozen=True)
 class Subject:
-    """A model on disk, one request for it as JSON, and the same row as raw float32 bytes."""
+    """A model on disk with its histograms, and one row for it: nested, flat, and as float32 bytes."""
 
     name: str
     path: Path
     histograms: Path
-    body: bytes
+    values: list
+    flat: list[float]
     row: bytes
     shape: tuple[int, ...]
 
@@ -28,7 +29,7 @@ def build(folder: Path) -> list[Subject]:
     return [
         _subject(folder, "tabular", _tabular(), 30, ("X", "probabilities")),
         _subject(folder, "mlp", _perceptron((30, 1024, 1024, 256, 2)), 30, ("X", "Y")),
-        _subject(folder, "convnet", _convnet(), (3, 32, 32), ("X", "Y")),
+        _subject(folder, "convnet", _convnet(), (3, 64, 64), ("X", "Y")),
     ]
 
 
@@ -46,8 +47,8 @@ def _subject(
     ]
     outputs = [{"name": "y", "tensor": tensors[1], "column": 1, "kind": "numeric", "edges": edges}]
     histograms.write_text(json.dumps({"inputs": inputs, "outputs": outputs}))
-    body = json.dumps({"features": row.astype(np.float64).round(6).tolist()}).encode()
-    return Subject(name, path, histograms, body, row.tobytes(), shape)
+    values = row.astype(np.float64).round(6)
+    return Subject(name, path, histograms, values.tolist(), values.ravel().tolist(), row.tobytes(), shape)
 
 
 def _tabular() -> bytes:
@@ -82,7 +83,7 @@ def _perceptron(sizes: tuple[int, ...]) -> bytes:
 def _convnet() -> bytes:
     random = np.random.default_rng(0)
     nodes, weights, source, depth = [], [], "X", 3
-    for layer, width in enumerate((16, 32, 64)):
+    for layer, width in enumerate((32, 64, 128)):
         kernel = random.normal(0, (depth * 9) ** -0.5, (width, depth, 3, 3)).astype(np.float32)
         weights.append(numpy_helper.from_array(kernel, f"K{layer}"))
         nodes.append(
@@ -99,7 +100,21 @@ def _convnet() -> bytes:
         helper.make_node("Flatten", ["pooled"], ["flat"]),
         helper.make_node("MatMul", ["flat", "W"], ["Y"]),
     ]
-    return _model(nodes, weights, ["N", 3, 32, 32], 10)
+    return _model(nodes, weights, ["N", 3, 64, 64], 10)
+
+
+def busy(size: int = 64, repeats: int = 60) -> bytes:
+    """A small request that takes about a millisecond and cannot share a run: `X` is [1, 2]."""
+    nodes = [
+        helper.make_node("ReduceSum", ["X"], ["seed"], keepdims=0),
+        helper.make_node("Add", ["W", "seed"], ["m0"]),
+    ]
+    for index in range(repeats):
+        nodes.append(helper.make_node("MatMul", [f"m{index}", "W"], [f"m{index + 1}"]))
+    nodes.append(helper.make_node("ReduceMean", [f"m{repeats}"], ["mean"], axes=[0, 1], keepdims=0))
+    nodes.append(helper.make_node("Mul", ["X", "mean"], ["Y"]))
+    weights = numpy_helper.from_array(np.full((size, size), 1 / size, dtype=np.float32), "W")
+    return _model(nodes, [weights], [1, 2], 2)
 
 
 def _model(nodes: list, weights: list, inputs: list, outputs: int) -> bytes:
@@ -107,7 +122,7 @@ def _model(nodes: list, weights: list, inputs: list, outputs: int) -> bytes:
         nodes,
         "benchmark",
         [helper.make_tensor_value_info("X", TensorProto.FLOAT, inputs)],
-        [helper.make_tensor_value_info("Y", TensorProto.FLOAT, ["N", outputs])],
+        [helper.make_tensor_value_info("Y", TensorProto.FLOAT, [inputs[0], outputs])],
         weights,
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

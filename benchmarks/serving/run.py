@@ -1,93 +1,43 @@
-"""Compare the model server with the FastAPI service of the tutorials, on this machine, now.
+"""Compare the model server with what people would otherwise write or pick, on this machine, now.
 
-    python benchmarks/serving/run.py [--seconds 4] [--rounds 3] [--connections 1,32,128]
+    python benchmarks/serving/run.py [--seconds 2] [--rounds 3] [--connections 1,32,128] [--models …]
 
-Needs wrk, taskset and two CPUs. The FastAPI service gets its own virtual environment below build/, with
-uvloop and httptools as `uvicorn[standard]` brings them. Servers run one after the other in every round,
-so that a disturbance hits all alike; the table has the median of the rounds.
+Every server runs on one CPU, wrk on another. Servers run one after the other in every round, so that a
+disturbance hits all alike; tables have the medians of the rounds. The peers live in environments of their own
+below .venv-peers, made from peers/*.txt; one that cannot be made is left out. CPU time per request is the
+figure that a busy machine disturbs least.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
+import platform
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-import onnxruntime
-from load import Measured, measure, server, write_script
-from models import Subject, build
-
 ROOT = Path(__file__).resolve().parents[2]
-VENV = ROOT / "build" / "bench-venv"
-PORT = 18765
-BASE = f"http://127.0.0.1:{PORT}"
+sys.path.insert(0, str(ROOT))
 
+import compute  # noqa: E402
+import crowd  # noqa: E402
+import overload  # noqa: E402
+import restart  # noqa: E402
+from contenders import BINARY, INFER, PEERS, PLAIN, PORT, Contender, peers  # noqa: E402
+from load import Measured, measure, server, write_script  # noqa: E402
+from models import Subject, build  # noqa: E402
 
-@dataclass(frozen=True)
-class Contender:
-    """How to start a server for a model, and what to post where."""
-
-    name: str
-    command: Callable[[Subject], list[str]]
-    url: Callable[[Subject], str]
-    request: Callable[[Subject], tuple[bytes, dict[str, str]]]
-
-
-def _slipway(subject: Subject) -> list[str]:
-    return [sys.executable, "-m", "deploy.serving", "--artifact", str(subject.path), "--model", subject.name,
-            "--histograms", str(subject.histograms), "--port", str(PORT), "--threads", "1"]  # fmt: skip
-
-
-def _naive(_: Subject) -> list[str]:
-    python, here = str(VENV / "bin" / "python"), str(Path(__file__).parent)
-    return [python, "-m", "uvicorn", "naive_fastapi:app", "--app-dir", here, "--port", str(PORT),
-            "--no-access-log", "--log-level", "error"]  # fmt: skip
-
-
-def _json(subject: Subject) -> tuple[bytes, dict[str, str]]:
-    return subject.body, {"content-type": "application/json"}
-
-
-def _binary(subject: Subject) -> tuple[bytes, dict[str, str]]:
-    tensor = {"name": "X", "shape": [1, *subject.shape], "datatype": "FP32",
-              "parameters": {"binary_data_size": len(subject.row)}}  # fmt: skip
-    head = json.dumps({"inputs": [tensor], "parameters": {"binary_data_output": True}}).encode()
-    headers = {"content-type": "application/octet-stream", "Inference-Header-Content-Length": str(len(head))}
-    return head + subject.row, headers
-
-
-SLIPWAY = Contender("slipway", _slipway, lambda _: f"{BASE}/predict", _json)
-BINARY = Contender("slipway, binary", _slipway, lambda it: f"{BASE}/v2/models/{it.name}/infer", _binary)
-NAIVE = Contender("FastAPI", _naive, lambda _: f"{BASE}/predict", _json)
-
-
-def naive_is_there() -> bool:
-    """Create the environment of the FastAPI service if need be; without a network it is left out."""
-    if not (VENV / "bin" / "uvicorn").exists():
-        packages = ["fastapi", "uvicorn[standard]", "onnxruntime", "numpy"]
-        try:
-            subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-            subprocess.run([VENV / "bin" / "pip", "install", "--quiet", *packages], check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            shutil.rmtree(VENV, ignore_errors=True)
-            print(f"FastAPI is left out: its environment could not be made ({error})")
-            return False
-    return True
+Key = tuple[str, str, int]
+COLUMNS = ("model", "server", "conn.", "req/s", "CPU µs", "p50 ms", "p99 ms", "MiB", "failed")
 
 
 def one_round(
     contenders: list[Contender], subjects: list[Subject], connections: list[int], seconds: int, folder: Path
-) -> Iterator[tuple[tuple[str, str, int], Measured]]:
+) -> Iterator[tuple[Key, Measured]]:
     """Measure everything once."""
     for subject in subjects:
         for contender in contenders:
@@ -95,24 +45,15 @@ def one_round(
                 continue
             script = folder / "post.lua"
             write_script(script, *contender.request(subject))
-            environ = {**os.environ, "MODEL": str(subject.path), "PYTHONPATH": str(ROOT)}
-            with server(contender.command(subject), f"{BASE}/health", environ) as process:
-                for count in connections:
-                    found = measure(process, contender.url(subject), script, count, seconds)
-                    yield (subject.name, contender.name, count), found
-
-
-def bare_rate(subject: Subject, seconds: float = 2.0) -> float:
-    """Rows per second of a session.run loop, batch size 1, one thread, on the server's CPU."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(subject.path), options, providers=["CPUExecutionProvider"])
-    row = np.frombuffer(subject.row, dtype=np.float32).reshape(1, *subject.shape)
-    rows, start = 0, time.perf_counter()
-    while (spent := time.perf_counter() - start) < seconds:
-        session.run(None, {"X": row})
-        rows += 1
-    return rows / spent
+            paths = os.pathsep.join((str(ROOT), str(Path(__file__).parent / "peers")))
+            environ = {**os.environ, "MODEL": str(subject.path), "PORT": str(PORT), "PYTHONPATH": paths}
+            try:
+                with server(contender.command(subject, folder), contender.ready, environ) as process:
+                    for count in connections:
+                        found = measure(process, contender.url, script, count, seconds)
+                        yield (subject.name, contender.name, count), found
+            except RuntimeError as error:
+                print(f"{contender.name} is left out for {subject.name}: {error}", flush=True)
 
 
 def median(values: list[Measured]) -> Measured:
@@ -120,54 +61,68 @@ def median(values: list[Measured]) -> Measured:
     return Measured(*(statistics.median(getattr(value, field) for value in values) for field in fields))
 
 
-def show(results: dict[tuple[str, str, int], list[Measured]]) -> None:
-    columns = (
-        "model",
-        "server",
-        "conn.",
-        "req/s",
-        "CPU µs",
-        "p50 ms",
-        "p99 ms",
-        "MiB",
-        "failed",
-        "CPU vs FastAPI",
-    )
-    print("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns))
+def show(results: dict[Key, list[Measured]], others: list[str]) -> None:
+    """The table; the last columns say how many times our CPU time per request the peers need."""
+    print("| " + " | ".join((*COLUMNS, *(f"of {name}'s CPU" for name in others))) + " |")
+    print("|" + "---|" * (len(COLUMNS) + len(others)))
     for (model, name, count), values in results.items():
         found = median(values)
-        peer = results.get((model, NAIVE.name, count))
-        ratio = f"{median(peer).cpu / found.cpu:.1f}×" if peer and name != NAIVE.name else ""
-        cells = (model, name, count, f"{found.rate:,.0f}", f"{found.cpu:,.0f}", f"{found.p50:.2f}",
-                 f"{found.p99:.2f}", f"{found.memory:.0f}", found.failed, ratio)  # fmt: skip
+        cells = [model, name, count, f"{found.rate:,.0f}", f"{found.cpu:,.0f}", f"{found.p50:.2f}",
+                 f"{found.p99:.2f}", f"{found.memory:.0f}", f"{found.failed:.0f}"]  # fmt: skip
+        for other in others:
+            peer = results.get((model, other, count))
+            ours = name.startswith("slipway") and peer
+            cells.append(f"1/{median(peer).cpu / found.cpu:.1f}" if ours else "")
         print("| " + " | ".join(map(str, cells)) + " |")
 
 
-def main() -> int:
+def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=4, help="of load per measurement")
+    parser.add_argument("--seconds", type=int, default=2, help="of load per measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--connections", default="1,32,128")
-    options = parser.parse_args()
+    parser.add_argument("--models", default="tabular,mlp,convnet")
+    parser.add_argument("--peers", default=",".join(PEERS))
+    parser.add_argument("--only", default="table,compute,restart,overload,crowd", help="parts to run")
+    parser.add_argument("--crowd-seconds", type=float, default=60.0)
+    return parser.parse_args()
+
+
+def table(options: argparse.Namespace, subjects: list[Subject], folder: Path) -> None:
+    found = peers([name for name in options.peers.split(",") if name])
+    connections = [int(count) for count in options.connections.split(",")]
+    results: dict[Key, list[Measured]] = {}
+    for _ in range(options.rounds):
+        for key, measured in one_round(
+            [PLAIN, INFER, BINARY, *found], subjects, connections, options.seconds, folder
+        ):
+            results.setdefault(key, []).append(measured)
+    show(results, [contender.name for contender in found])
+
+
+def main() -> int:
+    options = parse()
     missing = [tool for tool in ("wrk", "taskset") if shutil.which(tool) is None]
     if missing or (os.cpu_count() or 1) < 2:
         needed = ", ".join(missing) or "wrk, taskset"
         print(f"nothing measured: needs two CPUs and {needed} (apt-get install wrk util-linux)")
         return 0
-    connections = [int(count) for count in options.connections.split(",")]
-    contenders = [SLIPWAY, BINARY, *([NAIVE] if naive_is_there() else [])]
-    results: dict[tuple[str, str, int], list[Measured]] = {}
+    print(f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}; "
+          f"load average {os.getloadavg()[0]:.1f} at the start")  # fmt: skip
+    parts = options.only.split(",")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        subjects = build(folder)
-        for _ in range(options.rounds):
-            for key, found in one_round(contenders, subjects, connections, options.seconds, folder):
-                results.setdefault(key, []).append(found)
-        show(results)
-        for subject in subjects:
-            print(
-                f"bare session.run loop, {subject.name}: {bare_rate(subject):,.0f} rows/s on a CPU of its own"
-            )
+        subjects = {subject.name: subject for subject in build(folder)}
+        if "table" in parts:
+            table(options, [subjects[name] for name in options.models.split(",")], folder)
+        if "compute" in parts:
+            compute.show(subjects["convnet"], folder, options.rounds)
+        if "restart" in parts:
+            restart.show(subjects["tabular"], folder)
+        if "overload" in parts:
+            overload.show(folder)
+        if "crowd" in parts:
+            crowd.show(subjects["tabular"], folder, options.crowd_seconds)
     return 0
 
 

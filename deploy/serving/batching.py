@@ -8,6 +8,7 @@ costs more than they do); others run in one worker thread, and the loop goes on 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,9 @@ from .datatypes import Array
 from .errors import DeadlineExceeded, QueueFull, ServingError
 from .metrics import Metrics
 from .model import Model
+
+SMOOTHING = 0.1
+"""Weight of the newest run in the running mean of run times."""
 
 
 class Batcher:
@@ -31,9 +35,15 @@ class Batcher:
         max_batch: int,
         delay: float = 0.0,
         limit: int = 256,
+        longest_wait: float = math.inf,
         mergeable: bool = True,
         inline: bool = False,
+        eager: bool = True,
     ) -> None:
+        """`delay` and `longest_wait` are in seconds; `limit` is the most requests that may wait.
+
+        `eager` runs inside the loop start as soon as they are full; others at the end of its turn.
+        """
         self._model = model
         self._metrics = metrics
         self._max_batch = max_batch if mergeable else 1
@@ -41,6 +51,9 @@ class Batcher:
         self._ragged = any(spec.dynamic_row for spec in model.signature.inputs)
         self._delay = delay
         self._limit = limit
+        self._longest_wait = longest_wait
+        self._seconds_per_job = 0.0
+        self._seconds_per_run = 0.0
         self._waiting: deque[Job] = deque()
         self._waiting_rows = 0
         self._running: Batch | None = None
@@ -49,6 +62,7 @@ class Batcher:
         self._start: asyncio.Handle | None = None
         self._sweep: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
+        self._eager = inline and eager
         self._pool = None if inline else ThreadPoolExecutor(1, "model")
 
     @property
@@ -65,9 +79,14 @@ class Batcher:
         return not self._waiting and self._running is None
 
     def check_room(self) -> None:
-        """Raise QueueFull if it is: worth knowing before a body is read and parsed."""
-        if len(self._waiting) >= self._limit:
-            raise QueueFull(f"the queue is full ({self._limit} requests are waiting)")
+        """Raise QueueFull if it is: worth knowing before a body is read and parsed.
+
+        It is full, too, when what waits takes longer than a request may wait: to queue one more would
+        only mean that it, or one before it, is computed for nobody.
+        """
+        waiting = len(self._waiting)
+        if waiting >= self._limit or (waiting and waiting * self._seconds_per_job > self._longest_wait):
+            raise QueueFull(f"the queue is full ({waiting} requests are waiting)")
 
     def submit(self, inputs: Sequence[Array], rows: int, deadline: float) -> AwaitedJob:
         """Queue one request; `job.future` brings its outputs or a ServingError. Raises as `enqueue`."""
@@ -88,7 +107,7 @@ class Batcher:
         self._waiting.append(job)
         self._waiting_rows += job.rows
         if self._running is None:
-            self._schedule(now=self._pool is None)
+            self._schedule(now=self._eager)
         if self._sweep is None and self._pool is not None:
             self._sweep = self._loop.call_later(
                 _sweep_after(job.deadline - job.enqueued), self._sweep_deadlines
@@ -149,7 +168,9 @@ class Batcher:
         rows = 0
         while self._waiting:
             job = self._waiting.popleft()
-            if job.done() or _expire(job, now):
+            # What cannot be ready in time any more would only take the time of others.
+            waited = now - job.enqueued > self._seconds_per_run
+            if job.done() or _expire(job, now + self._seconds_per_run if waited else now):
                 self._waiting_rows -= job.rows
             elif not jobs:
                 jobs, rows = [job], job.rows
@@ -172,6 +193,8 @@ class Batcher:
         """Hand out the results, count them, and go on with what waits."""
         self._company = len(batch.jobs) > 1
         started, seconds = batch.started, batch.seconds
+        self._seconds_per_run += SMOOTHING * (seconds - self._seconds_per_run)
+        self._seconds_per_job += SMOOTHING * (seconds / len(batch.jobs) - self._seconds_per_job)
         live = []
         for job, result in zip(batch.jobs, batch.results, strict=True):
             job.queued = started - job.enqueued

@@ -18,8 +18,10 @@ from .store import ArtifactCache
 from .tuning import DEFAULT_BATCH, Tuning, parse_latency, tune
 from .warmup import Profile, warm_up
 
-# A full batch of a small model takes less than this; it may run inside the event loop.
+# The longest run of a small model takes less than this; it may happen inside the event loop.
 INLINE_SECONDS = 0.001
+# And one this short may happen while requests are still being read: looking for others costs as much.
+EAGER_SECONDS = 0.00025
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class Loaded:
     histograms: HistogramSpec
     profile: Profile
     inline: bool
+    eager: bool
     tuning: Tuning
     seconds: float
     memory: int
@@ -65,6 +68,7 @@ def load(options: Options) -> Loaded:
         histograms=spec,
         profile=profile,
         inline=runs_inline(options.execution, profile),
+        eager=longest_run(profile) < EAGER_SECONDS,
         tuning=tuning,
         seconds=perf_counter() - started,
         memory=max(0, resident_bytes() - before),
@@ -95,4 +99,9 @@ def runs_inline(execution: str, profile: Profile) -> bool:
     """Whether runs belong in the event loop; without measurements they do not."""
     if execution != "auto":
         return execution == "inline"
-    return max(profile.seconds_alone, profile.seconds_full) < INLINE_SECONDS
+    return longest_run(profile) < INLINE_SECONDS
+
+
+def longest_run(profile: Profile) -> float:
+    """Seconds of the longest run that a request may wait for, as far as warm-up has seen it."""
+    return max(profile.seconds_alone, profile.seconds_full) if profile.mergeable else profile.seconds_alone

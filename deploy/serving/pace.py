@@ -10,7 +10,7 @@ from __future__ import annotations
 from time import monotonic
 
 PER_SECOND = 500
-LONGEST_SECONDS = 0.25
+LONGEST_SECONDS = 1.0
 
 
 class Pace:

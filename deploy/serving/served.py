@@ -23,6 +23,8 @@ from .signature import Signature
 if TYPE_CHECKING:
     from .call import Call
 
+# The part of the deadline that requests may spend in the queue before more of them are refused.
+WAIT_SHARE = 0.5
 DEADLINE_HEADER = b"x-slipway-deadline-ms"
 
 
@@ -116,8 +118,10 @@ class ServedModel:
             max_batch=loaded.tuning.max_batch,
             delay=loaded.tuning.delay_seconds,
             limit=options.queue,
+            longest_wait=WAIT_SHARE * self._deadline,
             mergeable=loaded.profile.mergeable,
             inline=loaded.inline,
+            eager=loaded.eager,
         )
         self._cache = ResponseCache(options.response_cache, metrics) if options.response_cache else None
         metrics.queue_depth = lambda: self._batcher.depth

@@ -11,7 +11,7 @@ import pytest
 
 from deploy.serving.batching import Batcher
 from deploy.serving.datatypes import BY_OIP
-from deploy.serving.errors import DeadlineExceeded, ModelFailed, Overloaded
+from deploy.serving.errors import DeadlineExceeded, ModelFailed, Overloaded, QueueFull
 from deploy.serving.metrics import Metrics
 from deploy.serving.signature import Signature, TensorSpec
 
@@ -117,6 +117,42 @@ async def test_a_full_queue_refuses_the_next_request():
     gate.set()
     assert await answers(running, *waiting) == [[2], [4], [6]]
     assert batch.idle
+    batch.close()
+
+
+async def test_a_queue_that_takes_longer_than_the_deadline_allows_is_full_before_its_limit():
+    gate = threading.Event()
+    batch = batcher(Doubler(gate=gate), inline=False, longest_wait=0.1, mergeable=False)
+    first = submit(batch, 1)
+    await asyncio.sleep(0.3)
+    gate.set()
+    await first
+    gate.clear()
+    running = submit(batch, 1)
+    await asyncio.sleep(0)
+    waiting = []
+    with pytest.raises(QueueFull):
+        for _ in range(50):
+            waiting.append(submit(batch, 2))
+    assert 1 <= len(waiting) < 10, "a run was seen to take 0.3 s, a tenth of which counts"
+    gate.set()
+    await answers(running, *waiting)
+    batch.close()
+
+
+async def test_what_cannot_be_ready_in_time_is_not_computed():
+    gate = threading.Event()
+    model = Doubler(gate=gate)
+    batch = batcher(model, inline=False, mergeable=False)
+    batch._seconds_per_run = 0.2
+    running = submit(batch, 1)
+    await asyncio.sleep(0)
+    hopeless, patient = submit(batch, 2, seconds=0.5), submit(batch, 3)
+    await asyncio.sleep(0.35)
+    gate.set()
+    results = await answers(running, hopeless, patient)
+    assert isinstance(results[1], DeadlineExceeded)
+    assert model.sizes == [1, 1]
     batch.close()
 
 
