@@ -16,7 +16,7 @@ from django.utils import timezone
 from registry import audit
 from registry.domain.actor import Actor
 from registry.domain.states import State
-from registry.models import Version, VersionFile
+from registry.models import TrackedFile, Version, VersionFile
 from registry.models.signals import digests_needed
 from registry.ports import ArtifactStore
 
@@ -26,7 +26,7 @@ GRACE = timedelta(days=30)
 
 
 def needed(digests: Collection[str], *, deleted_since: datetime) -> set[str]:
-    """Those of `digests` that a version, or an app above, needs.
+    """Those of `digests` that a version, a tracked file, or an app above, needs.
 
     Refused versions need nothing; deleted ones only if they were deleted after `deleted_since`.
     """
@@ -37,6 +37,7 @@ def needed(digests: Collection[str], *, deleted_since: datetime) -> set[str]:
         *versions.filter(digest__in=digests).values_list("digest", flat=True),
         *versions.filter(reference_digest__in=digests).values_list("reference_digest", flat=True),
         *files.values_list("digest", flat=True),
+        *TrackedFile.objects.filter(digest__in=digests).values_list("digest", flat=True),
     }
     for _, answer in digests_needed.send(sender=Version, digests=frozenset(digests)):
         found |= set(answer or ())

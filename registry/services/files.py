@@ -12,7 +12,7 @@ from django.db.models import Q
 from registry.domain.foreign import artifact_path
 from registry.errors import Conflict, Invalid, NotFound, TooLarge
 from registry.models import TrackedFile
-from registry.ports import ArtifactStore
+from registry.ports import ArtifactStore, StoredArtifact
 
 _CHUNK = 1 << 18
 
@@ -26,11 +26,20 @@ def put_file(*, path: str, stream: BinaryIO, store: ArtifactStore, length: int |
     path = artifact_path(path)
     if not path:
         raise Invalid("The path names no file.", field="path")
-    parent, _, name = path.rpartition("/")
     with tempfile.TemporaryFile(prefix="slipway-put-") as spool:
         _copy(stream, spool, length)
         spool.seek(0)
         stored = store.put(spool)
+        file = _enter(path, stored)
+        # A clean-up may have freed equal content just before this file began to need it.
+        if not store.exists(stored.digest):
+            spool.seek(0)
+            store.put(spool)
+    return file
+
+
+def _enter(path: str, stored: StoredArtifact) -> TrackedFile:
+    parent, _, name = path.rpartition("/")
     with transaction.atomic():
         _ensure_folder(parent)
         file, made = TrackedFile.objects.get_or_create(
