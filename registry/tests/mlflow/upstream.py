@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import django
 import pytest
@@ -36,8 +37,17 @@ def pytest_collectstart(collector: pytest.Collector) -> None:
     utilities = sys.modules.get("tests.tracking.integration_test_utils")
     if utilities is None and isinstance(collector, pytest.Module):
         import tests.tracking.integration_test_utils as utilities
-    if utilities is not None:
+    if utilities is not None and utilities.ServerThread is not _Running:
+        from mlflow.server import handlers
+
         utilities.ServerThread = _Running
+        handlers.initialize_backend_stores = lambda *args, **kwargs: None
+
+
+@pytest.fixture
+def db_uri(tmp_path: Path) -> str:
+    """What MLflow's own server would keep its rows in; nobody opens it."""
+    return f"sqlite:///{tmp_path}/unused.db"
 
 
 @pytest.fixture(autouse=True)
