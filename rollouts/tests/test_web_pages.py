@@ -283,3 +283,23 @@ def test_a_page_that_is_not_there_helps(viewer):
     response = viewer.get("/nothing/here")
     assert response.status_code == 404
     assert b"There is no page at <code>/nothing/here</code>" in response.content
+
+
+def test_the_list_of_endpoints_has_their_figures_from_two_questions(viewer, rollout, monkeypatch):
+    from monitoring.adapters.memory import MemorySource
+
+    source, asked = MemorySource(), []
+    now = timezone.now().timestamp()
+    for second in (100, 1):
+        labels = {"endpoint": rollout.endpoint.name, "status": "ok"}
+        source.add("model_predictions_total", labels, now - second, 1200.0 if second == 1 else 0.0)
+    for name in ("increase", "histogram"):
+        real = getattr(source, name)
+        monkeypatch.setattr(source, name, lambda *a, _real=real, **k: asked.append(a) or _real(*a, **k))
+    monkeypatch.setattr("rollouts.web.figures.metrics_source", lambda: source)
+    assert "10.0/s" not in viewer.get("/endpoints/").content.decode() and asked == []
+    fragment = viewer.get("/endpoints/", headers={"HX-Request": "true"}).content.decode()
+    assert "10.0/s" in fragment and "0.0 %" in fragment and "<html" not in fragment
+    assert len(asked) == 2
+    source.outage = "switched off"
+    assert "switched off" in viewer.get("/endpoints/", headers={"HX-Request": "true"}).content.decode()

@@ -19,6 +19,7 @@ from rollouts.store import freeze_of
 from rollouts.web.charts import endpoint_charts as draw
 from rollouts.web.charts import outcome_marks, show
 from rollouts.web.door import page
+from rollouts.web.figures import figures_of
 from rollouts.web.presenters import EndpointView, endpoint_view, release_ref, rollout_views, tenure_views
 from rollouts.web.verbs import ABORT, ROLLBACK, Button, button
 
@@ -30,14 +31,19 @@ LEAD = timedelta(seconds=30)
 
 @page()
 def endpoints(request: HttpRequest) -> HttpResponse:
-    """Every endpoint with what serves there."""
+    """Every endpoint with what serves there; figures come with the fragment, so that the page never waits."""
     now = timezone.now()
     seen = queries.endpoints_overview().filter(visible(request.user, reach.TO_MODEL))
+    views = [endpoint_view(endpoint, now) for endpoint in seen]
+    fragment = bool(request.headers.get("HX-Request"))
+    names = [view.endpoint.name for view in views]
+    figures, problem = figures_of(names, now) if fragment else ({}, "")
     context = {
-        "endpoints": [endpoint_view(endpoint, now) for endpoint in seen],
+        "rows": [(view, figures.get(view.endpoint.name)) for view in views],
+        "figures_problem": problem,
         "may_start": may_anywhere(request.user, Permission.START_ROLLOUT),
     }
-    return render(request, "rollouts/endpoints.html", context)
+    return render(request, "rollouts/_endpoints.html" if fragment else "rollouts/endpoints.html", context)
 
 
 @page()

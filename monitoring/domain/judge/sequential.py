@@ -10,6 +10,7 @@ weights over the rates the average has a closed form. Everything is computed on 
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from scipy.special import betainc, betaincc, betaln
 
@@ -63,6 +64,7 @@ def share_lower(bad: int, total: int, share: float, alpha: float) -> float:
     return low
 
 
+@lru_cache(maxsize=8192)
 def rate_lower(bad: int, total: int, alpha: float) -> float:
     """Lower bound of a rate that holds at all looks together with confidence 1 − alpha.
 
@@ -108,6 +110,7 @@ def difference_bounds(
     return max(-1.0, rate - other - down), min(1.0, rate - other + up)
 
 
+@lru_cache(maxsize=8192)
 def rank_below(n: int, quantile: float, alpha: float) -> int:
     """The largest count c such that c of n values at or below x proves, at all looks together with
     confidence 1 − alpha, that the quantile lies above x; −1 when no count does."""
