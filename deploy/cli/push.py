@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +72,7 @@ def ensure_model(client: Client, name: str, team: str) -> bool:
     if client.find(model_path(name)) is not None:
         return False
     try:
-        client.post("models", {"name": name, "owner_team": team}, key=f"model-{name}-{team}")
+        client.post("models", {"name": name, "owner_team": team}, key=secrets.token_hex(16))
     except Problem as problem:
         # Another job made it in the meantime.
         if problem.status != 409:

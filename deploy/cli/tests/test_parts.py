@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import subprocess
 import sys
+import tomllib
 from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path
@@ -32,6 +34,13 @@ def test_starting_imports_neither_the_server_nor_what_is_slow():
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_the_installed_package_has_the_command():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    module, _, name = project["project"]["scripts"]["slipway"].partition(":")
+    assert callable(getattr(importlib.import_module(module), name))
+    assert "deploy*" in project["tool"]["setuptools"]["packages"]["find"]["include"]
 
 
 def commands(group: click.Group, path: str = "slipway"):
