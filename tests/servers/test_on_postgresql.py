@@ -17,6 +17,11 @@ FILES = {
     "registry": ("registry/tests/test_audit.py", "registry/tests/test_services.py"),
     "rollouts": ("rollouts/tests/test_services.py", "rollouts/tests/test_reconcile.py"),
     "requests": ("tests/concurrency",),
+    "notices": (
+        "monitoring/tests/test_notices.py",
+        "rollouts/tests/test_outbox.py",
+        "rollouts/tests/test_hooks.py",
+    ),
 }
 
 
