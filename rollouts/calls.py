@@ -26,15 +26,21 @@ from rollouts.models import Endpoint, HookCall, Rollout, Transition, Webhook
 
 # Longer than one attempt can take; a call whose process was killed is made again after it.
 LEASE = timedelta(seconds=45)
+WITHDRAWN = "nobody waited for the answer any more"
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 # What is told and not asked is tried for so long.
 TELL_FOR = timedelta(days=1)
+# The phases in which a step that asks is walked; it holds when a freeze keeps it from going on.
+_ASKING = frozenset({Phase.AWAITING_APPROVAL, Phase.HOLDING})
 
 
 def answer_of(rollout: Rollout, snapshot: Snapshot) -> Answer | None:
-    """What is known of the question that the present step asks; asks it if nobody did yet."""
+    """What is known of the question that the present step asks; asks it if nobody did yet.
+
+    Nothing is asked before the step has begun, nor while it will begin anew.
+    """
     step = snapshot.current
-    if not isinstance(step, Hook):
+    if not isinstance(step, Hook) or snapshot.phase not in _ASKING or snapshot.unready_since:
         return None
     question = {
         "rollout": rollout,
@@ -104,8 +110,10 @@ def claim(limit: int = 10) -> list[HookCall]:
 
 def make(call: HookCall) -> None:
     """One attempt of a claimed call, and what came of it."""
-    now = timezone.now()
-    if now >= call.deadline:
+    if call.moment in ASKED and _moved_on(call):
+        _end(call, Meaning(None, WITHDRAWN, final=True), None)
+        return
+    if timezone.now() >= call.deadline:
         _end(call, Meaning(None, call.reason, final=True), None)
         return
     said, status, pause = _attempt(call)
@@ -113,6 +121,13 @@ def make(call: HookCall) -> None:
         _end(call, said, status)
     else:
         _again(call, said, status, pause)
+
+
+def _moved_on(call: HookCall) -> bool:
+    """Whether nobody waits for the answer any more: the rollout went back, is over, or asks anew."""
+    row = call.rollout
+    asking = any(row.phase == phase for phase in _ASKING)
+    return not asking or (row.step, row.step_started_at) != (call.step, call.asked_at)
 
 
 def _attempt(call: HookCall) -> tuple[Meaning, int | None, float | None]:

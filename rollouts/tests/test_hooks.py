@@ -170,6 +170,22 @@ def test_a_caller_that_is_killed_between_answer_and_mark_asks_again(
     assert len(receiver.received) == 2
 
 
+def test_a_question_that_nobody_waits_for_any_more_is_withdrawn(
+    gate, receiver, driver, endpoint, versions, author
+):
+    receiver.answer = lambda request: AWAY
+    rollout = start(endpoint, versions, author)
+    driver.until("awaiting_approval")
+    driver.tick()
+    answer_calls()
+    services.abort(rollout=rollout, actor=author, reason="complaints")
+    due_now()
+    answer_calls()
+    assert len(receiver.received) == 1
+    call = HookCall.objects.get()
+    assert call.ended_at and call.allowed is None and call.reason == calls.WITHDRAWN
+
+
 def test_an_answer_is_kept_once(gate, receiver, driver, endpoint, versions, author):
     start(endpoint, versions, author)
     driver.until("awaiting_approval")
@@ -292,6 +308,7 @@ def test_a_hook_of_the_environment_is_asked_of_every_rollout(
     driver.tick(3)
     rollout.refresh_from_db()
     assert (rollout.phase, rollout.step) == ("awaiting_approval", 0)
+    assert HookCall.objects.count() == 1, "asked once"
     assert driver.ports.cluster.observe(endpoint.name).get("2") is None, (
         "no server was started before the yes"
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rollouts import hooks
+from rollouts.calls import WITHDRAWN
 from rollouts.domain.hooks import ASKED
 from rollouts.models import HookCall, Rollout
 from rollouts.web.look import Badge, sentence
@@ -50,5 +51,7 @@ def _badge(call: HookCall, asks: bool) -> Badge:
         return Badge("Allowed", "pass") if call.allowed else Badge("Refused", "fail")
     if call.ended_at is None:
         return Badge("Waiting", "hold")
+    if call.reason == WITHDRAWN:
+        return Badge("Withdrawn", "muted")
     arrived = call.status is not None and 200 <= call.status < 300
     return Badge("Told", "pass") if arrived and not asks else Badge("No answer", "fail")
