@@ -24,6 +24,8 @@ SLIPWAY_PORT = env.integer("SLIPWAY_PORT", 8000)
 DEBUG = env.flag("SLIPWAY_DEBUG", False)
 SECRET_KEY = env.text("SLIPWAY_SECRET_KEY") or secret_key(SLIPWAY_HOME, persist=not TESTING)
 SECRET_KEY_FALLBACKS = env.words("SLIPWAY_SECRET_KEY_FALLBACKS")
+# Keys that were in force before: what they signed is still believed.
+SECRET_KEY_FALLBACKS = env.words("SLIPWAY_SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.words("SLIPWAY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],testserver")
 CSRF_TRUSTED_ORIGINS = env.words("SLIPWAY_CSRF_TRUSTED_ORIGINS")
 # Behind TLS (production) this turns on secure cookies, HSTS and the redirect to https.

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
 
 from registry.domain.actor import Actor
-from registry.domain.chain import GENESIS, Link, Verdict, seal, verify
+from registry.domain.chain import GENESIS, Link, Place, Verdict, ended, seal, walk
 from registry.models import AuditEntry, AuditHead
 
 _CONTENT = (
     "actor_kind", "actor_id", "actor_name", "via", "address", "action", "target", "before", "after", "reason",
 )  # fmt: skip
+
+
+# Entries that are walked over in one go: about half a second.
+CHUNK = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the chain, and the seal that says that Slipway wrote it."""
+
+    place: Place
+    seal: str
 
 
 def record(
@@ -48,8 +64,8 @@ def record(
         )
         entry.digest = seal(entry.sequence, _content(entry), entry.previous)
         entry.save(force_insert=True)
-        head.sequence, head.digest = entry.sequence, entry.digest
-        head.save(update_fields=["sequence", "digest"])
+        seal_of_head = _seal(Place(entry.sequence, entry.digest), settings.SECRET_KEY)
+        AuditHead.objects.filter(pk=1).update(sequence=entry.sequence, digest=entry.digest, seal=seal_of_head)
     return entry
 
 
@@ -58,11 +74,84 @@ def lock() -> None:
     _locked_head()
 
 
-def verify_chain() -> Verdict:
-    """Walk the whole trail in constant memory and report the first fault."""
-    with transaction.atomic():
-        head = AuditHead.objects.filter(pk=1).values_list("sequence", "digest").first() or (0, GENESIS)
-        return verify(_links(), head)
+def verify_chain(
+    *, anchor: Place | None = None, told: Callable[[int, int], None] = lambda done, of: None
+) -> Verdict:
+    """Walk the whole trail in constant memory and report the first fault; writers are not held up.
+
+    `anchor` is a place that was noted outside the database: the trail must go through it. `told` hears after
+    every chunk how many entries of how many are checked.
+    """
+    head, place = read_head(), Place()
+    while True:
+        place, verdict = check(place, head, anchor=anchor)
+        if verdict is not None:
+            return verdict
+        told(place.sequence, head.place.sequence)
+
+
+def check(
+    place: Place, head: Head, *, anchor: Place | None = None, chunk: int = CHUNK
+) -> tuple[Place, Verdict | None]:
+    """Walk over the next `chunk` entries after `place`, up to the head that was read when the walk began.
+
+    The Verdict is None while there is more to walk; entries written meanwhile are not part of this walk.
+    """
+    fault = _fault_of_head(head) if place == Place() else None
+    if fault is not None:
+        return place, Verdict(checked=0, fault=fault, at=head.place.sequence)
+    following = (link for link in _links(place.sequence, min(place.sequence + chunk, head.place.sequence)))
+    reached, verdict = walk(following, place)
+    if verdict is not None:
+        return reached, verdict
+    if anchor is not None and place.sequence < anchor.sequence <= reached.sequence:
+        stored = AuditEntry.objects.filter(sequence=anchor.sequence).values_list("digest", flat=True).first()
+        if stored != anchor.digest:
+            fault = f"entry {anchor.sequence} is not the one that was noted outside: the trail was rewritten"
+            return reached, Verdict(checked=reached.sequence, fault=fault, at=anchor.sequence)
+    if reached.sequence < head.place.sequence and reached != place:
+        return reached, None
+    return reached, _end(reached, head, anchor)
+
+
+def read_head() -> Head:
+    """The end of the chain as it is recorded now."""
+    row = AuditHead.objects.filter(pk=1).values_list("sequence", "digest", "seal").first()
+    return Head(Place(*row[:2]), row[2]) if row else Head(Place(), "")
+
+
+def _end(reached: Place, head: Head, anchor: Place | None) -> Verdict:
+    verdict = ended(reached, head.place)
+    if not verdict.whole:
+        return verdict
+    if anchor is not None and anchor.sequence > reached.sequence:
+        fault = f"entry {anchor.sequence} was noted outside, but the chain ends at entry {reached.sequence}"
+        return Verdict(checked=reached.sequence, fault=fault, at=reached.sequence)
+    # The entries first, then their head: an entry and its head are written in one transaction.
+    stray = AuditEntry.objects.filter(Q(sequence__lt=1) | Q(sequence__gt=head.place.sequence))
+    numbers = list(stray.order_by("-sequence").values_list("sequence", flat=True)[:1])
+    if numbers and not 1 <= numbers[0] <= read_head().place.sequence:
+        fault = f"entry {numbers[0]} was not written by Slipway: it lies outside the chain"
+        return Verdict(checked=reached.sequence, fault=fault, at=numbers[0])
+    return verdict
+
+
+def _fault_of_head(head: Head) -> str | None:
+    if head.place == Place() and not head.seal:
+        return None
+    keys = [settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS]
+    if any(constant_time_compare(head.seal, _seal(head.place, key)) for key in keys):
+        return None
+    return (
+        "the end of the chain is not sealed with this installation's secret key: somebody else wrote it "
+        "(or the key was changed: give old ones in SLIPWAY_SECRET_KEY_FALLBACKS)"
+    )
+
+
+def _seal(place: Place, key: str) -> str:
+    return salted_hmac(
+        "registry.audit", f"{place.sequence}:{place.digest}", secret=key, algorithm="sha256"
+    ).hexdigest()
 
 
 def _locked_head() -> AuditHead:
@@ -82,8 +171,9 @@ def _content(entry: AuditEntry) -> dict[str, Any]:
     return content | {"at": entry.at.isoformat()}
 
 
-def _links() -> Iterator[Link]:
-    for entry in AuditEntry.objects.order_by("sequence").iterator(chunk_size=1000):
+def _links(after: int, until: int) -> Iterator[Link]:
+    rows = AuditEntry.objects.filter(sequence__gt=after, sequence__lte=until).order_by("sequence")
+    for entry in rows.iterator(chunk_size=1000):
         yield Link(entry.sequence, _content(entry), entry.previous, entry.digest)
 
 

@@ -4,20 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from datetime import datetime
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from django.contrib.auth.models import User
-from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
+from django.db.models import Prefetch, Q, QuerySet
 
 from registry.domain.names import CHAMPION
 from registry.domain.states import State
 from registry.errors import NotFound
-from registry.models import Alias, ApiToken, AuditEntry, Intake, Metric, Model, Version, VersionFile
+from registry.models import (
+    Alias,
+    ApiToken,
+    AuditEntry,
+    Intake,
+    LatestMetric,
+    Metric,
+    Model,
+    Version,
+    VersionFile,
+)
+from registry.prepared import Prepared, PreparedRows
 
 T = TypeVar("T")
 PAGE = 50
 MAX_PAGE = 200
 EVERYTHING = Q()
+# Of a whole number in a prepared query; the largest that a column of numbers can hold.
+_STAND_IN = 1_900_000_000
+_LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,26 +43,85 @@ class Page(Generic[T]):
     next: str | None
 
 
+_MODEL = PreparedRows(
+    Model, lambda name: Model.objects.filter(name=name, deleted_at=None).order_by(), name="@name"
+)
+_ALIASES = Prepared(
+    lambda model: Alias.objects.filter(model=model).order_by("name").values_list("name", "version__number"),
+    model=_STAND_IN,
+)
+_VERSION = PreparedRows(
+    Version,
+    lambda model, number: Version.objects.filter(model=model, number=number, deleted_at=None).order_by(),
+    model=_STAND_IN,
+    number=_STAND_IN + 1,
+)
+_PARENT = PreparedRows(
+    Version,
+    lambda pk: Version.objects.filter(pk=pk).order_by(),
+    without=("profile", "inspection"),
+    pk=_STAND_IN,
+)
+_LATEST = PreparedRows(
+    LatestMetric,
+    lambda version: LatestMetric.objects.filter(version=version).order_by("name"),
+    version=_STAND_IN,
+)
+_NAMES = PreparedRows(
+    Alias, lambda version: Alias.objects.filter(version=version).order_by("name"), version=_STAND_IN
+)
+
+
+class PointRow(NamedTuple):
+    """A measured point; `pk` tells apart those of one step."""
+
+    step: int
+    pk: int
+    value: float
+    at: datetime
+
+
 def model_by_name(name: str) -> Model:
     """The live model of that name, or `NotFound`."""
     # PostgreSQL would refuse a NUL with an error of its own.
-    model = None if "\x00" in name else Model.objects.filter(name=name, deleted_at=None).first()
-    if model is None:
+    found = [] if "\x00" in name else _MODEL.find(name=name)
+    if not found:
         raise NotFound(f"There is no model named {ascii(name[:128])}.")
-    return model
+    return found[0]
 
 
 def version_by_number(model: Model, number: int) -> Version:
-    """The live version with its model, parent, latest metrics and aliases, or `NotFound`; 3 queries."""
-    version = (
-        _with_relations(Version.objects.all())
-        .select_related("model", "parent")
-        .filter(model=model, number=number, deleted_at=None)
-        .first()
-    )
-    if version is None:
-        raise NotFound(f"{model.name} has no version {number}.")
+    """The live version with its model, parent, latest metrics and aliases, or `NotFound`; 3 queries, and one
+    for a parent."""
+    version = plain_version(model, number)
+    if version.parent_id is not None:
+        version.parent = _PARENT.find(pk=version.parent_id)[0]
+    _hold(version, "latest_metrics", _LATEST.find(version=version.pk))
+    _hold(version, "aliases", _NAMES.find(version=version.pk))
     return version
+
+
+def plain_version(model: Model, number: int) -> Version:
+    """The live version with its model, or `NotFound`; 1 query."""
+    found = _VERSION.find(model=model.pk, number=number) if number <= _LARGEST else []
+    if not found:
+        raise NotFound(f"{model.name} has no version {number}.")
+    found[0].model = model
+    return found[0]
+
+
+def alias_numbers(model: Model) -> dict[str, int]:
+    """The numbers that the model's aliases point at, by name; 1 query."""
+    rows: Any = _ALIASES.rows(model=model.pk)
+    return dict(rows)
+
+
+def _hold(version: Version, name: str, rows: list[Any]) -> None:
+    """Let `version.<name>.all()` answer with these rows, as a prefetch does."""
+    manager = getattr(version, name)
+    held = manager.get_queryset()
+    held._result_cache, held._prefetch_done = rows, True
+    version.__dict__.setdefault("_prefetched_objects_cache", {})[name] = held
 
 
 def version_by_alias(model: Model, alias: str) -> Version | None:
@@ -86,12 +160,6 @@ def models_page(
     return paged(rows.prefetch_related(_aliases()), limit, lambda model: model.name)
 
 
-def with_aliases(model: Model) -> Model:
-    """The model with its aliases and their versions at hand; 1 query."""
-    prefetch_related_objects([model], _aliases())
-    return model
-
-
 def versions_page(
     model: Model, *, limit: int = PAGE, after: int | None = None, where: Q = EVERYTHING
 ) -> Page[Version]:
@@ -99,18 +167,24 @@ def versions_page(
 
     The two large documents (profile, inspection) are not read.
     """
+    return paged(_summaries(versions_of(model, after, where)), limit, lambda version: str(version.number))
+
+
+def versions_of(model: Model, after: int | None = None, where: Q = EVERYTHING) -> QuerySet[Version]:
+    """The live versions of a model below the number `after`, newest first."""
     rows = Version.objects.filter(where, model=model, deleted_at=None).order_by("-number")
-    if after is not None:
-        rows = rows.filter(number__lt=after)
-    return paged(_summaries(rows), limit, lambda version: str(version.number))
+    return rows if after is None else rows.filter(number__lt=after)
 
 
 def search_page(*, where: Q, within: Q, limit: int = PAGE, after: int | None = None) -> Page[Version]:
-    """Live versions of all models within reach, newest first; `after` is the last id seen."""
+    """A page of `search`; `after` is the last id seen."""
+    return paged(_summaries(search(where, within, after)), limit, lambda version: str(version.pk))
+
+
+def search(where: Q, within: Q, after: int | None = None) -> QuerySet[Version]:
+    """Live versions of all models within reach below the id `after`, newest first."""
     rows = Version.objects.filter(within, where, deleted_at=None, model__deleted_at=None).order_by("-id")
-    if after is not None:
-        rows = rows.filter(id__lt=after)
-    return paged(_summaries(rows), limit, lambda version: str(version.pk))
+    return rows if after is None else rows.filter(id__lt=after)
 
 
 def _summaries(rows: QuerySet[Version]) -> QuerySet[Version]:
@@ -121,13 +195,13 @@ def _summaries(rows: QuerySet[Version]) -> QuerySet[Version]:
 
 def metric_history(
     version: Version, name: str, *, limit: int = 1000, after: tuple[int, int] | None = None
-) -> list[Metric]:
-    """Points of one metric by step and time of arrival; `after` is the (step, id) of the last one seen."""
+) -> list[PointRow]:
+    """Points of one metric by step and time of arrival, `after` is the (step, id) of the last one seen."""
     rows = Metric.objects.filter(version=version, name=name).order_by("step", "id")
     if after is not None:
         step, key = after
-        rows = rows.filter(Q(step__gt=step) | Q(step=step, id__gt=key))
-    return list(rows[:limit])
+        rows = rows.filter(Q(step__gte=step) & (Q(step__gt=step) | Q(id__gt=key)))
+    return list(map(PointRow._make, rows.values_list("step", "id", "value", "at")[:limit]))
 
 
 def files_of(version: Version, limit: int = 200) -> list[VersionFile]:
@@ -174,7 +248,9 @@ def token_of_user(user: User, pk: int) -> ApiToken:
 
 
 def _aliases() -> Prefetch[Any]:
-    return Prefetch("aliases", Alias.objects.select_related("version"))
+    return Prefetch(
+        "aliases", Alias.objects.select_related("version").only("name", "model_id", "version__number")
+    )
 
 
 def _with_relations(rows: QuerySet[Version]) -> QuerySet[Version]:

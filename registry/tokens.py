@@ -6,11 +6,10 @@ import hashlib
 import secrets
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import transaction
-from django.db.models import F, Q
+from django.db import DEFAULT_DB_ALIAS, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from registry import audit
@@ -21,10 +20,28 @@ from registry.domain.text import clean_line
 from registry.errors import Conflict, Forbidden, Invalid
 from registry.identity import attach_token, remember_grants
 from registry.models import ApiToken
+from registry.prepared import Prepared
 
 PREFIX = "slw_"
 # How often `last_used_at` is refreshed: once a minute keeps authentication free of writes.
 _USED_EVERY = timedelta(minutes=1)
+_TOKEN_COLUMNS = [field.attname for field in ApiToken._meta.concrete_fields]
+_USER_COLUMNS = [field.attname for field in User._meta.concrete_fields if field.name != "password"]
+# One row per role of the user, or one row without a role.
+_BY_DIGEST = Prepared(
+    lambda digest: (
+        ApiToken.objects.filter(digest=digest, user__is_active=True)
+        .order_by()
+        .values_list(
+            *_TOKEN_COLUMNS,
+            *(f"user__{name}" for name in _USER_COLUMNS),
+            "user__role_grants__role",
+            "user__role_grants__team",
+            "user__role_grants__model_id",
+        )
+    ),
+    digest="@digest",
+)
 
 
 def create_token(
@@ -87,22 +104,16 @@ def authenticate(secret: str) -> tuple[User, ApiToken] | None:
     """
     if not secret.startswith(PREFIX):
         return None
-    # One row per role of the user, or one row without a role.
-    rows = list(
-        ApiToken.objects.select_related("user")
-        .annotate(
-            role=F("user__role_grants__role"),
-            role_team=F("user__role_grants__team"),
-            role_model=F("user__role_grants__model_id"),
-        )
-        .filter(Q(digest=digest_of(secret)), user__is_active=True)
-        .order_by()
-    )
+    rows = _BY_DIGEST.rows(digest=digest_of(secret))
     now = timezone.now()
-    if not rows or rows[0].state(now) != "active":
+    if not rows:
         return None
-    token, user = rows[0], rows[0].user
-    remember_grants(user, tuple(grant for grant in map(_grant, rows) if grant is not None))
+    at, roles = len(_TOKEN_COLUMNS), len(_TOKEN_COLUMNS) + len(_USER_COLUMNS)
+    token = ApiToken.from_db(DEFAULT_DB_ALIAS, _TOKEN_COLUMNS, rows[0][:at])
+    if token.state(now) != "active":
+        return None
+    user = token.user = User.from_db(DEFAULT_DB_ALIAS, _USER_COLUMNS, rows[0][at:roles])
+    remember_grants(user, tuple(_grant(*row[roles:]) for row in rows if row[roles]))
     attach_token(user, token)
     _touch(token, now)
     return user, token
@@ -113,8 +124,8 @@ def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _grant(row: Any) -> Grant | None:
-    return Grant(Role(row.role), Scope(row.role_team, row.role_model)) if row.role else None
+def _grant(role: str, team: str, model: int | None) -> Grant:
+    return Grant(Role(role), Scope(team, model))
 
 
 def _check_narrower(maker: ApiToken, wanted: Limits, expires_at: datetime | None) -> None:

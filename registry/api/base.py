@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from rest_framework.request import Request
@@ -92,6 +92,6 @@ def text_of(request: Request, name: str, default: str = "") -> str:
     return clean_line(request.query_params.get(name, default), field=name, maximum=2000)
 
 
-def paged(page: Page[Any], items: list[dict[str, Any]]) -> Response:
+def paged(page: Page[Any], items: Sequence[dict[str, Any]]) -> Response:
     """A list as the API answers it: pass `next` as `after` to go on."""
     return Response({"items": items, "next": page.next})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,14 +12,13 @@ from registry.models import (
     ApiToken,
     AuditEntry,
     Intake,
-    Metric,
     Model,
     RoleGrant,
     ServiceAccount,
     Version,
 )
 
-_SAID = (
+SAID = (
     "label", "state", "problem", "digest", "size", "file_count", "filename", "reference_digest", "format",
     "framework", "signature", "feature_names",
     "feature_schema_version", "hyperparameters", "git_sha", "training_run", "dataset_ref", "dataset_digest",
@@ -26,15 +26,17 @@ _SAID = (
 )  # fmt: skip
 
 
-def model_document(model: Model) -> dict[str, Any]:
-    """A model whose aliases are loaded; `versions` is the highest number given so far."""
+def model_document(model: Model, aliases: Mapping[str, int] | None = None) -> dict[str, Any]:
+    """A model, with these aliases or those it has loaded; `versions` is the highest number given so far."""
     return {
         "name": model.name,
         "owner_team": model.owner_team,
         "description": model.description,
         "tags": model.tags,
         "versions": model.last_number,
-        "aliases": {alias.name: alias.version.number for alias in model.aliases.all()},
+        "aliases": {alias.name: alias.version.number for alias in model.aliases.all()}
+        if aliases is None
+        else aliases,
         "created_by": model.created_by,
         "created_at": model.created_at,
         "updated_at": model.updated_at,
@@ -49,7 +51,7 @@ def version_summary(version: Version) -> dict[str, Any]:
         "parent": version.parent.number if version.parent else None,
         "metrics": {metric.name: metric.value for metric in version.latest_metrics.all()},
         "aliases": [alias.name for alias in version.aliases.all()],
-        **{name: getattr(version, name) for name in _SAID},
+        **{name: getattr(version, name) for name in SAID},
     }
 
 
@@ -71,11 +73,6 @@ def progress_document(intake: Intake | None) -> dict[str, Any] | None:
         "total_bytes": intake.total_bytes,
         "percent": intake.percent,
     }
-
-
-def metric_document(metric: Metric) -> dict[str, Any]:
-    """One point of a metric's history."""
-    return {"name": metric.name, "value": metric.value, "step": metric.step, "at": metric.at}
 
 
 def alias_document(alias: Alias) -> dict[str, Any]:

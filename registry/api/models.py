@@ -64,7 +64,7 @@ class Models(RegistryView):
         body = body_of(request, "name", *_DETAILS)
         require(request.user, Permission.REGISTER, Scope(team=team_name(body.get("owner_team"))))
         model = services.create_model(**({"name": ""} | _given(body)), actor=self.actor)
-        return Response(model_document(queries.with_aliases(model)), status=status.HTTP_201_CREATED)
+        return Response(model_document(model, {}), status=status.HTTP_201_CREATED)
 
 
 class OneModel(RegistryView):
@@ -75,11 +75,11 @@ class OneModel(RegistryView):
 
     @extend_schema(operation_id="models_get", responses=serializers.ModelOut)
     def get(self, request: Request, name: str) -> Response:
-        return Response(model_document(queries.with_aliases(self.model)))
+        return Response(model_document(self.model, queries.alias_numbers(self.model)))
 
     def document(self) -> dict[str, Any]:
         """The model as it is stored now."""
-        return model_document(queries.with_aliases(queries.model_by_name(self.model.name)))
+        return model_document(queries.model_by_name(self.model.name), queries.alias_numbers(self.model))
 
     @extend_schema(
         parameters=[IF_MATCH],
@@ -94,7 +94,7 @@ class OneModel(RegistryView):
             require(request.user, Permission.ADMINISTER, self.model)
         with unchanged(request, self.model, self.document):
             model = services.update_model(model=self.model, **_given(body), actor=self.actor)
-        return Response(model_document(queries.with_aliases(model)))
+        return Response(model_document(model, queries.alias_numbers(model)))
 
     @extend_schema(operation_id="models_delete", parameters=[_REASON, IF_MATCH], responses={204: None})
     def delete(self, request: Request, name: str) -> Response:

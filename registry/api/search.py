@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from registry import queries
 from registry.api import serializers
 from registry.api.base import RegistryView, limit_of, number_of, paged, text_of
-from registry.api.documents import version_summary
+from registry.api.listing import summaries
 from registry.filtering import version_filter
 from registry.identity import visible
 from registry.lineage import lineage_of
@@ -35,13 +35,13 @@ class Search(RegistryView):
         responses=serializers.VersionList,
     )
     def get(self, request: Request) -> Response:
-        page = queries.search_page(
-            where=version_filter(text_of(request, "filter")),
-            within=visible(request.user, "model__"),
-            limit=limit_of(request),
-            after=number_of(request, "after"),
+        rows = queries.search(
+            version_filter(text_of(request, "filter")),
+            visible(request.user, "model__"),
+            number_of(request, "after"),
         )
-        return paged(page, [version_summary(version) for version in page.items])
+        page = summaries(rows, limit_of(request), lambda item: str(item["id"]))
+        return paged(page, page.items)
 
 
 class Lineage(RegistryView):

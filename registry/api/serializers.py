@@ -244,10 +244,12 @@ class AuditList(Shape):
 
 
 class ChainOut(Shape):
-    whole = serializers.BooleanField()
+    whole = serializers.BooleanField(allow_null=True, help_text="Null while there is more to check.")
     checked = serializers.IntegerField()
+    of = serializers.IntegerField(help_text="Entries that there were when the walk began.")
     fault = serializers.CharField(allow_null=True)
     at = serializers.IntegerField(allow_null=True)
+    next = serializers.CharField(allow_null=True)
 
 
 class TokenIn(Shape):

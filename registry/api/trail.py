@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from registry import audit, queries
+from registry import queries
 from registry.api import serializers
 from registry.api.base import RegistryView, limit_of, number_of, paged, text_of
 from registry.api.documents import audit_document
@@ -21,6 +21,7 @@ from registry.domain.access import Grant
 from registry.domain.roles import Permission
 from registry.identity import grants_of, may, permissions_of, role_of, token_of
 from registry.models import AuditEntry
+from registry.walking import PIECE, WalkState
 
 
 class Audit(RegistryView):
@@ -60,16 +61,29 @@ class AuditExport(RegistryView):
 
 
 class AuditCheck(RegistryView):
-    """Whether the hash chain is whole."""
+    """Whether the hash chain is whole. A long trail is walked in pieces: while `next` is not null, ask again
+    with it."""
 
     permissions = {"GET": Permission.ADMINISTER}
     everywhere = True
 
-    @extend_schema(operation_id="audit_verify", responses=serializers.ChainOut)
+    @extend_schema(
+        operation_id="audit_verify",
+        parameters=[OpenApiParameter("after", str, description="`next` of the answer before.")],
+        responses=serializers.ChainOut,
+    )
     def get(self, request: Request) -> Response:
-        verdict = audit.verify_chain()
+        state = WalkState.read(text_of(request, "after")).walked(PIECE)
+        verdict = state.verdict
         return Response(
-            {"whole": verdict.whole, "checked": verdict.checked, "fault": verdict.fault, "at": verdict.at}
+            {
+                "whole": None if verdict is None else verdict.whole,
+                "checked": state.place.sequence if verdict is None else verdict.checked,
+                "of": state.head.place.sequence,
+                "fault": verdict.fault if verdict else None,
+                "at": verdict.at if verdict else None,
+                "next": state.text() if verdict is None else None,
+            }
         )
 
 

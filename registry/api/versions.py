@@ -16,8 +16,10 @@ from rest_framework.response import Response
 from registry import queries, services, transfer, wiring
 from registry.api import serializers
 from registry.api.base import RegistryView, body_of, limit_of, number_of, paged, text_of
-from registry.api.documents import metric_document, version_document, version_summary
+from registry.api.documents import version_document, version_summary
+from registry.api.history import history_page
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
+from registry.api.listing import summaries
 from registry.api.preconditions import IF_MATCH, unchanged
 from registry.api.search import FILTER
 from registry.domain.draft import VersionDraft, parse_points
@@ -54,13 +56,10 @@ class Versions(RegistryView):
         operation_id="versions_list", parameters=[FILTER, *_PAGE], responses=serializers.VersionList
     )
     def get(self, request: Request, name: str) -> Response:
-        page = queries.versions_page(
-            self.model,
-            limit=limit_of(request),
-            after=number_of(request, "after"),
-            where=version_filter(text_of(request, "filter")),
-        )
-        return paged(page, [version_summary(version) for version in page.items])
+        where = version_filter(text_of(request, "filter"))
+        rows = queries.versions_of(self.model, number_of(request, "after"), where)
+        page = summaries(rows, limit_of(request), lambda item: str(item["number"]))
+        return paged(page, page.items)
 
     @extend_schema(
         operation_id="versions_register",
@@ -228,15 +227,13 @@ class Metrics(RegistryView):
         if not metric:
             raise Invalid("Say which metric.", field="name", hint="The version document lists their names.")
         limit = limit_of(request, default=1000, maximum=10_000)
-        points = queries.metric_history(
-            _version(self.model, number),
+        items, following = history_page(
+            queries.plain_version(self.model, number),
             metric,
-            limit=limit + 1,
+            limit=limit,
             after=_cursor(request.query_params.get("after")),
         )
-        more, points = len(points) > limit, points[:limit]
-        following = f"{points[-1].step}.{points[-1].pk}" if more else None
-        return Response({"items": [metric_document(point) for point in points], "next": following})
+        return Response({"items": items, "next": following})
 
     @extend_schema(
         operation_id="metrics_append",

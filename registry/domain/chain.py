@@ -46,22 +46,45 @@ def seal(sequence: int, content: Mapping[str, Any], previous: str) -> str:
     return hashlib.sha256(document.encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The last entry that was walked over, by its sequence and digest."""
+
+    sequence: int = 0
+    digest: str = GENESIS
+
+
+def walk(links: Iterable[Link], place: Place) -> tuple[Place, Verdict | None]:
+    """Go on from `place` over the entries that follow, in ascending order; the Verdict is that of a fault."""
+    for link in links:
+        fault = _fault(link, place.sequence, place.digest)
+        if fault is not None:
+            return place, Verdict(checked=place.sequence, fault=fault, at=link.sequence)
+        place = Place(link.sequence, link.digest)
+    return place, None
+
+
+def ended(place: Place, head: Place) -> Verdict:
+    """What a walk that found no more entries says: whole when it arrived at the head."""
+    if place == head:
+        return Verdict(checked=place.sequence)
+    if place.sequence == head.sequence:
+        fault = f"entry {head.sequence} is not the one that was written last"
+    else:
+        fault = (
+            f"the chain ends at entry {place.sequence}, but entry {head.sequence} was the last one written"
+        )
+    return Verdict(checked=place.sequence, fault=fault, at=place.sequence)
+
+
 def verify(links: Iterable[Link], head: tuple[int, str]) -> Verdict:
     """Walk entries in ascending order and compare the end with `head` = (sequence, digest).
 
     Finds a changed entry (its digest no longer fits), a removed or inserted one (a gap or a repeat in the
     sequence), a reordered one (its predecessor's digest does not fit) and a cut-off tail (the head differs).
     """
-    sequence, digest = 0, GENESIS
-    for link in links:
-        fault = _fault(link, sequence, digest)
-        if fault is not None:
-            return Verdict(checked=sequence, fault=fault, at=link.sequence)
-        sequence, digest = link.sequence, link.digest
-    if (sequence, digest) != head:
-        fault = f"the chain ends at entry {sequence}, but entry {head[0]} was the last one written"
-        return Verdict(checked=sequence, fault=fault, at=sequence)
-    return Verdict(checked=sequence)
+    place, fault = walk(links, Place())
+    return fault or ended(place, Place(*head))
 
 
 def _fault(link: Link, sequence: int, digest: str) -> str | None:

@@ -41,10 +41,15 @@ class AuditEntry(Kept):
 
 
 class AuditHead(models.Model):
-    """The end of the chain, one row: its lock serialises insertion, its digest shows a cut-off tail."""
+    """The end of the chain, one row: its lock serialises insertion, its digest shows a cut-off tail.
+
+    `seal` is an HMAC of both under the installation's secret key, so that whoever can write to the database
+    but does not know the key cannot give the trail another end.
+    """
 
     sequence = models.BigIntegerField()
     digest = models.CharField(max_length=64)
+    seal = models.CharField(max_length=64, blank=True)
 
     def __str__(self) -> str:
         return f"{self.sequence} {self.digest[:12]}"

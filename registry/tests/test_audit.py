@@ -183,3 +183,93 @@ def test_a_system_actor_is_recorded_as_slipway(db):
     entry = record(1, actor=SYSTEM)
     assert (entry.actor_kind, entry.actor_name, entry.actor_id) == ("system", "slipway", None)
     json.dumps(entry.after)
+
+
+def rewrite(until):
+    """What somebody with SQL and this source could do: seal a changed trail anew, head and all."""
+    from registry.domain.chain import GENESIS, seal
+
+    previous = GENESIS
+    for entry in AuditEntry.objects.filter(sequence__lte=until).order_by("sequence"):
+        digest = seal(entry.sequence, audit._content(entry), previous)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE registry_auditentry SET previous = %s, digest = %s WHERE sequence = %s",
+                [previous, digest, entry.sequence],
+            )
+        previous = digest
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE registry_audithead SET sequence = %s, digest = %s", [until, previous])
+
+
+def test_a_trail_that_was_sealed_anew_without_the_key_shows(trail):
+    execute("UPDATE registry_auditentry SET reason = 'other' WHERE sequence = 3")
+    rewrite(5)
+    assert "secret key" in audit.verify_chain().fault
+
+
+def test_a_tail_that_was_cut_off_with_an_older_head_put_back_shows_by_the_anchor(trail):
+    older = AuditHead.objects.values("sequence", "digest", "seal").get()
+    for n in range(5, 8):
+        record(n)
+    head = audit.read_head().place
+    assert audit.verify_chain(anchor=head).whole
+    execute("DELETE FROM registry_auditentry WHERE sequence > 5")
+    AuditHead.objects.update(**older)
+    assert audit.verify_chain().whole, "nothing inside the database tells"
+    assert "was noted outside" in audit.verify_chain(anchor=head).fault
+    with pytest.raises(CommandError, match="noted outside"):
+        call_command("verify_audit", anchor=f"{head.sequence}:{head.digest}")
+
+
+def test_an_anchor_with_another_digest_shows(trail):
+    from registry.domain.chain import Place
+
+    assert "rewritten" in audit.verify_chain(anchor=Place(2, "0" * 64)).fault
+
+
+def test_an_entry_added_behind_the_head_or_before_the_first_shows(trail):
+    copy = "INSERT INTO registry_auditentry SELECT {n}, at, actor_kind, actor_id, actor_name, via, address, action, target, before, after, reason, previous, '{n}' FROM registry_auditentry WHERE sequence = 1"
+    columns = "(sequence, at, actor_kind, actor_id, actor_name, via, address, action, target, before, after, reason, previous, digest)"
+    for n in (99, -1):
+        execute(
+            copy.format(n=n).replace("registry_auditentry SELECT", f"registry_auditentry {columns} SELECT")
+        )
+        assert "outside the chain" in audit.verify_chain().fault
+        execute(f"DELETE FROM registry_auditentry WHERE sequence = {n}")
+    assert audit.verify_chain().whole
+
+
+def test_a_former_secret_key_is_believed_when_it_is_named(trail, settings):
+    former, settings.SECRET_KEY = settings.SECRET_KEY, "another key that is long enough to be one"
+    assert "SLIPWAY_SECRET_KEY_FALLBACKS" in audit.verify_chain().fault
+    settings.SECRET_KEY_FALLBACKS = [former]
+    assert audit.verify_chain().whole
+
+
+def test_a_walk_in_pieces_says_the_same_as_one_in_one_go(trail, api, monkeypatch):
+    monkeypatch.setattr("registry.api.trail.PIECE", 2)
+
+    def walk():
+        answers, after = [], ""
+        while not answers or answers[-1]["next"]:
+            answers.append(api("admin").get("/api/v1/audit/verify", {"after": after}).json())
+            after = answers[-1]["next"] or ""
+        return answers
+
+    answers = walk()
+    assert [a["checked"] for a in answers] == [2, 4, 6] and answers[-1]["whole"] is True
+    execute("DELETE FROM registry_auditentry WHERE sequence = 4")
+    last = walk()[-1]
+    assert last["whole"] is False and "entry 4 is missing" in last["fault"]
+    assert api("admin").get("/api/v1/audit/verify", {"after": "forged"}).status_code == 400
+
+
+def test_the_page_walks_in_pieces_with_its_progress(trail, web, monkeypatch):
+    monkeypatch.setattr("registry.web.trail.CHUNK", 2)
+    client = web("admin")
+    page = client.get("/audit/?check=1").content.decode()
+    for expected in ("2 of 5", "4 of 5", "chain is whole: 5 entries"):
+        assert expected in page
+        if "hx-get" in page and expected != "chain is whole: 5 entries":
+            page = client.get(page.split('hx-get="')[1].split('"')[0]).content.decode()

@@ -79,6 +79,7 @@ WEB = [
     ("search", "GET", VIEW),
     ("progress", "GET", VIEW),
     ("audit", "GET", VIEW),
+    ("audit-check", "GET", ADMINISTER),
     ("tokens", "GET", VIEW),
     ("tokens", "POST", VIEW),
     ("revoke-token", "POST", VIEW),

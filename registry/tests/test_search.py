@@ -152,7 +152,7 @@ def test_versions_of_a_deleted_model_are_not_found(search, rows):
 
 def test_lineage_names_ancestors_children_and_the_same_data(api, rows, django_assert_max_num_queries):
     client = api("viewer")
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(11):
         found = client.get("/api/v1/models/churn/versions/2/lineage").json()
     assert [v["number"] for v in found["ancestors"]] == [1]
     assert [v["number"] for v in found["children"]] == [3]
@@ -169,3 +169,13 @@ def test_the_page_searches_and_says_what_it_could_not_read(web, rows):
     wrong = client.get("/versions/", {"filter": "metrics.auc >"})
     assert wrong.status_code == 400 and "cannot be read" in wrong.content.decode()
     assert Model.objects.count() == 2
+
+
+def test_lists_show_a_version_as_it_shows_itself(api, version):
+    client = api("viewer")
+    whole = client.get("/api/v1/models/churn/versions/1").json()
+    for large in ("profile", "inspection", "progress"):
+        del whole[large]
+    for url in ("/api/v1/models/churn/versions", "/api/v1/versions"):
+        [shown] = client.get(url).json()["items"]
+        assert {k: v for k, v in shown.items() if whole.get(k) != v} == {} and set(shown) == set(whole)

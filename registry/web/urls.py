@@ -26,6 +26,7 @@ urlpatterns = [
     path("models/<str:name>/versions/<int:number>/artifact", versions.download, name="artifact"),
     path("versions/", versions.search, name="search"),
     path("audit/", trail.trail, name="audit"),
+    path("audit/check", trail.check, name="audit-check"),
     path("access/", access.access, name="access"),
     path("access/grants/<int:pk>/revoke", access.revoke, name="revoke-grant"),
     path("access/service-accounts/", access.accounts, name="accounts"),

@@ -1,0 +1,55 @@
+"""Measure the registry's REST API and pages on PostgreSQL.
+
+    python benchmarks/registry/run.py [--quick] [--sizes 1000,100000] [--profile ROUTE]
+
+Two tables: CPU time (server and database) per REST request as multiples of a bare Django JSON view, and what
+every list, search and page costs with few and with many versions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.servers.postgres import Postgres
+from tests.servers.process import Absent
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", default="1000,100000", help="versions, rising")
+    parser.add_argument("--quick", action="store_true", help="1,000 and 10,000 versions, fewer repetitions")
+    parser.add_argument("--profile", default="", help="print a profile of this row of the first table")
+    options = parser.parse_args()
+    sizes = "1000,10000" if options.quick else options.sizes
+    with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
+        environ = {
+            **os.environ,
+            "SLIPWAY_HOME": folder,
+            "SLIPWAY_LOG_LEVEL": "ERROR",
+            "SLIPWAY_SECRET_KEY": "bench",
+            "SLIPWAY_DATABASE_POOL": "1",
+            # Limits are measured as in production: counted, with room for what is asked here.
+            "SLIPWAY_RATE_TOKEN": "1000000000",
+            "SLIPWAY_RATE_ADDRESS": "1000000000",
+            "DJANGO_SETTINGS_MODULE": "controlplane.settings",
+        }
+        try:
+            with Postgres() as postgres:
+                environ["SLIPWAY_DATABASE_URL"] = postgres.create("bench")
+                arguments = [sizes, "10" if options.quick else "40", options.profile]
+                command = [sys.executable, "-m", "benchmarks.registry.requests", *arguments]
+                return subprocess.run(command, cwd=ROOT, env=environ).returncode
+        except Absent as why:
+            print(f"the registry is not measured: {why}")
+            return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""Any number of versions, written by SQL: ten to a model, and one model that has a tenth of all."""
+
+from __future__ import annotations
+
+from django.db import connection
+
+POINTS = 10_000
+BIG = "big"
+_MODELS = """
+    INSERT INTO registry_model
+        (name, owner_team, description, tags, last_number, created_by, created_at, updated_at)
+    SELECT 'model-' || lpad(n::text, 7, '0'), 'team-' || n %% 20, 'Predicts thing ' || n,
+           jsonb_build_object('tier', (n %% 5)::text), 0, 'bench', now(), now()
+    FROM generate_series(%s, %s) n
+"""
+_VERSIONS = """
+    INSERT INTO registry_version (
+        {columns}
+    )
+    SELECT {values}
+    FROM generate_series(%s, %s) n
+    JOIN registry_model m
+      ON m.name = CASE WHEN n %% 10 = 0 THEN 'big' ELSE 'model-' || lpad((n / 10)::text, 7, '0') END
+    CROSS JOIN (SELECT * FROM registry_version ORDER BY id LIMIT 1) t
+"""
+# What is said of version n; every other column is the template's.
+_SAID = {
+    "model_id": "m.id",
+    "number": "n + 100",
+    "label": "'1.' || n || '.0'",
+    "digest": "'sha256:' || lpad(to_hex(n), 64, '0')",
+    "tags": "jsonb_build_object('stage', CASE WHEN n % 3 = 0 THEN 'prod' ELSE 'dev' END, 'build', n::text)",
+    "hyperparameters": "jsonb_build_object('depth', n % 12, 'lr', 0.1)",
+    "git_sha": "lpad(to_hex(n), 12, '0')",
+    "training_run": "'run-' || n",
+    "dataset_digest": "'d' || n / 100",
+    "created_at": "now() - interval '400 days' + n * interval '1 minute'",
+}
+_METRICS = """
+    INSERT INTO registry_latestmetric (version_id, name, value, step)
+    SELECT v.id, metric.name, (('x' || md5(v.id || metric.name))::bit(32)::bigint %% 1000) / 1000.0, 0
+    FROM registry_version v, (VALUES ('auc'), ('f1'), ('loss')) metric(name)
+    WHERE v.id > %s
+"""
+_AUDIT = """
+    INSERT INTO registry_auditentry (
+        sequence, at, actor_kind, actor_id, actor_name, via, address, action, target, before, after, reason,
+        previous, digest
+    )
+    SELECT n, now(), 'user', 1, 'user-' || n %% 50, '', '', 'version.register',
+           'models/model-' || n / 10 || '/versions/' || n, NULL, '{{}}', 'bench', md5(n::text), md5('x' || n)
+    FROM generate_series((SELECT coalesce(max(sequence), 0) + 1 FROM registry_auditentry), %s) n
+"""
+
+
+def grow(start: int, end: int) -> None:
+    """Versions start to end - 1 with their models, metrics and audit entries, and fresh statistics."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT max(id) FROM registry_version")
+        last = cursor.fetchone()[0]
+        cursor.execute(_MODELS, [start // 10 + (start > 0), end // 10])
+        columns = [column for column in _columns(cursor) if column != "id"]
+        values = [_SAID.get(column, f"t.{column}").replace("%", "%%") for column in columns]
+        statement = _VERSIONS.format(columns=", ".join(columns), values=", ".join(values))
+        cursor.execute(statement, [start, end - 1])
+        cursor.execute(_METRICS, [last])
+        cursor.execute("ALTER TABLE registry_auditentry DISABLE TRIGGER ALL")
+        cursor.execute(_AUDIT.replace("{{}}", "{}"), [end])
+        cursor.execute(
+            "UPDATE registry_audithead SET sequence = (SELECT max(sequence) FROM registry_auditentry)"
+        )
+        cursor.execute("UPDATE registry_model SET last_number = %s WHERE name = 'big'", [end + 100])
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+
+
+def history(version: int) -> None:
+    """A metric of POINTS points."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO registry_metric (version_id, name, value, step, at) "
+            "SELECT %s, 'curve', 1.0 / (n + 1), n, now() FROM generate_series(1, %s) n",
+            [version, POINTS],
+        )
+
+
+def _columns(cursor: object) -> list[str]:
+    cursor.execute(  # type: ignore[attr-defined]
+        "SELECT column_name FROM information_schema.columns WHERE table_name = 'registry_version' ORDER BY 1"
+    )
+    return [row[0] for row in cursor.fetchall()]  # type: ignore[attr-defined]
