@@ -44,7 +44,7 @@ def server(command: Sequence[str], ready: str, environ: Mapping[str, str]) -> It
         start_new_session=True,
     )
     try:
-        limit = time.monotonic() + 60
+        limit = time.monotonic() + 120
         while not _answers(ready):
             if process.poll() is not None or time.monotonic() > limit:
                 raise RuntimeError(f"the server did not start: {' '.join(command)}")

@@ -14,6 +14,7 @@ import argparse
 import os
 import platform
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -102,6 +103,8 @@ def table(options: argparse.Namespace, subjects: list[Subject], folder: Path) ->
 
 def main() -> int:
     options = parse()
+    # So that a benchmark that is told to end takes its servers with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     missing = [tool for tool in ("wrk", "taskset") if shutil.which(tool) is None]
     if missing or (os.cpu_count() or 1) < 2:
         needed = ", ".join(missing) or "wrk, taskset"
