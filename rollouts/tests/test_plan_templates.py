@@ -192,3 +192,10 @@ def test_the_pages_let_engineers_archive(client, endpoint, save):
     assert browser.post("/plans/careful/archive", {"reason": "too slow"}).status_code == 302
     assert "careful" not in browser.get("/plans/").content.decode()
     assert "careful" in browser.get("/plans/?archived=1").content.decode()
+
+
+def test_only_those_who_may_start_are_pointed_to_the_form(client, people, endpoint):
+    for name, pointed in (("viewer", False), ("engineer", True)):
+        client.force_login(people[name])
+        page = client.get("/plans/").content.decode()
+        assert ('href="/rollouts/new"' in page) is pointed

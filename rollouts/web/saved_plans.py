@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from registry.domain.roles import Permission
 from registry.errors import DomainError
-from registry.identity import actor_for, may, require
+from registry.identity import actor_for, may, may_anywhere, require
 from rollouts import gate_templates, plan_templates, reach
 from rollouts.domain.plan import Plan
 from rollouts.domain.strategies import compile_plan
@@ -35,7 +35,10 @@ def plan_list(request: HttpRequest) -> HttpResponse:
     archived = request.GET.get("archived") == "1"
     shown = reach.shown_templates(request.user)
     rows = [(row, row.versions.all()[0]) for row in plan_templates.templates(archived=archived).filter(shown)]
-    context = {"templates": [(row, newest, STRATEGIES[newest.strategy]) for row, newest in rows]}
+    context = {
+        "templates": [(row, newest, STRATEGIES[newest.strategy]) for row, newest in rows],
+        "may_start": may_anywhere(request.user, Permission.START_ROLLOUT),
+    }
     return render(request, "rollouts/saved_plans.html", {**context, "archived": archived})
 
 
