@@ -80,7 +80,7 @@ def _examine_onnx(
 def _run_reference(
     session: Any, signature: Signature, path: Path, feature_names: Sequence[str], result: dict[str, Any]
 ) -> dict[str, Any]:
-    reference = load_reference(path, signature)
+    reference = load_reference(path, signature, feature_names)
     answers = answer(session, signature, reference.feeds, reference.rows)
     parity = parity_of(reference, answers)
     facts = {

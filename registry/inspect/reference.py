@@ -1,9 +1,10 @@
-"""The reference set: rows the model is run on at registration, from a `.npz` that is not trusted either."""
+"""The reference set: rows the model is run on at registration, from a file that is not trusted either."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 from registry.domain.signature import Signature, Tensor
 from registry.errors import Invalid
 from registry.inspect.graph import first_line
+from registry.inspect.rows import Rows, TooManyBytes, read_rows
 
-MAX_BYTES = 1 << 30
 MAX_ROWS = 50_000
 _FIELD = "reference"
 _HOW = (
-    "Save it with numpy.savez(path, X=X, y=y), X holding one row per example in the order of the signature."
+    "Save it with numpy.savez(path, X=X, y=y), X holding one row per example in the order of the signature, "
+    "or as CSV or Parquet with the feature names as columns and the label as y."
 )
 
 
@@ -37,9 +39,13 @@ class Reference:
     expected: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
-def load_reference(path: Path, signature: Signature) -> Reference:
-    """Rows fitted to the signature, evenly thinned to 50,000; `Invalid` says what does not fit."""
-    arrays = _arrays(path)
+def load_reference(path: Path, signature: Signature, feature_names: Sequence[str] = ()) -> Reference:
+    """Rows fitted to the signature, evenly thinned to 50,000; `Invalid` says what does not fit.
+
+    From NPZ, CSV or Parquet, by their content; memory is bounded by the rows that are kept.
+    """
+    found = _rows(path, signature, feature_names)
+    arrays = found.arrays
     feeds = _feeds(arrays, signature)
     lengths = {name: len(values) for name, values in feeds.items()}
     rows = next(iter(lengths.values()))
@@ -56,7 +62,8 @@ def load_reference(path: Path, signature: Signature) -> Reference:
         feeds = {name: values[keep] for name, values in feeds.items()}
         y = None if y is None else y[keep]
         expected = {name: values[keep] for name, values in expected.items()}
-    return Reference(feeds, y, min(rows, MAX_ROWS), rows, expected)
+    offered = rows if found.offered is None else found.offered
+    return Reference(feeds, y, min(rows, MAX_ROWS), offered, expected)
 
 
 def _expected(arrays: Mapping[str, NDArray[Any]], signature: Signature, rows: int) -> dict[str, NDArray[Any]]:
@@ -76,22 +83,17 @@ def _expected(arrays: Mapping[str, NDArray[Any]], signature: Signature, rows: in
     return found
 
 
-def _arrays(path: Path) -> dict[str, NDArray[Any]]:
+def _rows(path: Path, signature: Signature, feature_names: Sequence[str]) -> Rows:
+    columns, inputs = signature.column_names(feature_names) or [], [t.name for t in signature.inputs]
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(info.file_size for info in archive.infolist())
-        if size > MAX_BYTES:
-            raise Invalid(
-                f"It unpacks to {size >> 20} MiB; at most {MAX_BYTES >> 20} MiB are read.",
-                field=_FIELD,
-                hint="A few thousand rows make a good baseline.",
-            )
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError) as error:
+        return read_rows(path, columns, inputs, MAX_ROWS)
+    except TooManyBytes as error:
+        hint = "A few thousand rows make a good baseline."
+        raise Invalid(str(error), field=_FIELD, hint=hint) from error
+    except (zipfile.BadZipFile, OSError, ValueError, EOFError, NotImplementedError, zlib.error) as error:
         told = "its arrays hold Python objects" if "allow_pickle" in str(error) else first_line(error)
         raise Invalid(
-            f"It cannot be read as a NumPy .npz archive: {told}.", field=_FIELD, hint=_HOW
+            f"It cannot be read as a NumPy .npz archive, CSV or Parquet: {told}.", field=_FIELD, hint=_HOW
         ) from error
 
 

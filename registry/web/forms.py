@@ -34,7 +34,8 @@ class UploadForm(forms.Form):
         required=False,
         label="Reference set",
         allow_empty_file=True,
-        help_text="A NumPy .npz with X and optionally y. The baseline profile is computed from it.",
+        help_text="A NumPy .npz with X and optionally y, or CSV or Parquet with the features as columns. "
+        "The baseline profile is computed from it.",
     )
     label = forms.CharField(max_length=64, required=False, help_text="A semantic version such as 1.4.0.")
     parent = forms.IntegerField(
