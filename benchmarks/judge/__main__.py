@@ -51,14 +51,16 @@ def surely_more(hits: int, runs: int, share: float) -> bool:
 
 
 def _rollouts(runs: int, seed: int) -> list[str]:
-    print(f"{'whole rollout 5/10/25/50 %, a look every 5 s':<45}{'rolled back':>12}{'median look':>14}")
+    title = "whole rollout 5/10/25/50 %, a look every 5 s"
+    print(f"{title:<45}{'Slipway':>12}{'Kayenta':>10}{'median look':>14}")
     missed = []
     for name, gates, candidate, per_second in ROLLOUTS:
         rng = np.random.default_rng(seed)
         found = [roll_out(rng, gates, HEALTHY, candidate, per_second=per_second) for _ in range(runs)]
         looks = [outcome.look for outcome in found if outcome.look is not None]
         middle = f"{np.median(looks):.0f} of {found[0].looks}" if looks else "-"
-        print(f"{name:<45}{100 * len(looks) / runs:>10.1f} %{middle:>14}")
+        kayenta = sum(outcome.kayenta for outcome in found)
+        print(f"{name:<45}{100 * len(looks) / runs:>10.1f} %{100 * kayenta / runs:>8.1f} %{middle:>14}")
         if name.startswith("A/A") and surely_more(len(looks), runs, 0.01):
             missed.append(f"{name}: {len(looks)} of {runs} healthy candidates rolled back")
     return missed

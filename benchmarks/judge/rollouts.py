@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.judge.traffic import Behaviour, Counts, serve
+from benchmarks.judge.traffic import SECONDS, Behaviour, Counts, serve
+from monitoring.domain.arrays import FloatArray
+from monitoring.domain.histogram import Histogram
 from monitoring.domain.judge import GateSpec, Verdict, distribution, error_rate, latency, parse_gates
 from monitoring.domain.judge.spending import alpha_of_look, alpha_of_window
+from monitoring.domain.kayenta import Direction, Metric, MetricClass, classify
 
 STEPS = (5, 10, 25, 50)
 # Without slack anywhere: every difference counts, so only the statistics stand between noise and a rollback.
@@ -23,11 +26,13 @@ STRICT_GATES = parse_gates([
 
 @dataclass(frozen=True)
 class Outcome:
-    """`look` at which a gate failed (None = never), out of `looks`, and the gate."""
+    """`look` at which a gate failed (None = never), out of `looks`, and the gate; `kayenta`: whether that
+    rule, asked once a minute on the same data, would have rolled back."""
 
     look: int | None
     looks: int
     gate: str = ""
+    kayenta: bool = False
 
 
 def roll_out(
@@ -41,19 +46,47 @@ def roll_out(
     interval: int = 5,
 ) -> Outcome:
     """One rollout over STEPS; the window of each step grows from look to look."""
-    look = 0
+    look, kayenta = 0, False
+    failed: tuple[int, str] | None = None
     looks = len(STEPS) * (step_seconds // interval)
     for weight in STEPS:
         share = weight / 100
         ticks = step_seconds // interval
         mine = serve(rng, candidate, rng.poisson(per_second * share * interval, ticks))
         theirs = serve(rng, stable, rng.poisson(per_second * (1 - share) * interval, ticks))
+        kayenta = kayenta or kayenta_fails(mine, theirs, 60 // interval)
         for tick in range(ticks):
             look += 1
-            for gate in gates:
+            for gate in gates if failed is None else ():
                 if verdict_of(gate, mine, theirs, tick, look, len(gates), len(STEPS)) is Verdict.FAIL:
-                    return Outcome(look, looks, gate.name)
-    return Outcome(None, looks)
+                    failed = failed or (look, gate.name)
+    at, gate_name = failed or (None, "")
+    return Outcome(at, looks, gate_name, kayenta)
+
+
+def kayenta_fails(mine: Counts, theirs: Counts, per_minute: int) -> bool:
+    """Whether any metric is high when asked after each minute of a step, with a point per interval.
+
+    Metrics: the share of errors and the median latency of each interval; a score below 75 of two equal
+    metrics is one that failed.
+    """
+    sides = [_series(side) for side in (mine, theirs)]
+    length = len(mine.total)
+    return any(
+        classify(Metric(name, Direction.INCREASE), sides[0][name][:until], sides[1][name][:until])
+        is MetricClass.HIGH
+        for until in range(2 * per_minute, length + 1, per_minute)
+        for name in sides[0]
+    )
+
+
+def _series(side: Counts) -> dict[str, FloatArray]:
+    """Points per interval: share of errors, and median latency."""
+    total = np.diff(side.total, prepend=0.0)
+    bins = np.diff(side.latency, axis=0, prepend=np.zeros((1, side.latency.shape[1])))
+    share = np.full(len(total), np.nan)
+    np.divide(np.diff(side.bad, prepend=0.0), total, out=share, where=total > 0)
+    return {"errors": share, "latency": np.array([Histogram(SECONDS, row).quantile(0.5) for row in bins])}
 
 
 def verdict_of(
