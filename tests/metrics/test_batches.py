@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.utils import timezone
 
 from monitoring.adapters.cached import ask_together
 from monitoring.adapters.prometheus import PrometheusSource
 from monitoring.adapters.prometheus.client import Access
+from monitoring.alerting.evaluate import evaluate_due
 from monitoring.analysis import Subject, judge, questions
 from monitoring.domain.judge import DEFAULT_GATES, parse_gates
 from monitoring.domain.window import Window
+from monitoring.models import AlertRule
 from monitoring.queries.overview import endpoints_overview
 from tests.metrics.fleet import Server
 from tests.servers.fixtures import entered
@@ -81,3 +84,12 @@ def test_the_overview_of_many_endpoints_is_as_many_requests_as_that_of_one(proxy
     assert last.per_second == pytest.approx(80, rel=0.2)
     assert last.error_rate == pytest.approx(0.02, abs=0.01)
     assert last.p95 and 0.04 < last.p95 < 0.06
+
+
+@pytest.mark.django_db
+def test_the_default_alert_rules_over_500_endpoints_are_six_requests(proxy, source):
+    assert evaluate_due(source, timezone.now()) == 6
+    assert len(proxy.asked) == 6, "requests, latencies; inputs and outputs, each as numbers and as classes"
+    health = dict(AlertRule.objects.values_list("name", "health"))
+    assert (health["latency_p95"], health["error_rate"], health["input_psi"]) == ("ok", "ok", "no_data")
+    assert AlertRule.objects.get(name="latency_p95").watched == 1000
