@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from registry.models import Version
+from django.db.models import Max, Q
+
+from registry.domain.names import CHAMPION
+from registry.models import Model, Version
 from rollouts.errors import Conflict
+from rollouts.models import Tenure
 from rollouts.queries import uses_of
 
 
@@ -16,3 +21,12 @@ def refuse_while_in_use(sender: Any, version: Version, **kwargs: Any) -> None:
         raise Conflict(
             f"{version} is in use: {'; '.join(uses)}.", hint="Release another version there first."
         )
+
+
+def served_production(sender: Any, model: Model, now: datetime, **kwargs: Any) -> dict[int, datetime]:
+    """Receiver of `production_asked`: production is where the alias `champion` follows the stable version."""
+    there = Tenure.objects.filter(endpoint__model=model, endpoint__environment__alias=CHAMPION)
+    rows = there.values("release__version__number").annotate(
+        last=Max("end"), open=Max("pk", filter=Q(end=None))
+    )
+    return {row["release__version__number"]: now if row["open"] else row["last"] for row in rows.order_by()}

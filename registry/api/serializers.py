@@ -107,6 +107,22 @@ class VersionOut(VersionSummary):
     )
 
 
+class RetentionIn(Shape):
+    keep = serializers.IntegerField(min_value=0, help_text="Versions that served production; 0: everything.")
+    reason = serializers.CharField(required=False)
+
+
+class RemovalOut(Shape):
+    number = serializers.IntegerField()
+    reason = serializers.CharField()
+    held = serializers.CharField(help_text="What keeps it all the same; empty: it goes.")
+
+
+class RetentionOut(Shape):
+    keep = serializers.IntegerField()
+    removals = RemovalOut(many=True)
+
+
 class UploadIn(Shape):
     size = serializers.IntegerField(min_value=1, help_text="Bytes.")
     digest = serializers.CharField(

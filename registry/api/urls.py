@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from registry.api import access, models, search, trail, uploads, versions
+from registry.api import access, models, retention, search, trail, uploads, versions
 
 app_name = "registry-api"
 _VERSION = "models/<str:name>/versions/<int:number>"
@@ -17,6 +17,7 @@ urlpatterns = [
     path("models/<str:name>/aliases/<str:alias>", models.OneAlias.as_view(), name="alias"),
     path("models/<str:name>/versions", versions.Versions.as_view(), name="versions"),
     path(_VERSION, versions.OneVersion.as_view(), name="version"),
+    path("models/<str:name>/retention", retention.Retention.as_view(), name="retention"),
     path(_UPLOADS, uploads.Uploads.as_view(), name="uploads"),
     path(f"{_UPLOADS}/<uuid:upload>", uploads.OneUpload.as_view(), name="upload"),
     path(f"{_UPLOADS}/<uuid:upload>/parts/<int:number>", uploads.UploadPart.as_view(), name="upload-part"),

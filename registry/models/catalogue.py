@@ -8,6 +8,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.utils import timezone
 
+from registry.domain.retention import DEFAULT_KEEP
 from registry.domain.states import UNFINISHED, State
 from registry.models.fields import Kept, KeptManager
 from registry.models.origin import Origin
@@ -22,6 +23,8 @@ class Model(models.Model):
     tags = models.JSONField(default=dict, blank=True)
     # The number of the newest version: incremented under the row's lock, so numbers have no gaps.
     last_number = models.PositiveIntegerField(default=0, editable=False)
+    # How many versions that served production retention keeps; 0: everything.
+    keep_served = models.PositiveSmallIntegerField(default=DEFAULT_KEEP)
     created_by = models.CharField(max_length=150, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

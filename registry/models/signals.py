@@ -11,3 +11,7 @@ version_deleting = Signal()
 # Sent with `digests=`, a set of stored content, before some of it is freed. A receiver answers with those
 # that it needs although no version has them, such as files of a training run.
 digests_needed = Signal()
+
+# Sent with `model=` and `now=`. A receiver answers with {version number: until when it served production},
+# `now` for what serves it still.
+production_asked = Signal()

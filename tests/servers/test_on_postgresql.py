@@ -14,7 +14,13 @@ from tests.servers.waiting import ROOT
 pytestmark = pytest.mark.stack
 SECONDS = 600
 FILES = {
-    "registry": ("registry/tests/test_audit.py", "registry/tests/test_services.py"),
+    "registry": (
+        "registry/tests/test_audit.py",
+        "registry/tests/test_services.py",
+        "registry/tests/test_numbers.py",
+        "registry/tests/test_uploads.py",
+        "registry/tests/test_retention.py",
+    ),
     "rollouts": ("rollouts/tests/test_services.py", "rollouts/tests/test_reconcile.py"),
     "requests": ("tests/concurrency",),
     "notices": (
