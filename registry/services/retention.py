@@ -19,7 +19,6 @@ from registry.models.signals import production_asked, version_deleting
 from registry.services.models import locked, target
 from registry.services.versions import delete_version
 
-
 AT_ONCE = 200
 
 
