@@ -53,7 +53,8 @@ def load(options: Options) -> Loaded:
     document = read_document(options.histograms, "histograms") if options.histograms else {}
     spec = parse_histograms(document)
     artifact = obtain(options.artifact, options.digest, options.cache)
-    latency = parse_latency(read_document(options.latency, "latency profile")) if options.latency else {}
+    profiled = read_document(options.latency, "latency profile") if options.latency else document
+    latency = parse_latency(profiled)
     digest = artifact.digest
     model = load_model(
         artifact, options.threads or cpu_limit(), document, options.provider,

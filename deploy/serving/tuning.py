@@ -25,24 +25,24 @@ class Tuning:
     delay_seconds: float
 
 
-def parse_latency(document: Any) -> dict[int, float]:
-    """Seconds per run by batch size, from `{"batches": [{"size": 8, "p50_ms": 0.14}, …]}`.
+def parse_latency(document: Mapping[str, Any]) -> dict[int, float]:
+    """Seconds per run by batch size, from `{"latency": [{"batch": 8, "p50_ms": 0.14}, …]}`; {} without any.
 
     Raises:
         LoadError: with the path of what is wrong.
     """
-    entries = document.get("batches") if isinstance(document, Mapping) else None
+    entries = document.get("latency", [])
     if not isinstance(entries, list):
-        raise LoadError("latency: must be an object with a list of batches")
+        raise LoadError("latency: must be a list of run times")
     found: dict[int, float] = {}
     for index, entry in enumerate(entries):
         if not isinstance(entry, Mapping):
-            raise LoadError(f"latency: batches[{index}] must be an object")
-        size, p50 = entry.get("size"), entry.get("p50_ms")
+            raise LoadError(f"latency[{index}] must be an object")
+        size, p50 = entry.get("batch"), entry.get("p50_ms")
         if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-            raise LoadError(f"latency: batches[{index}].size must be an integer from 1")
+            raise LoadError(f"latency[{index}].batch must be an integer from 1")
         if not isinstance(p50, int | float) or isinstance(p50, bool) or not 0 < p50 < math.inf:
-            raise LoadError(f"latency: batches[{index}].p50_ms must be a number above 0")
+            raise LoadError(f"latency[{index}].p50_ms must be a number above 0")
         found[size] = p50 / 1000
     return found
 

@@ -47,13 +47,12 @@ def test_an_idle_server_adds_no_delay_unless_told_to():
 @pytest.mark.parametrize(
     ("document", "complaint"),
     [
-        ({}, "must be an object with a list of batches"),
-        ([], "must be an object with a list of batches"),
-        ({"batches": [3]}, "batches[0] must be an object"),
-        ({"batches": [{"size": 0, "p50_ms": 1}]}, "batches[0].size"),
-        ({"batches": [{"size": True, "p50_ms": 1}]}, "batches[0].size"),
-        ({"batches": [{"size": 1, "p50_ms": 0}]}, "batches[0].p50_ms"),
-        ({"batches": [{"size": 1, "p50_ms": float("nan")}]}, "batches[0].p50_ms"),
+        ({"latency": {}}, "latency: must be a list of run times"),
+        ({"latency": [3]}, "latency[0] must be an object"),
+        ({"latency": [{"batch": 0, "p50_ms": 1}]}, "latency[0].batch"),
+        ({"latency": [{"batch": True, "p50_ms": 1}]}, "latency[0].batch"),
+        ({"latency": [{"batch": 1, "p50_ms": 1}, {"batch": 1, "p50_ms": 0}]}, "latency[1].p50_ms"),
+        ({"latency": [{"batch": 1, "p50_ms": float("nan")}]}, "latency[0].p50_ms"),
     ],
 )
 def test_a_bad_profile_is_refused_with_the_path(document, complaint):
@@ -62,9 +61,14 @@ def test_a_bad_profile_is_refused_with_the_path(document, complaint):
     assert complaint in str(caught.value)
 
 
-def test_the_server_takes_its_batch_size_from_the_profile(tmp_path):
-    file = tmp_path / "latency.json"
-    entries = [{"size": size, "p50_ms": seconds * 1000} for size, seconds in TABULAR.items()]
-    file.write_text(json.dumps({"batches": entries}))
-    with running(tmp_path, models.linear(), latency=file) as process:
+def test_a_document_without_a_profile_has_none():
+    assert parse_latency({}) == {}
+
+
+@pytest.mark.parametrize("flag", ["latency", "histograms"])
+def test_the_server_takes_its_batch_size_from_the_profile_of_either_document(tmp_path, flag):
+    file = tmp_path / "profile.json"
+    entries = [{"batch": size, "runs": 30, "p50_ms": seconds * 1000} for size, seconds in TABULAR.items()]
+    file.write_text(json.dumps({"latency": entries}))
+    with running(tmp_path, models.linear(), **{flag: file}) as process:
         assert process.get("/v2/models/m/config").json["max_batch_size"] == 128
