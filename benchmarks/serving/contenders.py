@@ -41,8 +41,9 @@ def as_features(subject: Subject) -> Post:
 
 
 def as_infer(subject: Subject) -> Post:
+    """With an id, which is optional in the protocol; KServe's server fails without one."""
     tensor = {"name": "X", "shape": [1, *subject.shape], "datatype": "FP32", "data": subject.flat}
-    return json.dumps({"inputs": [tensor]}).encode(), {"content-type": "application/json"}
+    return json.dumps({"id": "1", "inputs": [tensor]}).encode(), {"content-type": "application/json"}
 
 
 def as_binary(subject: Subject, rows: int = 1) -> Post:

@@ -86,6 +86,8 @@ def measure(process: int, url: str, script: Path, connections: int, seconds: int
     spent = cpu_seconds(process) - before
     requests = int(_found(r"(\d+) requests in", text))
     errors = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    if not requests or (errors and int(errors[1]) > requests / 2):
+        raise RuntimeError(f"{requests} answers, {errors[1] if errors else 0} of them errors")
     return Measured(
         rate=float(_found(r"Requests/sec:\s+([\d.]+)", text)),
         cpu=spent / max(requests, 1) * 1e6,

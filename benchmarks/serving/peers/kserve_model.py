@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 import onnxruntime
@@ -36,4 +37,5 @@ class OnnxModel(Model):
 
 if __name__ == "__main__":
     server = ModelServer(http_port=int(os.environ["PORT"]), enable_grpc=False, enable_latency_logging=False)
+    logging.getLogger("uvicorn.access").disabled = True
     server.start([OnnxModel("m")])
