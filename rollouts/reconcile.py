@@ -168,12 +168,16 @@ def apply(loaded: store.Loaded, world: World, ports: Ports) -> None:
 
 
 def _attempt(desired: DesiredWorld, write: Callable[[], None]) -> None:
-    """One write to the world; what fails now is asserted again by the next tick."""
+    """One write to the world; what fails now is asserted again by the next tick.
+
+    Also when an artifact cannot be found or its store is away: servers stay as they are, and the route
+    is written all the same, since a rollback needs no store.
+    """
     try:
         write()
     except StaleWrite:
         log.info("endpoint %s: generation %s is superseded", desired.endpoint, desired.generation)
-    except WorldUnavailable as error:
+    except DomainError as error:
         log.warning("endpoint %s: %s", desired.endpoint, error)
 
 

@@ -9,6 +9,7 @@ from itertools import groupby
 import pytest
 
 from monitoring.domain.judge import Verdict
+from registry.errors import NotFound, Unavailable
 from registry.models import Version
 from rollouts import reconcile, services, store
 from rollouts.domain.snapshot import WorkloadStatus
@@ -123,6 +124,36 @@ def test_a_route_edited_by_hand_is_asserted_again(driver, rollout):
     driver.ports.router.effective.pop(driver.endpoint.name)
     driver.tick()
     assert shares(driver) == {"2": 100}
+
+
+@pytest.mark.parametrize("trouble", [NotFound("no such artifact"), Unavailable("the store is away")])
+def test_a_rollback_needs_neither_the_artifact_nor_its_store(driver, rollout, author, monkeypatch, trouble):
+    while not shares(driver).get("2"):
+        driver.tick()
+
+    def gone(digest: str) -> str:
+        raise trouble
+
+    monkeypatch.setattr(driver.ports.artifacts, "path_or_uri", gone)
+    services.abort(rollout=rollout, actor=author, reason="complaints")
+    driver.until("rolled_back", most=5)
+    assert shares(driver) == {"1": 100}
+    assert "1" in driver.ports.cluster.observe(driver.endpoint.name), "what serves is left alone"
+
+
+def test_a_candidate_whose_artifact_is_missing_is_never_served(driver, rollout, versions, monkeypatch):
+    real = driver.ports.artifacts.path_or_uri
+
+    def partly(digest: str) -> str:
+        if digest == versions[1].digest:
+            raise NotFound("no such artifact")
+        return real(digest)
+
+    monkeypatch.setattr(driver.ports.artifacts, "path_or_uri", partly)
+    done = driver.until("rolled_back")
+    assert "0 of 1 servers ready" in done.transitions.get(to_phase="rolling_back").reason
+    assert all(dict(world.route.split) == {"1": 100} for world in driver.ports.router.history)
+    assert shares(driver) == {"1": 100}
 
 
 @pytest.mark.parametrize("side", ["cluster", "router"])

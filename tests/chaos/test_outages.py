@@ -1,0 +1,109 @@
+"""The database and the queue go away under processes that run and under idle ones; nobody restarts anything."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.chaos.plant import Plant
+from tests.chaos.world import ENDINGS, kind
+from tests.servers.fixtures import entered
+from tests.servers.postgres import Postgres
+from tests.servers.redis import Redis
+from tests.servers.waiting import eventually
+
+pytestmark = pytest.mark.stack
+ROLLOUTS, SECONDS = 5, 150
+OUTAGE = 4.0
+OVER = ("succeeded", "rolled_back", "cancelled", "failed", "concluded", "superseded")
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest) -> Postgres:
+    """A PostgreSQL of our own, since others must not meet its outages."""
+    return entered(request, Postgres())
+
+
+@pytest.fixture
+def queue(request: pytest.FixtureRequest) -> Redis:
+    """A Redis of our own."""
+    return entered(request, Redis())
+
+
+def phases(plant: Plant) -> dict[str, str]:
+    """The phase of the rollout of each endpoint."""
+    query = "SELECT e.name, r.phase FROM rollouts_rollout r JOIN rollouts_endpoint e ON e.id = r.endpoint_id"
+    with psycopg.connect(plant.database) as connection:
+        return dict(connection.execute(query).fetchall())
+
+
+def under_way(plant: Plant) -> bool:
+    """Whether all are there and some candidate has traffic."""
+    found = phases(plant)
+    return len(found) == ROLLOUTS and "progressing" in found.values()
+
+
+def all_over(plant: Plant) -> bool:
+    """Whether every rollout ended."""
+    return all(phase in OVER for phase in phases(plant).values())
+
+
+def outage(server: Postgres | Redis) -> None:
+    """Gone for some seconds."""
+    server.stop()
+    time.sleep(OUTAGE)
+    server.start()
+
+
+def begin(plant: Plant) -> None:
+    """Starts the rollouts and waits until they are under way; nobody watches them after that."""
+    plant.scenario(ROLLOUTS)
+    eventually(lambda: plant.report.with_suffix(".started").exists(), SECONDS, lambda: plant.log("scenario"))
+    plant.kill("scenario")
+    eventually(lambda: under_way(plant), SECONDS, plant.why)
+
+
+def assert_all_ended_well(plant: Plant) -> None:
+    eventually(lambda: all_over(plant), SECONDS, lambda: f"{phases(plant)} {plant.log('dispatcher')}")
+    # Nobody aborted those that were meant to be aborted, so they succeeded.
+    wanted = ENDINGS | {"abort": "succeeded"}
+    assert {name: wanted[kind(name)] for name in phases(plant)} == phases(plant)
+
+
+def test_workers_outlive_outages_of_the_database_and_of_the_queue(
+    database: Postgres, queue: Redis, tmp_path: Path
+) -> None:
+    with Plant(tmp_path, database.create("outages"), queue.url) as plant:
+        plant.worker("worker-1")
+        plant.dispatcher()
+        time.sleep(OUTAGE)
+        outage(database)  # under idle processes
+        outage(queue)
+        begin(plant)
+        outage(database)  # under busy ones
+        outage(queue)
+        assert_all_ended_well(plant)
+        assert plant.processes["worker-1"].poll() is None, "nobody had to start it again"
+        assert plant.processes["dispatcher"].poll() is None
+        eventually(lambda: _listened_to(queue), 60, lambda: plant.log("worker-1"))
+
+
+def _listened_to(queue: Redis) -> bool:
+    """Whether a worker waits for messages again; a dispatcher alone would do the ticks itself."""
+    with queue.client() as client:
+        return int(client.info()["blocked_clients"]) > 0
+
+
+def test_a_tick_process_outlives_a_crash_of_the_database(database: Postgres, tmp_path: Path) -> None:
+    with Plant(tmp_path, database.create("crash"), queue="") as plant:
+        plant.start("dispatcher", [sys.executable, "manage.py", "tick"])
+        begin(plant)
+        database.crash()
+        time.sleep(OUTAGE)
+        database.start()
+        assert_all_ended_well(plant)
+        assert plant.processes["dispatcher"].poll() is None
