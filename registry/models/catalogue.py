@@ -125,6 +125,10 @@ class Version(Origin, Kept):
             ),
             models.Index(fields=("source",), condition=~models.Q(source=""), name="version_of_source"),
             GinIndex(fields=("tags",), name="version_tags"),
+            GinIndex(fields=("hyperparameters",), name="version_parameters"),
+            models.Index(fields=("git_sha",), name="version_commit"),
+            models.Index(fields=("created_at",), name="version_created"),
+            models.Index(fields=("dataset_digest", "model"), name="version_dataset"),
         )
 
     def __str__(self) -> str:
@@ -202,6 +206,7 @@ class LatestMetric(models.Model):
     class Meta:
         ordering = ("name",)
         constraints = (models.UniqueConstraint(fields=("version", "name"), name="latest_metric_is_unique"),)
+        indexes = (models.Index(fields=("name", "value", "version"), name="latest_metric_value"),)
 
     def __str__(self) -> str:
         return f"{self.name} = {self.value:g}"
