@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0007_audit_seal"),
+        ("registry", "0008_retention"),
     ]
 
     operations = [

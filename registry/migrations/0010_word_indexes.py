@@ -28,6 +28,6 @@ def remove(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("registry", "0008_search_indexes")]
+    dependencies = [("registry", "0009_search_indexes")]
 
     operations = [migrations.RunPython(create, remove)]
