@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -85,7 +86,8 @@ def _send_missing(
 
 def _send(client: Client, url: str, stretch: tuple[Path, int, int], told: Callable[[int], None]) -> None:
     """One part; it may be sent again."""
-    client.once("PUT", url, data=Part(*stretch, told), headers={"Content-Type": "application/octet-stream"})
+    with closing(Part(*stretch, told)) as part:
+        client.once("PUT", url, data=part, headers={"Content-Type": "application/octet-stream"})
 
 
 def _add(told: Callable[[int], None], before: int, count: int) -> None:
@@ -109,9 +111,11 @@ class Part:
         data = self._file.read(min(left, PIECE if count < 0 else count)) if left else b""
         self._read += len(data)
         self._told(self._read)
-        if not data:
-            self._file.close()
         return data
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
 
 
 def settled(client: Client, model: str, number: int, label: str) -> Document:

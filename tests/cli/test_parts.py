@@ -12,7 +12,9 @@ from onnx import TensorProto, helper, numpy_helper
 from deploy.cli import push, session
 from deploy.cli.client import Client
 from registry import tasks
+from registry.adapters.s3 import S3Store
 from registry.models import Upload, Version
+from registry.tests import s3
 from tests.cli.proxy import network_to
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -79,6 +81,22 @@ def test_the_next_run_sends_only_what_is_missing(cli, people, large_file):
         assert cli(*line, SLIPWAY_URL=network.url).status == 0
         assert len(puts(network)) == 5 - arrived
     assert Upload.objects.count() <= 1 and Version.objects.get().state == "ready"
+
+
+def test_where_the_store_signs_addresses_parts_go_there_without_the_token(
+    cli, people, large_file, monkeypatch
+):
+    with s3.serving() as (address, _), network_to(address) as network:
+        store = S3Store(s3.BUCKET, prefix="", client=s3.client_of(network.url))
+        monkeypatch.setattr("registry.wiring.artifact_store", lambda: store)
+        line = ("push", str(large_file), "--model", "fresh", "--create", "--json")
+        done = cli(*line)
+        sent = [text for text in network.requests if text.startswith("PUT") and "User-Agent: slipway" in text]
+        assert done.status == 0, done.err
+        assert len(sent) == 5 and not any("slw_" in text or "Authorization" in text for text in sent)
+        target = large_file.with_name("back.onnx")
+        assert cli("pull", "fresh", "-o", str(target)).status == 0
+        assert target.read_bytes() == large_file.read_bytes()
 
 
 def test_a_refused_file_says_why(cli, people, tmp_path):
