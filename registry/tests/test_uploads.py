@@ -350,3 +350,16 @@ def test_the_command_does_what_is_due_and_stops(client, send):
 def test_a_settled_version_is_not_settled_again(version):
     assert version.settle(state="refused") is False
     assert Version.objects.get().state == "ready"
+
+
+def test_a_message_of_the_queue_is_obeyed_once_and_a_stale_one_never(client, send, monkeypatch):
+    sent = []
+    monkeypatch.setattr(tasks.take_in, "delay", lambda *message: sent.append(message))
+    register(client, upload=send(LINEAR))
+    assert (tasks.dispatch(), tasks.dispatch()) == (1, 0), "what is sent is not sent again at once"
+    (message,) = sent
+    tasks.take_in(message[0], (timezone.now() - timedelta(hours=1)).isoformat())
+    assert Version.objects.get().state == "pending"
+    tasks.take_in(*message)
+    assert Version.objects.get().state == "ready"
+    tasks.take_in(*message)
