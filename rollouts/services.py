@@ -444,6 +444,9 @@ def _release(endpoint: Endpoint, version: Version, *, rival: Release | None) -> 
         return previous
     rivals = [rival.version.profile] if rival is not None and rival.version.profile else []
     spec = histogram_spec(version.profile, *rivals) if version.profile else {}
+    # The model server takes its batch sizes from it.
+    if latency := version.inspection.get("latency"):
+        spec = {**spec, "latency": latency}
     return Release.objects.create(endpoint=endpoint, version=version, digest=version.digest, histograms=spec)
 
 

@@ -258,6 +258,23 @@ def test_the_candidate_exposes_the_bins_of_the_stable_version_too(driver, versio
     assert rollout.candidate.histograms["outputs"][0]["edges"] == [1.0, 1.5, 2.0, 9.0]
 
 
+def test_the_candidate_s_servers_get_its_run_times(driver, versions, author):
+    latency = [{"batch": 1, "runs": 30, "p50_ms": 0.1, "p95_ms": 0.2}]
+    newcomer = Version.objects.create(
+        model=versions[0].model, number=9, digest="sha256:" + "9" * 64, size=1, format="onnx",
+        inspection={"latency": latency},
+    )  # fmt: skip
+    rollout = services.start_rollout(
+        endpoint=Endpoint.objects.get(),
+        version=newcomer,
+        strategy="canary",
+        parameters=FAST,
+        actor=author,
+        reason="x",
+    )
+    assert rollout.candidate.histograms["latency"] == latency
+
+
 def supersede(versions, author, version: int = 2) -> Rollout:
     return services.start_rollout(
         endpoint=Endpoint.objects.get(),
