@@ -21,7 +21,7 @@ from monitoring.samples import concept
 from monitoring.samples import retention as samples_retention
 from monitoring.wiring import metrics_source
 from registry.errors import DomainError
-from rollouts import reconcile, store, wiring
+from rollouts import reconcile, retraining, store, wiring
 
 log = logging.getLogger(__name__)
 
@@ -133,6 +133,7 @@ def duties() -> dict[str, Duty]:
         Duty("samples", HOUR, samples_retention.trim),
         Duty("drift-history", HOUR, drifting.trim),
         Duty("concept-history", HOUR, concept.trim),
+        Duty("retraining", 60.0, retraining.tend),
         Duty(concept.CHORE, 300.0, concept.update),
         Duty("drift", min(60.0, settings.SLIPWAY_DRIFT_INTERVAL), _measure_drift),
     )

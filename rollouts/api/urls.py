@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from rollouts.api import approving, comparison, drift, endpoints, gates, hooks, plans, rollouts, samples
+from rollouts.api import (
+    approving,
+    comparison,
+    drift,
+    endpoints,
+    gates,
+    hooks,
+    plans,
+    retraining,
+    rollouts,
+    samples,
+)
 
 app_name = "rollouts-api"
 urlpatterns = [
@@ -17,6 +28,8 @@ urlpatterns = [
     path("endpoints/<str:name>/comparison", comparison.EndpointComparison.as_view(), name="comparison"),
     path("endpoints/<str:name>/drift", drift.EndpointDrift.as_view(), name="drift"),
     path("endpoints/<str:name>/quality", drift.EndpointQuality.as_view(), name="quality"),
+    path("endpoints/<str:name>/retraining", retraining.Retraining.as_view(), name="retraining"),
+    path("endpoints/<str:name>/retraining/runs", retraining.RetrainingRuns.as_view(), name="retraining-runs"),
     path("predictions", samples.Predictions.as_view(), name="predictions"),
     path("labels", samples.Labels.as_view(), name="labels"),
     path("hooks", hooks.Hooks.as_view(), name="hooks"),

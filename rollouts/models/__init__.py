@@ -2,6 +2,7 @@
 
 from rollouts.models.endpoints import Endpoint, Environment, Release, Tenure
 from rollouts.models.hooks import HookCall, Webhook
+from rollouts.models.retraining import RetrainingRule, RetrainingRun
 from rollouts.models.rollouts import PHASES, Look, Rollout, Transition
 from rollouts.models.rules import Approval, FreezeWindow
 from rollouts.models.templates import (
@@ -24,6 +25,8 @@ __all__ = [
     "PlanTemplate",
     "PlanTemplateVersion",
     "Release",
+    "RetrainingRule",
+    "RetrainingRun",
     "Rollout",
     "Tenure",
     "Transition",
