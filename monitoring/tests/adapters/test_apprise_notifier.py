@@ -10,6 +10,7 @@ from monitoring.adapters.outbound import Refused, guarded
 from monitoring.domain.notices import Message, Severity
 from monitoring.errors import NotSent
 from registry.errors import Invalid
+from tests.mailbox import Mailbox
 from tests.receiver import Receiver
 
 MESSAGE = Message("Paused", "Nobody knows why.", Severity.WARNING, "https://slipway.example/rollouts/7/")
@@ -69,6 +70,16 @@ def test_mail_and_raw_sockets_are_guarded_too():
         NOTIFIER.send("mailto://ada:password@example.com?smtp=127.0.0.1&port=25", MESSAGE)
     with guarded(), pytest.raises(Refused):
         socket.create_connection(("127.0.0.1", 9), timeout=1)
+
+
+def test_a_mail_arrives_at_a_real_mail_server(open_loopback):
+    with Mailbox() as mailbox:
+        options = "from=slipway@example.org&to=mary@example.org&mode=insecure"
+        NOTIFIER.send(f"mailto://127.0.0.1:{mailbox.port}/?{options}", MESSAGE)
+    (mail,) = mailbox.messages
+    assert mail["subject"] == "Paused" and "mary@example.org" in mail["to"]
+    text = mail.get_body(("plain", "html")).get_content()
+    assert "Nobody knows why." in text and "https://slipway.example/rollouts/7/" in text
 
 
 def test_outside_the_guard_connections_are_nobodys_business(receiver):

@@ -1,0 +1,49 @@
+"""A mail server in a thread that takes everything; just enough SMTP (RFC 5321) for a client that sends."""
+
+from __future__ import annotations
+
+import socketserver
+import threading
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import Message
+from email.policy import default
+from typing import Self
+
+
+@dataclass
+class Mailbox:
+    """`with Mailbox() as mailbox:` listens on a free port of this machine."""
+
+    messages: list[Message] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        mailbox = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                self.wfile.write(b"220 mailbox\r\n")
+                for line in iter(self.rfile.readline, b""):
+                    verb = line[:4].upper().strip()
+                    if verb == b"DATA":
+                        self.wfile.write(b"354 go on\r\n")
+                        lines = list(iter(self.rfile.readline, b".\r\n"))
+                        mailbox.messages.append(message_from_bytes(b"".join(lines), policy=default))
+                    self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
+                    if verb == b"QUIT":
+                        return
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
