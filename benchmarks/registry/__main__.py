@@ -43,7 +43,7 @@ def main() -> int:
         try:
             with Postgres() as postgres:
                 environ["SLIPWAY_DATABASE_URL"] = postgres.create("bench")
-                arguments = [sizes, "10" if options.quick else "40", options.profile]
+                arguments = [sizes, "8" if options.quick else "40", options.profile]
                 command = [sys.executable, "-m", "benchmarks.registry.requests", *arguments]
                 return subprocess.run(command, cwd=ROOT, env=environ).returncode
         except Absent as why:

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from django.core.wsgi import get_wsgi_application
 from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 BATCHES = 5
 
@@ -30,16 +30,23 @@ class Call:
 
 @dataclass(frozen=True)
 class Cost:
-    """CPU microseconds of server and database per request, its queries, and the answer's size."""
+    """CPU microseconds of server and database per request, its queries and the answer's size.
+
+    `times` is the multiple of the bare view measured beside it, which takes out how busy the machine was.
+    """
 
     server: float
     database: float
+    times: float
     queries: int
     size: int
 
     @property
     def total(self) -> float:
         return self.server + self.database
+
+
+BARE = Call("bare", "/bare")
 
 
 class Client:
@@ -83,10 +90,23 @@ class Client:
         """The least of a few batches, each the mean of so many requests."""
         for _ in range(3):
             body = self.send(call)
-        with CaptureQueriesContext(connection) as captured:
+        queries = self._queries(call)
+        pairs = [(self._batch(call, repetitions), sum(self._batch(BARE, 20))) for _ in range(BATCHES)]
+        best = min((batch for batch, _ in pairs), key=sum)
+        times = median(sum(batch) / bare for batch, bare in pairs)
+        return Cost(*best, times=times, queries=queries, size=len(body))
+
+    def _queries(self, call: Call) -> int:
+        """How many statements the request sends."""
+        sent: list[str] = []
+
+        def note(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+            sent.append(sql)
+            return execute(sql, params, many, context)
+
+        with connection.execute_wrapper(note):
             self.send(call)
-        best = min((self._batch(call, repetitions) for _ in range(BATCHES)), key=sum)
-        return Cost(*best, queries=len(captured), size=len(body))
+        return len(sent)
 
     def _batch(self, call: Call, repetitions: int) -> tuple[float, float]:
         backend, own = _database_cpu(), time.process_time_ns()

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import connection
 
 POINTS = 10_000
 BIG = "big"
 _MODELS = """
-    INSERT INTO registry_model
-        (name, owner_team, description, tags, last_number, created_by, created_at, updated_at)
-    SELECT 'model-' || lpad(n::text, 7, '0'), 'team-' || n %% 20, 'Predicts thing ' || n,
-           jsonb_build_object('tier', (n %% 5)::text), 0, 'bench', now(), now()
-    FROM generate_series(%s, %s) n
+    INSERT INTO registry_model ({columns})
+    SELECT {values}
+    FROM generate_series(%s, %s) n CROSS JOIN (SELECT * FROM registry_model ORDER BY id LIMIT 1) t
 """
+# What is said of model n, and of version n below; every other column is the first row's.
+_OF_MODEL = {
+    "name": "'model-' || lpad(n::text, 7, '0')",
+    "owner_team": "'team-' || n % 20",
+    "description": "'Predicts thing ' || n",
+    "tags": "jsonb_build_object('tier', (n % 5)::text)",
+}
 _VERSIONS = """
     INSERT INTO registry_version (
         {columns}
@@ -23,8 +30,7 @@ _VERSIONS = """
       ON m.name = CASE WHEN n %% 10 = 0 THEN 'big' ELSE 'model-' || lpad((n / 10)::text, 7, '0') END
     CROSS JOIN (SELECT * FROM registry_version ORDER BY id LIMIT 1) t
 """
-# What is said of version n; every other column is the template's.
-_SAID = {
+_OF_VERSION = {
     "model_id": "m.id",
     "number": "n + 100",
     "label": "'1.' || n || '.0'",
@@ -58,11 +64,10 @@ def grow(start: int, end: int) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SELECT max(id) FROM registry_version")
         last = cursor.fetchone()[0]
-        cursor.execute(_MODELS, [start // 10 + (start > 0), end // 10])
-        columns = [column for column in _columns(cursor) if column != "id"]
-        values = [_SAID.get(column, f"t.{column}").replace("%", "%%") for column in columns]
-        statement = _VERSIONS.format(columns=", ".join(columns), values=", ".join(values))
-        cursor.execute(statement, [start, end - 1])
+        cursor.execute(
+            _filled(cursor, _MODELS, "registry_model", _OF_MODEL), [start // 10 + (start > 0), end // 10]
+        )
+        cursor.execute(_filled(cursor, _VERSIONS, "registry_version", _OF_VERSION), [start, end - 1])
         cursor.execute(_METRICS, [last])
         cursor.execute("ALTER TABLE registry_auditentry DISABLE TRIGGER ALL")
         cursor.execute(_AUDIT.replace("{{}}", "{}"), [end])
@@ -84,8 +89,12 @@ def history(version: int) -> None:
         )
 
 
-def _columns(cursor: object) -> list[str]:
-    cursor.execute(  # type: ignore[attr-defined]
-        "SELECT column_name FROM information_schema.columns WHERE table_name = 'registry_version' ORDER BY 1"
+def _filled(cursor: Any, statement: str, table: str, said: dict[str, str]) -> str:
+    """The statement with every column of the table but its key."""
+    cursor.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND column_name <> 'id'",
+        [table],
     )
-    return [row[0] for row in cursor.fetchall()]  # type: ignore[attr-defined]
+    columns = [row[0] for row in cursor.fetchall()]
+    values = [said.get(column, f"t.{column}").replace("%", "%%") for column in columns]
+    return statement.format(columns=", ".join(columns), values=", ".join(values))
