@@ -24,7 +24,7 @@ _OF_MODEL = {"name", "owner_team"}
 _COLUMNS = ", ".join(f"{'m' if name in _OF_MODEL else 'v'}.{name}" for name in VERSION_FIELDS)
 _JOINED = "FROM registry_version v JOIN registry_model m ON m.id = v.model_id"
 _LIVE = "m.deleted_at IS NULL AND v.deleted_at IS NULL"
-_NAMES = "(SELECT {agg}(a.name) FROM registry_alias a WHERE a.version_id = v.id)"
+_NAMES = "CAST((SELECT {agg}(a.name) FROM registry_alias a WHERE a.version_id = v.id) AS text)"
 _VERSION = f"SELECT {_COLUMNS}, {_NAMES} {_JOINED} WHERE m.name = %s AND v.number = %s AND {_LIVE}"
 _BY_ALIAS = (
     f"SELECT {_COLUMNS}, {_NAMES} {_JOINED} JOIN registry_alias b ON b.version_id = v.id "
@@ -34,9 +34,9 @@ _NEWEST = (
     f"SELECT {_COLUMNS}, {_NAMES} {_JOINED} WHERE m.name = %s AND {_LIVE} ORDER BY v.number DESC LIMIT 1"
 )
 _MODEL = (
-    "SELECT m.id, m.name, m.owner_team, m.created_at, m.updated_at, m.description, m.tags, ("
+    "SELECT m.id, m.name, m.owner_team, m.created_at, m.updated_at, m.description, m.tags, CAST(("
     "SELECT {agg}({obj}('alias', a.name, 'version', CAST(v.number AS text))) FROM registry_alias a "
-    "JOIN registry_version v ON v.id = a.version_id WHERE a.model_id = m.id) "
+    "JOIN registry_version v ON v.id = a.version_id WHERE a.model_id = m.id) AS text) "
     "FROM registry_model m WHERE m.name = %s AND m.deleted_at IS NULL"
 )
 _LATEST = (

@@ -28,6 +28,7 @@ FILES = {
         "rollouts/tests/test_outbox.py",
         "rollouts/tests/test_hooks.py",
     ),
+    "mlflow": ("registry/tests/mlflow/test_client.py", "registry/tests/mlflow/test_filters.py"),
 }
 
 
