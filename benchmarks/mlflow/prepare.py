@@ -1,4 +1,4 @@
-"""`python -m benchmarks.mlflow.prepare MODELS VERSIONS LARGE`: migrate, fill, print an administrator's token."""
+"""`python -m benchmarks.mlflow.prepare MODELS VERSIONS LARGE`: migrate, fill, print a token."""
 
 from __future__ import annotations
 
