@@ -42,7 +42,7 @@ def _chart(
         values = np.array([row.metrics.get(key, np.nan) for row in own], dtype=np.float64)
         curves.append(Curve(role, f"version {version}", Series(times, values)))
     return time_chart(
-        id=f"{endpoint}-{name}-{key}", title=f"{title} of {name}", unit=title.lower(),
+        id=f"{endpoint}-{name}-{key}", title=f"{title} of {name}", unit=key,
         curves=curves[::-1], window=window, text=lambda value: f"{value:.4g}",
         caption="By the hour of the prediction, from the labels known so far.",
     )  # fmt: skip

@@ -22,6 +22,12 @@ def window_of(query: Mapping[str, str], now: datetime, default: timedelta = HOUR
     return Window(start, end)
 
 
+def since_first(window: Window, first: float) -> Window:
+    """The window without the empty time before `first`, a Unix time: young charts are not squeezed."""
+    start = datetime.fromtimestamp(first, window.end.tzinfo)
+    return Window(start, window.end) if window.start < start < window.end else window
+
+
 def tolerance_of(query: Mapping[str, str]) -> Tolerance:
     """`tolerance` and `relative_tolerance`, 0 and 0.001 when left out."""
     return Tolerance(

@@ -21,7 +21,7 @@ from monitoring.queries.drift import distribution_charts, history_charts
 from monitoring.wiring import metrics_source
 from registry.models import Version
 from rollouts import reach
-from rollouts.domain.asking import window_of
+from rollouts.domain.asking import since_first, window_of
 from rollouts.models import Endpoint
 from rollouts.web.door import page
 from rollouts.web.look import Badge
@@ -81,6 +81,8 @@ def _charts(endpoint: Endpoint, reading: DriftReading, window: Window) -> tuple[
     """The charts of the farthest columns, and why some are missing."""
     names = [(column["side"], column["name"]) for column in reading.columns[:DRAWN]]
     readings = drifting.history(endpoint.name, reading.version, window)
+    if readings:
+        window = since_first(window, readings[0].start)
     charts = history_charts(endpoint.name, readings, names, window)
     version = Version.objects.filter(model=endpoint.model, number=int(reading.version)).first()
     measured = Window(datetime.fromtimestamp(reading.start, UTC), datetime.fromtimestamp(reading.at, UTC))

@@ -11,7 +11,7 @@ from django.utils import timezone
 from monitoring.queries.concept import TITLES, concept_charts
 from monitoring.samples import concept
 from rollouts import reach
-from rollouts.domain.asking import window_of
+from rollouts.domain.asking import since_first, window_of
 from rollouts.web.door import page
 
 WEEK = timedelta(days=7)
@@ -24,6 +24,8 @@ def quality(request: HttpRequest, name: str) -> HttpResponse:
     endpoint = reach.endpoint_for(request.user, name)
     window = window_of(request.GET, timezone.now() + timedelta(hours=1), default=WEEK)
     readings = concept.readings(endpoint.name, window)
+    if readings:
+        window = since_first(window, readings[0].start)
     context = {
         "endpoint": endpoint,
         "charts": concept_charts(endpoint.name, readings, window),
