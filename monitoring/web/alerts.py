@@ -66,7 +66,8 @@ def alerts(request: HttpRequest) -> HttpResponse:
     rows = sorted((_shown(alert, silences) for alert in found), key=lambda row: order[row["state"]])
     context = {
         "rows": rows,
-        "rules": [_rule(row) for row in people.rules()],
+        # The nearest series may be of a model that this user must not know of.
+        "rules": [_rule(row, may(request.user, Permission.VIEW)) for row in people.rules()],
         "past": [
             _shown(alert, [])
             for alert in people.alerts(request.user, open_only=False).exclude(ended_at=None)[:20]
@@ -187,8 +188,8 @@ def _shown(row: Alert, quiet: list[Any]) -> dict[str, Any]:
     }
 
 
-def _rule(row: AlertRule) -> dict[str, Any]:
-    rule = row.rule
+def _rule(row: AlertRule, all_seen: bool) -> dict[str, Any]:
+    rule, nearest = row.rule, row.readings[0] if row.readings and all_seen else None
     where = ", ".join(part for part in (rule.endpoint, rule.model, rule.column) if part)
     return {
         "row": row,
@@ -199,8 +200,6 @@ def _rule(row: AlertRule) -> dict[str, Any]:
             "text": row.get_health_display().capitalize() if row.enabled else "Off",
             "tone": _HEALTH[row.health] if row.enabled else "hold",
         },
-        "nearest": rule.figure(row.readings[0][4]) if row.readings else "–",
-        "nearest_of": " ".join(
-            part for part in (row.readings[0][0], f"v{row.readings[0][2]}", row.readings[0][3]) if part
-        ) if row.readings else "",
-    }  # fmt: skip
+        "nearest": rule.figure(nearest[4]) if nearest else "–",
+        "nearest_of": " ".join(filter(None, (nearest[0], f"v{nearest[2]}", nearest[3]))) if nearest else "",
+    }
