@@ -20,6 +20,9 @@ from .warmup import Profile, warm_up
 
 # The longest run of a small model takes less than this; it may happen inside the event loop.
 INLINE_SECONDS = 0.001
+# With a single CPU a thread computes nothing sooner; it only costs hand-overs. The loop may stand still
+# for as long as the kernel would let another process have the CPU anyway.
+INLINE_SECONDS_OF_ONE_CPU = 0.005
 # And one this short may happen while requests are still being read: looking for others costs as much.
 EAGER_SECONDS = 0.00025
 
@@ -68,7 +71,7 @@ def load(options: Options) -> Loaded:
         digest=digest,
         histograms=spec,
         profile=profile,
-        inline=runs_inline(options.execution, profile),
+        inline=runs_inline(options.execution, profile, cpu_limit()),
         eager=longest_run(profile) < EAGER_SECONDS,
         tuning=tuning,
         seconds=perf_counter() - started,
@@ -96,11 +99,11 @@ def obtain(location: str, digest: str, cache: Path | None) -> Artifact:
         return read_artifact(store.fetch(digest, lambda: open_source(location)), digest)
 
 
-def runs_inline(execution: str, profile: Profile) -> bool:
-    """Whether runs belong in the event loop; without measurements they do not."""
+def runs_inline(execution: str, profile: Profile, cpus: int) -> bool:
+    """Whether runs belong in the event loop, given `cpus` CPUs; without measurements they do not."""
     if execution != "auto":
         return execution == "inline"
-    return longest_run(profile) < INLINE_SECONDS
+    return longest_run(profile) < (INLINE_SECONDS if cpus > 1 else INLINE_SECONDS_OF_ONE_CPU)
 
 
 def longest_run(profile: Profile) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from deploy.serving import warmup
 from deploy.serving.artifact import Artifact, read_artifact
 from deploy.serving.datatypes import BY_OIP, TYPES
 from deploy.serving.errors import LoadError, ModelFailed
+from deploy.serving.loading import runs_inline
 from deploy.serving.model import _reason, load_model
 from deploy.serving.signature import Signature, TensorSpec
 from deploy.serving.warmup import warm_up
@@ -90,6 +92,24 @@ def test_a_slow_model_that_gains_by_batches_is_batched(monkeypatch):
 
 def test_a_fast_model_is_batched_whatever_its_runs_cost(monkeypatch):
     assert warm_up(Slow(monkeypatch, 0, 0.0001), 8, 32).mergeable
+
+
+@pytest.mark.parametrize(
+    ("seconds", "mergeable", "cpus", "inline"),
+    [(0.0009, True, 4, True), (0.002, True, 4, False), (0.002, True, 1, True), (0.006, True, 1, False),
+     (math.inf, True, 1, False)],
+)  # fmt: skip
+def test_short_runs_happen_inside_the_loop_and_longer_ones_too_where_a_thread_has_no_cpu(
+    seconds, mergeable, cpus, inline
+):
+    assert runs_inline("auto", warmup.Profile(mergeable, seconds / 2, seconds), cpus) is inline
+    assert runs_inline("thread", warmup.Profile(mergeable, 0.0, 0.0), cpus) is False
+
+
+def test_a_model_that_is_not_batched_is_judged_by_a_single_row():
+    profile = warmup.Profile(False, 0.0008, 0.03)
+    assert runs_inline("auto", profile, 4)
+    assert not runs_inline("auto", warmup.Profile(True, 0.0008, 0.03), 4)
 
 
 def test_a_model_that_refuses_made_up_rows_is_served_all_the_same():
