@@ -38,7 +38,7 @@ _STATE = (
 )  # fmt: skip
 
 
-_ENDPOINTS = Endpoint.objects.select_related("model", "active")
+_ENDPOINTS = Endpoint.objects.select_related("model", "environment", "active")
 # What a tick reads of a version; the rest is fetched if somebody asks.
 _RELEASES = Release.objects.select_related("version").only(
     "endpoint_id", "digest", "histograms", "version__number", "version__model_id", "version__profile"
@@ -118,6 +118,7 @@ def endpoint_state(loaded: Loaded, *, stable_ready: bool) -> EndpointState:
         previous=_spec(endpoint.previous, endpoint.replicas) if endpoint.previous else None,
         candidate=_spec(rollout.candidate, snapshot.plan.replicas) if rollout and snapshot else None,
         stable_ready=stable_ready,
+        environment=endpoint.environment.name,
     )
 
 

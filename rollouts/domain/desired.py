@@ -40,7 +40,7 @@ class DesiredWorld:
     """Everything that should run for an endpoint; what is not named here should not run.
 
     generation: rises with every recorded decision; adapters refuse to go back (a worker that was
-    slow to apply an old decision must not undo a newer one).
+    slow to apply an old decision must not undo a newer one). environment: says on which cluster.
     """
 
     endpoint: str
@@ -48,6 +48,7 @@ class DesiredWorld:
     generation: int
     releases: tuple[ReleaseSpec, ...]
     route: Route | None
+    environment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,7 @@ class EndpointState:
     previous: ReleaseSpec | None = None
     candidate: ReleaseSpec | None = None
     stable_ready: bool = True
+    environment: str = ""
 
 
 def desired_world(endpoint: EndpointState, rollout: Snapshot | None) -> DesiredWorld:
@@ -79,6 +81,7 @@ def desired_world(endpoint: EndpointState, rollout: Snapshot | None) -> DesiredW
         generation=endpoint.generation,
         releases=tuple(releases.values()),
         route=_route(endpoint, rollout) if endpoint.stable_ready else None,
+        environment=endpoint.environment,
     )
 
 

@@ -1,4 +1,4 @@
-"""One contract for every world: what holds in memory holds for real processes behind the real gateway."""
+"""One contract for every world: what holds in memory holds for real processes and for Kubernetes objects."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ import pytest
 
 from deploy.fleet.ports import free_port
 from deploy.fleet.tests.harness import FAKE, ROOT, Home
+from rollouts.adapters.kubernetes import GatewayApiRouter, IstioRouter, KubernetesCluster
 from rollouts.adapters.local import LocalCluster, LocalRouter
 from rollouts.adapters.memory import MemoryCluster, MemoryRouter
 from rollouts.domain.desired import DesiredWorld, ReleaseSpec, Route
 from rollouts.domain.snapshot import ABSENT
 from rollouts.errors import StaleWrite, WorldUnavailable
+from rollouts.tests.kubernetes.stand_in import Cluster as KubernetesApi
+from rollouts.tests.kubernetes.stand_in import running
 
 ENDPOINT = "churn-production"
 
@@ -103,9 +106,21 @@ def on_this_machine(home: Path) -> Iterator[World]:
         cut()
 
 
-@pytest.fixture(params=["memory", "local"])
+@contextlib.contextmanager
+def on_kubernetes(router: type[Any]) -> Iterator[World]:
+    with running(KubernetesApi()) as (namespace, where, cut):
+        yield World(KubernetesCluster(where, lambda _: namespace), router(where, lambda _: namespace), cut)
+
+
+@pytest.fixture(params=["memory", "local", "gateway api", "istio"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    with in_memory() if request.param == "memory" else on_this_machine(tmp_path) as world:
+    worlds = {
+        "memory": in_memory,
+        "local": lambda: on_this_machine(tmp_path),
+        "gateway api": lambda: on_kubernetes(GatewayApiRouter),
+        "istio": lambda: on_kubernetes(IstioRouter),
+    }
+    with worlds[request.param]() as world:
         yield world
 
 

@@ -1,0 +1,41 @@
+"""`python -m deploy.serving.fetch`: puts the artifact into the cache and ends, for the first step of a pod.
+
+Ends with 0 when it is there and verified, 3 when it can never be served (docs/serving.md), 1 when the source
+does not answer at present, so that the pod tries again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from .errors import LoadError
+from .loading import obtain
+from .sources import SourceUnavailable
+
+NEVER, LATER = 3, 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Fetch what the flags say; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m deploy.serving.fetch", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument("--artifact", required=True, help="a path, or an http(s):// or s3:// URL")
+    parser.add_argument("--digest", required=True, help="sha256:<hex> it must have")
+    parser.add_argument("--cache", type=Path, required=True, help="folder for artifacts, by digest")
+    options = parser.parse_args(arguments)
+    try:
+        obtain(options.artifact, options.digest, options.cache)
+    except SourceUnavailable as error:
+        print(f"not now: {error}", file=sys.stderr)
+        return LATER
+    except LoadError as error:
+        print(error, file=sys.stderr)
+        return NEVER
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""One cluster's API: plain JSON in and out, server-side apply, every trouble in our own words."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import kubernetes
+from urllib3.exceptions import HTTPError
+
+from rollouts.errors import WorldUnavailable
+
+log = logging.getLogger(__name__)
+Manifest = dict[str, Any]
+MANAGER = "slipway"
+TIMEOUT_SECONDS = 5.0
+# A server that asks for patience is asked again so often, as long as it does not ask for more than this.
+ATTEMPTS = 3
+MOST_PATIENCE_SECONDS = 2.0
+CONFLICT, GONE, NOT_FOUND, THROTTLED = 409, 410, 404, 429
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What objects are called in a path: `/apis/apps/v1/namespaces/<ns>/deployments`."""
+
+    api: str
+    kind: str
+    plural: str
+
+    def path(self, namespace: str, name: str = "") -> str:
+        """The path of all of them, or of one."""
+        root = f"/apis/{self.api}" if "/" in self.api else f"/api/{self.api}"
+        return f"{root}/namespaces/{namespace}/{self.plural}" + (f"/{name}" if name else "")
+
+
+DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
+POD = Kind("v1", "Pod", "pods")
+SERVICE = Kind("v1", "Service", "services")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+HPA = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+PDB = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
+VIRTUAL_SERVICE = Kind("networking.istio.io/v1", "VirtualService", "virtualservices")
+DESTINATION_RULE = Kind("networking.istio.io/v1", "DestinationRule", "destinationrules")
+POD_MONITOR = Kind("monitoring.coreos.com/v1", "PodMonitor", "podmonitors")
+KINDS = {
+    kind.kind: kind
+    for kind in (
+        DEPLOYMENT, POD, SERVICE, CONFIG_MAP, HPA, PDB, HTTP_ROUTE, VIRTUAL_SERVICE, DESTINATION_RULE,
+        POD_MONITOR,
+    )
+}  # fmt: skip
+
+
+class Conflicted(Exception):
+    """Somebody changed the object between our reading it and our writing it."""
+
+
+class Api:
+    """Calls to one API server; raises WorldUnavailable when it does not answer or refuses."""
+
+    def __init__(self, client: Any = None, *, context: str = "") -> None:
+        self._client = client or _client(context)
+
+    def list(self, kind: Kind, namespace: str, selector: str) -> list[Manifest]:
+        """Objects with these labels, from the API server's own cache."""
+        query = {"labelSelector": selector, "resourceVersion": "0"}
+        found: list[Manifest] = self._call("GET", kind.path(namespace), query)["items"]
+        return found
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
+        """One object as it is now; None when there is none."""
+        try:
+            return self._call("GET", kind.path(namespace, name))
+        except _Refused as error:
+            if error.answered == NOT_FOUND:
+                return None
+            raise
+
+    def apply(self, manifest: Mapping[str, Any], *, namespace: str) -> Manifest:
+        """Server-side apply; with a resourceVersion in it, only if the object is still that version.
+
+        Raises Conflicted when it is not.
+        """
+        kind = KINDS[manifest["kind"]]
+        path = kind.path(namespace, manifest["metadata"]["name"])
+        query = {"fieldManager": MANAGER, "force": "true", "fieldValidation": "Strict"}
+        headers = {"Content-Type": "application/apply-patch+yaml"}
+        try:
+            return self._call("PATCH", path, query, headers, json.dumps(manifest))
+        except _Refused as error:
+            if error.answered == CONFLICT:
+                raise Conflicted(error.message) from error
+            raise
+
+    def delete(self, kind: Kind, namespace: str, name: str, *, uid: str) -> None:
+        """Deletes this very object and what it owns; gone already is fine."""
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        try:
+            self._call("DELETE", kind.path(namespace, name), {}, {"Content-Type": "application/json"}, body)
+        except _Refused as error:
+            if error.answered not in {NOT_FOUND, CONFLICT, GONE}:
+                raise
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+    ) -> Manifest:
+        for attempt in range(1, ATTEMPTS + 1):
+            status, reason, content, patience = self._ask(method, path, query or {}, headers or {}, body)
+            if status != THROTTLED or attempt == ATTEMPTS:
+                break
+            time.sleep(min(patience, MOST_PATIENCE_SECONDS))
+        if 200 <= status < 300:
+            found: Manifest = json.loads(content)
+            return found
+        raise _Refused(status, f"{method} {path}: {_message(content) or reason}")
+
+    def _ask(
+        self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: Any
+    ) -> tuple[int, str, bytes, float]:
+        call = self._client.param_serialize(
+            method=method,
+            resource_path=path,
+            query_params=list(query.items()),
+            header_params={"Accept": "application/json", **headers},
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = self._client.call_api(*call, _request_timeout=TIMEOUT_SECONDS)
+            content = response.read() or response.data
+        except (HTTPError, OSError, kubernetes.client.ApiException) as error:
+            raise WorldUnavailable(f"The Kubernetes API did not answer: {error}") from error
+        return response.status, response.reason, content, _seconds(response.getheader("Retry-After"))
+
+
+class _Refused(WorldUnavailable):
+    """The API server answered with an error."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(f"The Kubernetes API refused: {status} {message}")
+        self.answered = status
+
+
+def _client(context: str) -> Any:
+    """In-cluster credentials when we run in one, else the kubeconfig; `context` names one of its contexts."""
+    configuration = kubernetes.client.Configuration()
+    try:
+        if context:
+            raise kubernetes.config.ConfigException("a context was named")
+        kubernetes.config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
+    except kubernetes.config.ConfigException:
+        try:
+            kubernetes.config.load_kube_config(  # type: ignore[no-untyped-call]
+                context=context or None, client_configuration=configuration
+            )
+        except kubernetes.config.ConfigException as error:
+            raise WorldUnavailable(f"No way to reach Kubernetes: {error}") from error
+    configuration.retries = 0
+    return kubernetes.client.ApiClient(configuration)
+
+
+def _message(content: bytes) -> str:
+    try:
+        return str(json.loads(content)["message"])
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _seconds(header: str | None) -> float:
+    try:
+        return float(header or 1)
+    except ValueError:
+        return 1.0

@@ -1,0 +1,122 @@
+"""Model servers as Deployments: applied server-side, read from shared lists, removed when not wanted."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rollouts.adapters.kubernetes import manifests
+from rollouts.adapters.kubernetes.api import DEPLOYMENT, POD, Conflicted, Manifest
+from rollouts.adapters.kubernetes.manifests import APPLIED, GENERATION, VERSION, fingerprint, name_of
+from rollouts.adapters.kubernetes.pods import status_of
+from rollouts.adapters.kubernetes.seen import Namespace, namespace_of, refuse_stale
+from rollouts.adapters.kubernetes.target import Target, Targets, targets
+from rollouts.domain.desired import DesiredWorld, ReleaseSpec
+from rollouts.domain.snapshot import WorkloadStatus
+from rollouts.errors import WorldUnavailable
+
+# What stands beside a Deployment is asserted again after so long, in case somebody changed it by hand.
+ASSERT_SECONDS = 60.0
+
+
+class KubernetesCluster:
+    """The port `Cluster` on any number of clusters and namespaces."""
+
+    def __init__(
+        self, where: Targets | None = None, find: Callable[[Target], Namespace] = namespace_of
+    ) -> None:
+        self._targets = where or targets()
+        self._find = find
+        self._asserted: dict[tuple[str, str], tuple[str, float]] = {}
+        self._homes: dict[str, Target] = {}
+
+    def apply(self, world: DesiredWorld, artifacts: Mapping[str, str]) -> None:
+        target = self._targets.of(world.environment)
+        self._homes[world.endpoint] = target
+        namespace = self._find(target)
+        present = {
+            item["metadata"]["labels"][VERSION]: item for item in namespace.all(DEPLOYMENT, world.endpoint)
+        }
+        refuse_stale(present.values(), world.generation)
+        for release in world.releases:
+            artifact = artifacts[release.digest]
+            self._assert(namespace, target, world, release, artifact, present.get(release.version))
+        wanted = {release.version for release in world.releases}
+        for version, item in present.items():
+            if version not in wanted:
+                self._remove(namespace, item)
+
+    def observe(self, endpoint: str) -> Mapping[str, WorkloadStatus]:
+        namespace = self._home(endpoint)
+        if namespace is None:
+            return {}
+        pods: dict[str, list[Manifest]] = defaultdict(list)
+        for pod in namespace.all(POD, endpoint):
+            pods[pod["metadata"]["labels"].get(VERSION, "")].append(pod)
+        return {
+            version: status_of(item, pods[version])
+            for item in namespace.all(DEPLOYMENT, endpoint)
+            if (version := item["metadata"]["labels"].get(VERSION))
+        }
+
+    def _home(self, endpoint: str) -> Namespace | None:
+        """Where the endpoint's servers are; after a restart found by looking everywhere."""
+        if endpoint in self._homes:
+            return self._find(self._homes[endpoint])
+        trouble: WorldUnavailable | None = None
+        for target in self._targets.places:
+            try:
+                if self._find(target).all(DEPLOYMENT, endpoint):
+                    self._homes[endpoint] = target
+                    return self._find(target)
+            except WorldUnavailable as error:
+                trouble = error
+        if trouble is not None:
+            # Not found where we could look is not the same as not there.
+            raise trouble
+        return None
+
+    def _assert(
+        self,
+        namespace: Namespace,
+        target: Target,
+        world: DesiredWorld,
+        release: ReleaseSpec,
+        artifact: str,
+        present: Manifest | None,
+    ) -> None:
+        """Applies the Deployment when it is not as it should be, and what stands beside it with it."""
+        wanted = manifests.deployment(world, release, artifact, target)
+        mark = fingerprint(wanted, {"histograms": release.histograms})
+        key = (world.endpoint, release.version)
+        before, at = self._asserted.get(key, ("", 0.0))
+        fresh = before == mark and time.monotonic() - at < ASSERT_SECONDS
+        marks = {GENERATION: str(world.generation), APPLIED: mark}
+        if present is not None and fresh and all(_annotation(present, k) == v for k, v in marks.items()):
+            return
+        wanted["metadata"]["annotations"] = marks
+        if present is not None:
+            wanted["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"]
+        try:
+            owner = namespace.api.apply(wanted, namespace=namespace.name)
+        except Conflicted as error:
+            raise WorldUnavailable(
+                f"{name_of(*key)} was changed meanwhile; the next tick looks again"
+            ) from error
+        finally:
+            namespace.forget(DEPLOYMENT)
+        for companion in manifests.companions(world, release, target, owner):
+            namespace.api.apply(companion, namespace=namespace.name)
+        self._asserted[key] = (mark, time.monotonic())
+
+    def _remove(self, namespace: Namespace, item: Manifest) -> None:
+        """The Deployment goes, and what it owns with it."""
+        metadata: Mapping[str, Any] = item["metadata"]
+        namespace.api.delete(DEPLOYMENT, namespace.name, metadata["name"], uid=metadata["uid"])
+        namespace.forget(DEPLOYMENT)
+
+
+def _annotation(item: Manifest, name: str) -> str:
+    return str(item["metadata"].get("annotations", {}).get(name, ""))

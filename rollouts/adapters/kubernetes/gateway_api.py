@@ -1,0 +1,167 @@
+"""Traffic through an HTTPRoute of Gateway API (https://gateway-api.sigs.k8s.io)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rollouts.adapters.kubernetes.api import HTTP_ROUTE, Manifest
+from rollouts.adapters.kubernetes.manifests import name_of
+from rollouts.adapters.kubernetes.routes import RouteWriter
+from rollouts.adapters.kubernetes.seen import Namespace, namespace_of
+from rollouts.adapters.kubernetes.target import Target, Targets
+from rollouts.domain.desired import DesiredWorld
+from rollouts.errors import WorldUnavailable
+from rollouts.ports import ObservedRoute
+
+
+class GatewayApiDialect:
+    """Our rules name services `<endpoint>-v<version>`; rules of others are kept behind them."""
+
+    kind = HTTP_ROUTE
+
+    def spec(self, world: DesiredWorld, target: Target, present: Mapping[str, Any]) -> Manifest:
+        assert world.route is not None
+        theirs = [rule for rule in present.get("rules", []) if not _ours(world.endpoint, rule)]
+        rules = [_split(world)]
+        if world.route.preview:
+            rules.insert(0, _matched(world))
+        spec: Manifest = {"parentRefs": [_parent(target)], "rules": [*rules, *theirs]}
+        return {**spec, "hostnames": [target.host]} if target.host else spec
+
+    def observed(self, endpoint: str, item: Manifest) -> ObservedRoute:
+        _require_accepted(item)
+        weights: dict[str, int] = {}
+        mirror: dict[str, int] = {}
+        preview: str | None = None
+        for rule in item["spec"].get("rules", []):
+            found = _weights(endpoint, rule)
+            if not found:
+                continue
+            if any(match.get("headers") for match in rule.get("matches", [])):
+                preview = next(iter(found))
+                continue
+            weights = found
+            for item_filter in rule.get("filters", []):
+                if copied := item_filter.get("requestMirror"):
+                    version = _version(endpoint, copied["backendRef"]["name"])
+                    if version:
+                        mirror[version] = copied.get("percent", 100)
+        return ObservedRoute(weights=weights or None, mirror=mirror, preview=preview)
+
+
+class GatewayApiRouter(RouteWriter):
+    """The port `TrafficRouter` on HTTPRoutes."""
+
+    def __init__(
+        self, where: Targets | None = None, find: Callable[[Target], Namespace] = namespace_of
+    ) -> None:
+        super().__init__(GatewayApiDialect(), where, find)
+
+
+def _parent(target: Target) -> Manifest:
+    """The Gateway, or the Service of a mesh such as Linkerd."""
+    mesh = target.gateway.get("kind") == "Service"
+    parent = {
+        "name": target.gateway.get("name", ""),
+        "kind": "Service" if mesh else "Gateway",
+        "group": "" if mesh else "gateway.networking.k8s.io",
+    }
+    namespace = target.gateway.get("namespace")
+    return {**parent, "namespace": namespace} if namespace else parent
+
+
+def _split(world: DesiredWorld) -> Manifest:
+    assert world.route is not None
+    mirrors = [
+        {
+            "type": "RequestMirror",
+            "requestMirror": {"backendRef": _backend(world.endpoint, version), "percent": percent},
+        }
+        for version, percent in world.route.mirror
+    ]
+    return {
+        "matches": [{"path": _path(world)}],
+        "filters": [_rewrite(), *mirrors],
+        "backendRefs": [
+            {**_backend(world.endpoint, version), "weight": weight, "filters": [_answer(version)]}
+            for version, weight in world.route.split
+        ],
+    }
+
+
+def _matched(world: DesiredWorld) -> Manifest:
+    """The rule of testers, or of one arm of an experiment; it goes first."""
+    assert world.route is not None and world.route.preview is not None
+    by, name, value, version = world.route.preview
+    header: Manifest = {"type": "Exact", "name": name, "value": value}
+    if by == "cookie":
+        # Gateway API knows no cookies; most implementations match headers by expression.
+        pattern = rf"(^|.*;\s*){re.escape(name)}={re.escape(value)}(;.*|$)"
+        header = {"type": "RegularExpression", "name": "cookie", "value": pattern}
+    return {
+        "matches": [{"path": _path(world), "headers": [header]}],
+        "filters": [_rewrite()],
+        "backendRefs": [{**_backend(world.endpoint, version), "weight": 1, "filters": [_answer(version)]}],
+    }
+
+
+def _path(world: DesiredWorld) -> Manifest:
+    return {"type": "PathPrefix", "value": f"/{world.endpoint}"}
+
+
+def _rewrite() -> Manifest:
+    return {
+        "type": "URLRewrite",
+        "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}},
+    }
+
+
+def _answer(version: str) -> Manifest:
+    """The answer says which version gave it, as the gateway of one machine does."""
+    return {
+        "type": "ResponseHeaderModifier",
+        "responseHeaderModifier": {"set": [{"name": "x-slipway-version", "value": version}]},
+    }
+
+
+def _backend(endpoint: str, version: str) -> Manifest:
+    return {"name": name_of(endpoint, version), "kind": "Service", "group": "", "port": 80}
+
+
+def _version(endpoint: str, service: str) -> str | None:
+    """The version whose service this is, if it is one of ours."""
+    prefix = name_of(endpoint, "")
+    version = service.removeprefix(prefix)
+    return version if service.startswith(prefix) and version.isdecimal() else None
+
+
+def _weights(endpoint: str, rule: Mapping[str, Any]) -> dict[str, int]:
+    found = {}
+    for backend in rule.get("backendRefs", []):
+        version = _version(endpoint, backend["name"])
+        if version is not None and backend.get("weight", 1):
+            found[version] = backend.get("weight", 1)
+    return found
+
+
+def _ours(endpoint: str, rule: Mapping[str, Any]) -> bool:
+    return any(_version(endpoint, backend["name"]) for backend in rule.get("backendRefs", []))
+
+
+def _require_accepted(item: Manifest) -> None:
+    """What a controller has not taken over is not in effect, and what was before cannot be read any more."""
+    generation = item["metadata"].get("generation", 0)
+    parents = item.get("status", {}).get("parents", [])
+    if not parents:
+        raise WorldUnavailable("No controller has taken over the route yet: is there a Gateway of that name?")
+    for parent in parents:
+        conditions = {condition["type"]: condition for condition in parent.get("conditions", [])}
+        for name in ("Accepted", "ResolvedRefs"):
+            condition = conditions.get(name, {})
+            if condition.get("observedGeneration", 0) < generation:
+                raise WorldUnavailable("The route's controller has not taken over the newest split yet.")
+            if condition.get("status") != "True":
+                said = f"{condition.get('reason', '')} {condition.get('message', '')}".strip()
+                raise WorldUnavailable(f"The route is not {name}: {said}")

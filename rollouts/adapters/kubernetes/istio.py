@@ -1,0 +1,144 @@
+"""Traffic through an Istio VirtualService and the DestinationRule that names its subsets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from rollouts.adapters.kubernetes.api import DESTINATION_RULE, SERVICE, VIRTUAL_SERVICE, Manifest
+from rollouts.adapters.kubernetes.manifests import ENDPOINT, OWNED, VERSION
+from rollouts.adapters.kubernetes.routes import RouteWriter
+from rollouts.adapters.kubernetes.seen import Namespace, namespace_of
+from rollouts.adapters.kubernetes.target import Target, Targets
+from rollouts.domain.desired import DesiredWorld
+from rollouts.ports import ObservedRoute
+
+OURS = "slipway-"
+
+
+class IstioDialect:
+    """Our rules are named `slipway-…`; rules of others are kept behind them."""
+
+    kind = VIRTUAL_SERVICE
+
+    def spec(self, world: DesiredWorld, target: Target, present: Mapping[str, Any]) -> Manifest:
+        assert world.route is not None
+        theirs = [rule for rule in present.get("http", []) if not str(rule.get("name", "")).startswith(OURS)]
+        rules = [_split(world)]
+        if world.route.preview:
+            rules.insert(0, _matched(world))
+        spec: Manifest = {"hosts": [target.host or world.endpoint], "http": [*rules, *theirs]}
+        if target.gateway.get("name"):
+            spec["gateways"] = [target.gateway["name"], "mesh"]
+        return spec
+
+    def observed(self, endpoint: str, item: Manifest) -> ObservedRoute:
+        rules = {rule.get("name"): rule for rule in item["spec"].get("http", [])}
+        split = rules.get(f"{OURS}split", {})
+        weights = {_version(route): route.get("weight", 100) for route in split.get("route", [])}
+        mirror = {}
+        if "mirror" in split:
+            share = split.get("mirrorPercentage", {}).get("value", 100)
+            mirror[split["mirror"]["subset"].removeprefix("v")] = round(share)
+        matched = rules.get(f"{OURS}matched")
+        preview = _version(matched["route"][0]) if matched else None
+        return ObservedRoute(
+            weights={version: weight for version, weight in weights.items() if weight} or None,
+            mirror=mirror,
+            preview=preview,
+        )
+
+
+class IstioRouter(RouteWriter):
+    """The port `TrafficRouter` on VirtualServices."""
+
+    def __init__(
+        self, where: Targets | None = None, find: Callable[[Target], Namespace] = namespace_of
+    ) -> None:
+        super().__init__(IstioDialect(), where, find)
+
+    def set_route(self, world: DesiredWorld) -> None:
+        """Subsets first, since a route to a subset that is not named yet answers 503."""
+        target = self._targets.of(world.environment)
+        namespace = self._find(target)
+        present = next(iter(namespace.all(DESTINATION_RULE, world.endpoint)), None)
+        wanted = destination_rule(world)
+        if present is None or present["spec"].get("subsets") != wanted["spec"]["subsets"]:
+            namespace.api.apply(service(world), namespace=namespace.name)
+            namespace.api.apply(wanted, namespace=namespace.name)
+            namespace.forget(DESTINATION_RULE)
+        super().set_route(world)
+
+
+def destination_rule(world: DesiredWorld) -> Manifest:
+    """A subset per version that runs."""
+    subsets = [
+        {"name": f"v{release.version}", "labels": {VERSION: release.version}} for release in world.releases
+    ]
+    return _object(
+        DESTINATION_RULE.api, DESTINATION_RULE.kind, world, {"host": world.endpoint, "subsets": subsets}
+    )
+
+
+def service(world: DesiredWorld) -> Manifest:
+    """The host that the subsets divide: every server of the endpoint."""
+    spec = {
+        "selector": {**OWNED, ENDPOINT: world.endpoint},
+        "ports": [{"name": "http", "port": 80, "targetPort": "http"}],
+    }
+    return _object(SERVICE.api, SERVICE.kind, world, spec)
+
+
+def _object(api: str, kind: str, world: DesiredWorld, spec: Manifest) -> Manifest:
+    metadata = {"name": world.endpoint, "labels": {**OWNED, ENDPOINT: world.endpoint}}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _split(world: DesiredWorld) -> Manifest:
+    assert world.route is not None
+    rule: Manifest = {
+        "name": f"{OURS}split",
+        "match": [_uri(world)],
+        "rewrite": {"uri": "/"},
+        "route": [
+            {**_to(world, version), "weight": weight, "headers": _answer(version)}
+            for version, weight in world.route.split
+        ],
+    }
+    for version, percent in world.route.mirror:
+        rule["mirror"] = _to(world, version)["destination"]
+        rule["mirrorPercentage"] = {"value": float(percent)}
+    return rule
+
+
+def _matched(world: DesiredWorld) -> Manifest:
+    assert world.route is not None and world.route.preview is not None
+    by, name, value, version = world.route.preview
+    if by == "cookie":
+        pattern = rf"(^|.*;\s*){re.escape(name)}={re.escape(value)}(;.*|$)"
+        headers = {"cookie": {"regex": pattern}}
+    else:
+        headers = {name: {"exact": value}}
+    return {
+        "name": f"{OURS}matched",
+        "match": [{**_uri(world), "headers": headers}],
+        "rewrite": {"uri": "/"},
+        "route": [{**_to(world, version), "headers": _answer(version)}],
+    }
+
+
+def _uri(world: DesiredWorld) -> Manifest:
+    return {"uri": {"prefix": f"/{world.endpoint}/"}}
+
+
+def _to(world: DesiredWorld, version: str) -> Manifest:
+    return {"destination": {"host": world.endpoint, "subset": f"v{version}", "port": {"number": 80}}}
+
+
+def _answer(version: str) -> Manifest:
+    return {"response": {"set": {"x-slipway-version": version}}}
+
+
+def _version(route: Mapping[str, Any]) -> str:
+    return str(route["destination"]["subset"]).removeprefix("v")

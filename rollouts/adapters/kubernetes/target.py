@@ -1,0 +1,119 @@
+"""Where and how servers run: SLIPWAY_KUBERNETES_FILE, read and checked whole.
+
+default: {namespace: models, image: "registry/slipway-serving@sha256:…", gateway: {name: public}}
+environments:
+  production: {context: prod, gpus: 1, max_replicas: 8}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """How one environment's servers run.
+
+    context: of the kubeconfig; empty means the cluster we run in, or the kubeconfig's own choice. image:
+    of the model server. env_from: a Secret with credentials for fetching artifacts. cache_claim: a
+    PersistentVolumeClaim that pods share for fetched artifacts; without it each pod has its own. gpus: per
+    server. max_replicas: above the rollout's replicas an autoscaler may go so far; 0 means no autoscaler.
+    gateway: `name` and `namespace` of the Gateway (Gateway API), or the name of Istio's. host: what the
+    route answers to; empty means every host.
+    """
+
+    namespace: str = "default"
+    image: str = ""
+    context: str = ""
+    env_from: str = ""
+    cache_claim: str = ""
+    gpus: int = 0
+    cpu: str = "1"
+    memory: str = "1Gi"
+    node_selector: Mapping[str, str] = field(default_factory=dict)
+    tolerations: tuple[Mapping[str, Any], ...] = ()
+    affinity: Mapping[str, Any] = field(default_factory=dict)
+    runtime_class: str = ""
+    max_replicas: int = 0
+    target_cpu_percent: int = 70
+    start_seconds: int = 600
+    gateway: Mapping[str, str] = field(default_factory=dict)
+    host: str = ""
+    pod_monitor: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """The targets of all environments; one that is not named has the default."""
+
+    default: Target
+    environments: Mapping[str, Target]
+
+    def of(self, environment: str) -> Target:
+        """Where this environment's servers run."""
+        return self.environments.get(environment, self.default)
+
+    @property
+    def places(self) -> tuple[Target, ...]:
+        """One target per cluster and namespace."""
+        every = (self.default, *self.environments.values())
+        return tuple({(target.context, target.namespace): target for target in every}.values())
+
+
+@cache
+def targets() -> Targets:
+    """What SLIPWAY_KUBERNETES_FILE says; ImproperlyConfigured names the wrong field."""
+    path = settings.SLIPWAY_KUBERNETES_FILE
+    if not path:
+        raise ImproperlyConfigured("SLIPWAY_KUBERNETES_FILE must name the file with the image and namespace.")
+    try:
+        document = yaml.safe_load(Path(path).read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise ImproperlyConfigured(f"SLIPWAY_KUBERNETES_FILE {path}: {error}") from error
+    return parse(document)
+
+
+def parse(document: Any) -> Targets:
+    """Targets from the file's document."""
+    if not isinstance(document, Mapping) or set(document) - {"default", "environments"}:
+        raise ImproperlyConfigured("The file of targets has `default` and `environments`, and nothing else.")
+    default = _mapping(document.get("default", {}), "default")
+    environments = _mapping(document.get("environments", {}), "environments")
+    return Targets(
+        default=_target(default, "default"),
+        environments={
+            name: _target({**default, **_mapping(own, f"environments.{name}")}, f"environments.{name}")
+            for name, own in environments.items()
+        },
+    )
+
+
+def _target(values: Mapping[str, Any], path: str) -> Target:
+    shapes = {item.name: item for item in fields(Target)}
+    for name, value in values.items():
+        if name not in shapes:
+            known = ", ".join(sorted(shapes))
+            raise ImproperlyConfigured(f"{path}.{name}: there is no such field. Known: {known}.")
+        wanted = type(getattr(Target(), name))
+        given = tuple(value) if wanted is tuple and isinstance(value, list) else value
+        if not isinstance(given, wanted) or (wanted is int and isinstance(given, bool)):
+            raise ImproperlyConfigured(f"{path}.{name}: {value!r} is not a {wanted.__name__}.")
+    read: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
+    target = Target(**read)
+    if not target.image:
+        raise ImproperlyConfigured(f"{path}.image: the image of the model server must be named.")
+    return target
+
+
+def _mapping(value: Any, path: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ImproperlyConfigured(f"{path}: {value!r} is not a mapping.")
+    return value

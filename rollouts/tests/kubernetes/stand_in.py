@@ -1,0 +1,232 @@
+"""As much of a Kubernetes API server and its controllers as the adapters speak to, over real HTTP, in memory.
+
+kmock has no server-side apply, no resourceVersion preconditions and no owner references, which are what is tested
+here. A real API server is used where KUBECONFIG names one (`make e2e`).
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+from copy import deepcopy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import kubernetes
+
+from rollouts.adapters.kubernetes.api import Api
+from rollouts.adapters.kubernetes.manifests import VERSION
+from rollouts.adapters.kubernetes.seen import Namespace
+from rollouts.adapters.kubernetes.target import Target, Targets
+
+NAMESPACE = "models"
+TARGET = Target(
+    namespace=NAMESPACE, image="registry.example/serving@sha256:" + "0" * 64, gateway={"name": "public"}
+)
+
+
+class Cluster:
+    """Objects by (plural, name). `behaviour`: what becomes of a version's pods (ready unless said otherwise).
+
+    faults: answers for the next requests instead of what they ask, as (status, headers, verb or "").
+    """
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self.behaviour: dict[str, str] = {}
+        self.faults: list[tuple[int, dict[str, str], str]] = []
+        self.calls: Counter[tuple[str, str]] = Counter()
+        self.routes_frozen = False
+        self.stall_seconds = 0.0
+        self._numbers = itertools.count(1)
+        self._lock = threading.RLock()
+
+    def apply(self, plural: str, name: str, body: dict[str, Any]) -> tuple[int, Any]:
+        with self._lock:
+            present = self.objects.get((plural, name))
+            asked = body["metadata"].pop("resourceVersion", None)
+            if asked and (present is None or present["metadata"]["resourceVersion"] != asked):
+                return 409, {"message": "the object has been modified"}
+            found = deepcopy(present) if present else {"metadata": {"uid": f"uid-{next(self._numbers)}"}}
+            changed = any(found.get(key) != value for key, value in body.items() if key != "metadata")
+            for key, value in body["metadata"].items():
+                merged = isinstance(value, dict)
+                found["metadata"][key] = {**found["metadata"].get(key, {}), **value} if merged else value
+            found.update({key: value for key, value in body.items() if key != "metadata"})
+            if changed:
+                found["metadata"]["generation"] = found["metadata"].get("generation", 0) + 1
+            self._keep(plural, name, found)
+            self._control(plural, found)
+            return 200, found
+
+    def edit(self, plural: str, name: str, change: Any) -> None:
+        """Somebody changes an object by hand."""
+        with self._lock:
+            found = deepcopy(self.objects[plural, name])
+            change(found)
+            found["metadata"]["generation"] = found["metadata"].get("generation", 0) + 1
+            self._keep(plural, name, found)
+            self._control(plural, found)
+
+    def delete(self, plural: str, name: str, body: dict[str, Any]) -> tuple[int, Any]:
+        with self._lock:
+            present = self.objects.get((plural, name))
+            if present is None:
+                return 404, {"message": "not found"}
+            uid = present["metadata"]["uid"]
+            if body.get("preconditions", {}).get("uid", uid) != uid:
+                return 409, {"message": "another object of that name"}
+            owned = [
+                key for key, item in self.objects.items()
+                if any(owner["uid"] == uid for owner in item["metadata"].get("ownerReferences", []))
+            ]  # fmt: skip
+            for key in [*owned, (plural, name)]:
+                self.objects.pop(key)
+            return 200, {}
+
+    def list(self, plural: str, selector: str) -> list[dict[str, Any]]:
+        wanted = dict(pair.split("=") for pair in selector.split(",") if pair)
+        with self._lock:
+            return [
+                deepcopy(item)
+                for (kind, _), item in self.objects.items()
+                if kind == plural and wanted.items() <= item["metadata"].get("labels", {}).items()
+            ]
+
+    def _keep(self, plural: str, name: str, item: dict[str, Any]) -> None:
+        item["metadata"]["name"] = name
+        item["metadata"]["resourceVersion"] = str(next(self._numbers))
+        self.objects[plural, name] = item
+
+    def _control(self, plural: str, item: dict[str, Any]) -> None:
+        """What the controllers and the kubelets would do, at once."""
+        if plural == "deployments":
+            self._run(item)
+        if plural == "httproutes" and not self.routes_frozen:
+            generation = item["metadata"]["generation"]
+            conditions = [
+                {"type": name, "status": "True", "observedGeneration": generation}
+                for name in ("Accepted", "ResolvedRefs")
+            ]
+            item["status"] = {"parents": [{"conditions": conditions}]}
+
+    def _run(self, item: dict[str, Any]) -> None:
+        meta, wanted = item["metadata"], item["spec"].setdefault("replicas", 1)
+        behaviour = self.behaviour.get(meta["labels"][VERSION], "ready")
+        for number in range(wanted):
+            name = f"{meta['name']}-{number}"
+            self._keep("pods", name, {
+                "metadata": {"labels": meta["labels"], "uid": name, "ownerReferences": [{"uid": meta["uid"]}]},
+                "status": POD_STATUS[behaviour],
+            })  # fmt: skip
+        item["status"] = {
+            "observedGeneration": meta["generation"],
+            "replicas": wanted,
+            "updatedReplicas": wanted,
+            "readyReplicas": wanted if behaviour == "ready" else 0,
+        }
+
+
+POD_STATUS: dict[str, dict[str, Any]] = {
+    "ready": {"containerStatuses": [{"name": "server", "ready": True, "restartCount": 0, "state": {"running": {}}}]},
+    "no gpu": {
+        "conditions": [
+            {"type": "PodScheduled", "status": "False", "message": "0/3 nodes: 3 Insufficient nvidia.com/gpu."}
+        ]
+    },
+    "never": {
+        "initContainerStatuses": [
+            {
+                "name": "fetch", "ready": False, "restartCount": 2,
+                "state": {"terminated": {"exitCode": 3, "reason": "Error", "message": "line\nthe digest differs"}},
+            }
+        ]
+    },
+    "crash": {
+        "containerStatuses": [
+            {
+                "name": "server", "ready": False, "restartCount": 4,
+                "state": {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
+                "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
+            }
+        ]
+    },
+    "image": {
+        "containerStatuses": [
+            {
+                "name": "server", "ready": False, "restartCount": 0,
+                "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}},
+            }
+        ]
+    },
+}  # fmt: skip
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Any
+
+    def _serve(self) -> None:
+        cluster: Cluster = self.server.cluster
+        parts = urlsplit(self.path)
+        _, plural, *name = parts.path.partition("/namespaces/")[2].split("/")
+        length = int(self.headers.get("Content-Length") or 0)
+        body = json.loads(self.rfile.read(length)) if length else {}
+        cluster.calls[self.command, plural] += 1
+        time.sleep(cluster.stall_seconds)
+        if cluster.faults and cluster.faults[0][2] in ("", self.command):
+            status, headers, _ = cluster.faults.pop(0)
+            return self._answer(status, {"message": "a fault"}, headers)
+        if self.command == "PATCH":
+            assert self.headers["Content-Type"] == "application/apply-patch+yaml"
+            return self._answer(*cluster.apply(plural, name[0], body))
+        if self.command == "DELETE":
+            return self._answer(*cluster.delete(plural, name[0], body))
+        if name:
+            found = cluster.objects.get((plural, name[0]))
+            return self._answer(200, found) if found else self._answer(404, {"message": "not found"})
+        selector = parse_qs(parts.query).get("labelSelector", [""])[0]
+        return self._answer(200, {"items": cluster.list(plural, selector)})
+
+    do_GET = do_PATCH = do_DELETE = _serve
+
+    def _answer(self, status: int, document: Any, headers: dict[str, str] | None = None) -> None:
+        content = json.dumps(document).encode()
+        self.send_response(status)
+        for header, value in {"Content-Length": str(len(content)), **(headers or {})}.items():
+            self.send_header(header, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def running(cluster: Cluster):
+    """The cluster at an address; yields (its namespace as adapters see it, targets, how to cut it off)."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server.daemon_threads = True
+    server.cluster = cluster
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    configuration = kubernetes.client.Configuration(host=f"http://127.0.0.1:{server.server_port}")
+    configuration.retries = 0
+    client = kubernetes.client.ApiClient(configuration)
+    stopped = threading.Event()
+
+    def cut() -> None:
+        if not stopped.is_set():
+            stopped.set()
+            server.shutdown()
+            server.server_close()
+            client.rest_client.pool_manager.clear()
+
+    try:
+        yield Namespace(Api(client), NAMESPACE), Targets(TARGET, {}), cut
+    finally:
+        cut()

@@ -1,0 +1,121 @@
+"""Every manifest against the schemas that Kubernetes, Gateway API, Istio and the Prometheus operator publish."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from rollouts.adapters.kubernetes import manifests
+from rollouts.adapters.kubernetes.gateway_api import GatewayApiDialect
+from rollouts.adapters.kubernetes.istio import IstioDialect, destination_rule, service
+from rollouts.domain.desired import DesiredWorld, ReleaseSpec, Route
+from rollouts.tests.kubernetes.stand_in import TARGET
+
+PUBLISHED = Path(__file__).resolve().parents[4] / "shared" / "kubernetes"
+pytestmark = pytest.mark.skipif(
+    not PUBLISHED.exists(), reason=f"the published schemas are not at {PUBLISHED}"
+)
+ONE, TWO = (ReleaseSpec(n, f"sha256:{n * 64}", replicas=2, histograms={"a": [1]}) for n in "12")
+FULL = replace(
+    TARGET, gpus=1, max_replicas=6, pod_monitor=True, env_from="s3", cache_claim="cache", runtime_class="nvidia",
+    node_selector={"pool": "gpu"}, tolerations=({"key": "nvidia.com/gpu", "operator": "Exists"},),
+    affinity={"nodeAffinity": {}}, host="models.example.org",
+)  # fmt: skip
+
+
+def world(**route: Any) -> DesiredWorld:
+    split = (("2", 5), ("1", 95))
+    return DesiredWorld("churn-production", "churn", 3, (ONE, TWO), Route(split=split, **route))
+
+
+def everything() -> list[dict[str, Any]]:
+    owner = {"metadata": {"name": "churn-production-v1", "uid": "u"}}
+    found = []
+    for target in (TARGET, FULL):
+        found.append(manifests.deployment(world(), ONE, "s3://models/one", target))
+        found += manifests.companions(world(), ONE, target, owner)
+        for dialect in (GatewayApiDialect(), IstioDialect()):
+            for by in ("header", "cookie"):
+                wanted = world(mirror=(("2", 20),), preview=(by, "x-arm", "b", "2"))
+                spec = dialect.spec(wanted, target, {})
+                kind = dialect.kind
+                found.append({"apiVersion": kind.api, "kind": kind.kind, "metadata": {}, "spec": spec})
+    return [*found, service(world()), destination_rule(world())]
+
+
+@cache
+def definitions() -> dict[str, Any]:
+    return json.loads(gzip.decompress((PUBLISHED / "openapi-v2.json.gz").read_bytes()))["definitions"]
+
+
+@cache
+def schema_of(api: str, kind: str) -> Any:
+    """The published schema, with unknown fields refused as the API server does under strict validation."""
+    group, _, version = api.rpartition("/")
+    for name, schema in definitions().items():
+        for known in schema.get("x-kubernetes-group-version-kind", []):
+            if (known["group"], known["version"], known["kind"]) == (group, version, kind):
+                return {"$ref": f"#/definitions/{name}", "definitions": _reached(name)}
+    for path in (PUBLISHED / "crds").glob("*.yaml"):
+        for document in yaml.load_all(path.read_text(), Loader=yaml.CSafeLoader):
+            if document and document["spec"]["group"] == group and document["spec"]["names"]["kind"] == kind:
+                served = {item["name"]: item for item in document["spec"]["versions"]}
+                return _strict(served[version]["schema"]["openAPIV3Schema"])
+    raise AssertionError(f"no schema of {api} {kind}")
+
+
+def _reached(name: str) -> dict[str, Any]:
+    """The definition and those that it refers to."""
+    found: dict[str, Any] = {}
+    left = [name]
+    while left:
+        if (current := left.pop()) not in found:
+            found[current] = _strict(definitions()[current])
+            left += re.findall(r'"#/definitions/([^"]+)"', json.dumps(found[current]))
+    return found
+
+
+def errors(manifest: dict[str, Any]) -> list[str]:
+    """What the API server would refuse. Slow checks of the schemas themselves are left out."""
+    validator = jsonschema.Draft7Validator(schema_of(manifest["apiVersion"], manifest["kind"]))
+    bare = {key: value for key, value in manifest.items() if key != "metadata"}
+    return [f"{error.json_path}: {error.message}" for error in validator.iter_errors(bare)]
+
+
+def _strict(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_strict(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _strict(value) for key, value in schema.items() if key not in {"format", "pattern"}}
+    if schema.get("x-kubernetes-int-or-string") or schema.get("format") == "int-or-string":
+        return {"type": ["integer", "string"]}
+    named = "properties" in schema and isinstance(schema["properties"], dict) and "type" in schema
+    if (
+        named
+        and "additionalProperties" not in schema
+        and not schema.get("x-kubernetes-preserve-unknown-fields")
+    ):
+        found["additionalProperties"] = False
+    return found
+
+
+@pytest.mark.parametrize("manifest", everything(), ids=lambda item: item["kind"])
+def test_a_manifest_is_what_the_api_server_accepts(manifest):
+    assert errors(manifest) == []
+
+
+def test_the_schemas_would_catch_a_slip():
+    manifest = manifests.deployment(world(), ONE, "s3://models/one", TARGET)
+    manifest["spec"]["template"]["spec"]["containers"][0]["imagePolicy"] = "Always"
+    assert len(errors(manifest)) == 1
+    assert "imagePolicy" in errors(manifest)[0]
