@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`quota` requests per `window` seconds for each `key`; 0 seconds is a mistake that settings refuse."""
+    """`quota` requests per `window` seconds for each `key`."""
 
     name: str
     quota: int
@@ -79,7 +79,7 @@ class LimitMiddleware:
 
 def policies_of(request: HttpRequest) -> list[Policy]:
     """The policies that count this request; those with quota 0 are off."""
-    window = settings.SLIPWAY_RATE_WINDOW
+    window = max(1, settings.SLIPWAY_RATE_WINDOW)
     if request.method == "POST" and request.path == "/login":
         found = [Policy("login", settings.SLIPWAY_RATE_LOGIN, window, client_address(request.META))]
     elif request.path.startswith("/api/"):
