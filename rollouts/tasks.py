@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -34,7 +35,26 @@ SPREAD = 20
 # So many messages may wait for a worker. Beyond, endpoints stay due in the database, the longest waiting
 # first: a queue that nobody drains does not grow, and a fresh decision does not wait behind stale ones.
 QUEUE_LIMIT = 200
+# With messages that nobody takes for so long, the dispatcher does the ticks itself.
+STUCK_SECONDS = 10.0
 QUEUE_ERRORS = (OperationalError, RedisError, OSError)
+
+
+class Backlog:
+    """Whether workers take what waits: a queue that answers while all of them hang is no queue."""
+
+    def __init__(self) -> None:
+        self._length, self._moved = 0, time.monotonic()
+
+    def stuck(self, waiting: int) -> bool:
+        """Whether messages wait and their number has not fallen for STUCK_SECONDS."""
+        if not waiting or waiting < self._length:
+            self._moved = time.monotonic()
+        self._length = waiting
+        return time.monotonic() - self._moved > STUCK_SECONDS
+
+
+_backlog = Backlog()
 
 
 class QueueDown(Exception):
@@ -88,9 +108,12 @@ def dispatch() -> int:
     """
     with current_app.producer_or_acquire() as producer:
         try:
-            room = QUEUE_LIMIT - _waiting(producer)
+            waiting = _waiting(producer)
         except QUEUE_ERRORS as error:
             raise QueueDown(str(error)) from error
+        if _backlog.stuck(waiting):
+            raise QueueDown(f"no worker took a message for {STUCK_SECONDS:g} s")
+        room = QUEUE_LIMIT - waiting
         due = claim(min(room, CLAIM_LIMIT))
         _send(due, producer)
     return len(due)
