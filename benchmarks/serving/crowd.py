@@ -102,19 +102,19 @@ async def crowd(good: bytes, seconds: float) -> Counter:
 
 
 def show(subject: Subject, folder: Path, seconds: float) -> None:
-    """Print what became of the requests, and the server's memory after a tenth of the time and at the end."""
+    """Print what became of the requests, and the memory a third into it (buffers are full) and at the end."""
     good = _post("/predict", json.dumps({"features": subject.values}).encode())
     environ = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])}
     with server(slipway(subject, folder), f"{BASE}/health", environ) as pid:
         process = psutil.Process(pid)
-        seen = asyncio.run(crowd(good, seconds / 10))
+        seen = asyncio.run(crowd(good, seconds / 3))
         before = process.memory_info().rss / 2**20
-        seen += asyncio.run(crowd(good, seconds * 0.9))
+        seen += asyncio.run(crowd(good, seconds * 2 / 3))
         after = process.memory_info().rss / 2**20
         assert process.is_running()
     print(f"\n{CONNECTIONS:,} connections for {seconds:.0f} s: " +
           ", ".join(f"{count:,} {what}" for what, count in sorted(seen.items())))  # fmt: skip
-    print(f"  memory {before:.0f} MiB after a tenth of it, {after:.0f} MiB at the end", flush=True)
+    print(f"  memory {before:.0f} MiB after a third of it, {after:.0f} MiB at the end", flush=True)
 
 
 if __name__ == "__main__":
