@@ -89,7 +89,7 @@ def test_a_large_file_is_resumed_after_a_reload_and_watched_until_it_is_ready(pa
         page.screenshot(path=f"{folder}/pending.png", full_page=True)
     while tasks.work_one():
         pass
-    page.wait_for_selector("text=Download")
+    page.wait_for_selector('a.button:has-text("Download")')
     if folder:
         page.screenshot(path=f"{folder}/ready.png", full_page=True)
     made = Version.objects.get()
