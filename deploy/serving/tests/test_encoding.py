@@ -17,8 +17,8 @@ BODY = b'{"features":[1,2,3]}' * 20
 @pytest.mark.parametrize(
     ("name", "content"),
     [
-        ("gzip", gzip.compress(BODY)),
-        ("GZIP", gzip.compress(BODY)),
+        ("gzip", gzip.compress(BODY, mtime=0)),
+        ("GZIP", gzip.compress(BODY, mtime=0)),
         ("deflate", zlib.compress(BODY)),
         ("identity", BODY),
         ("", BODY),
@@ -35,7 +35,7 @@ def test_a_bomb_stops_at_the_limit():
         decode_body(bomb, "gzip", 1000)
 
 
-@pytest.mark.parametrize("content", [BODY, b"", gzip.compress(BODY)[:-4]])
+@pytest.mark.parametrize("content", [BODY, b"", gzip.compress(BODY, mtime=0)[:-4]])
 def test_what_is_not_gzip_or_ends_early_is_refused(content):
     with pytest.raises(Malformed):
         decode_body(content, "gzip", 10_000)
