@@ -257,11 +257,14 @@ def test_the_audit_trail_is_read_filtered_exported_and_checked(api, version):
     assert "address" not in api("viewer").get("/api/v1/audit").json()["items"][0]
     lines = b"".join(admin.get("/api/v1/audit/export").streaming_content).splitlines()
     assert [json.loads(line)["sequence"] for line in lines] == list(range(1, len(lines) + 1))
+    entries = AuditEntry.objects.count()
     assert admin.get("/api/v1/audit/verify").json() == {
         "whole": True,
-        "checked": AuditEntry.objects.count(),
+        "checked": entries,
+        "of": entries,
         "fault": None,
         "at": None,
+        "next": None,
     }
 
 
@@ -308,7 +311,7 @@ def test_lists_take_the_same_queries_however_long(api, store, onnx_path, django_
         (f"/api/v1/models/{model.name}", 1 + 2),
         (f"/api/v1/models/{model.name}/versions", 1 + 4),
         (f"/api/v1/models/{model.name}/versions/1", 1 + 4),
-        (f"/api/v1/models/{model.name}/versions/1/metrics?name=loss", 1 + 5),
+        (f"/api/v1/models/{model.name}/versions/1/metrics?name=loss", 1 + 3),
         ("/api/v1/audit", 1 + 1),
     ):
         with django_assert_num_queries(queries_):

@@ -57,7 +57,7 @@ def test_a_gguf_file_is_described_by_its_header(write):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (model_files.gguf()[:-1], "its tensors need .* bytes .*truncated"),
+        (model_files.gguf()[:-1], "its tensors need .* bytes, .*truncated"),
         (model_files.gguf()[:60], "ends in the middle of its header"),
         (model_files.gguf(claim=1 << 40), "claims 1099511627776 tensors"),
         (model_files.gguf().replace(b"\x05\0\0\0\0\0\0\0llama", b"\xff" * 7 + b"\x7fllama"), "claims .* bytes"),
