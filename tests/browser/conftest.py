@@ -39,14 +39,14 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def stack(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The demo, running."""
+    """The demo, running; it ends with the last browser test, since others need the cores."""
     with Process(tmp_path_factory.mktemp("browser") / "home") as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def endpoint(stack: Stack) -> str:
     """An endpoint of our own that serves version 1, beside those that the demo's director plays with."""
     for path in ("models/diabetes/versions/1", "models/diabetes/versions/2"):

@@ -11,7 +11,6 @@ import pytest
 from tests.servers.postgres import Postgres
 from tests.servers.waiting import ROOT
 
-pytestmark = pytest.mark.stack
 SECONDS = 600
 FILES = {
     "registry": (
