@@ -12,6 +12,7 @@ from registry.identity import AnyUser, may, require, require_anywhere, visible
 from rollouts import gate_templates, plan_templates, queries
 from rollouts.errors import NotFound
 from rollouts.models import Endpoint, GateTemplate, PlanTemplate, Rollout
+from rollouts.shelf import Shelf, T, V
 
 TO_MODEL = "model__"
 TO_MODEL_OF_ENDPOINT = "endpoint__model__"
@@ -47,23 +48,22 @@ def rollout_for(user: AnyUser, rollout_id: int, permission: Permission = Permiss
 
 
 def template_for(user: AnyUser, name: str, permission: Permission = Permission.VIEW) -> PlanTemplate:
-    """The template: one for a model asks on that model, one for every model is seen by everybody and changed
-    by those whose permission reaches everything."""
-    require_anywhere(user, permission)
-    found = plan_templates.template_by_name(name)
-    if found.model is not None and not may(user, Permission.VIEW, found.model):
-        raise plan_templates.unknown(name)
-    if found.model is not None or permission is not Permission.VIEW:
-        require(user, permission, found.model)
-    return found
+    """The plan template of that name, by the rule of `_kept_for`."""
+    return _kept_for(plan_templates.SHELF, user, name, permission)
 
 
 def gates_for(user: AnyUser, name: str, permission: Permission = Permission.VIEW) -> GateTemplate:
-    """The gates under a name, by the same rule."""
+    """The gates of that name, by the same rule."""
+    return _kept_for(gate_templates.SHELF, user, name, permission)
+
+
+def _kept_for(shelf: Shelf[T, V], user: AnyUser, name: str, permission: Permission) -> T:
+    """The template: one for a model asks on that model, one for every model is seen by everybody and changed
+    by those whose permission reaches everything."""
     require_anywhere(user, permission)
-    found = gate_templates.template_by_name(name)
+    found = shelf.by_name(name)
     if found.model is not None and not may(user, Permission.VIEW, found.model):
-        raise gate_templates.unknown(name)
+        raise shelf.unknown(name)
     if found.model is not None or permission is not Permission.VIEW:
         require(user, permission, found.model)
     return found

@@ -5,7 +5,6 @@ Services write intent; ticks do the rest.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import EllipsisType
@@ -23,6 +22,7 @@ from registry.models import Version
 from registry.services import set_alias
 from rollouts import gate_templates, hooks, store
 from rollouts.domain import commands
+from rollouts.domain.fields import NAME
 from rollouts.domain.phases import ACTIVE, GLASS, TERMINAL, Phase
 from rollouts.domain.plan import Plan
 from rollouts.domain.policy import Policy, apply_policy
@@ -38,7 +38,6 @@ from rollouts.models import (
     Transition,
 )
 
-NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 REASON_LIMIT = 2000
 # An abort races against ticks and other people; it must win, so it tries again on the newer row.
 MUST_WIN = frozenset({commands.abort, commands.supersede})

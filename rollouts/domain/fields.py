@@ -9,6 +9,9 @@ from typing import Any
 
 from rollouts.errors import InvalidPlan
 
+# What people name: environments, endpoints, templates. Safe in URLs, file names and labels.
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
+
 
 def number(
     source: Mapping[str, Any], key: str, path: str, *, default: float, least: float, most: float

@@ -11,11 +11,12 @@ from django.urls import reverse_lazy
 
 from registry.errors import DomainError
 from registry.models import Version
+from rollouts.domain.fields import NAME
 from rollouts.domain.strategies import STARTABLE
 from rollouts.domain.strategies.canary import DEFAULT_STEPS
 from rollouts.errors import Invalid
-from rollouts.gate_templates import NAME, REFERENCE
 from rollouts.models import Endpoint
+from rollouts.shelf import REFERENCE
 from rollouts.web.document import read_document
 from rollouts.web.look import STRATEGIES, sentence
 from rollouts.web.strategy_fields import STRATEGY_FIELDS, named

@@ -22,7 +22,9 @@ def secret_of(cast):
 def tracking_uri(live_server, transactional_db, store, secret_of, monkeypatch, tmp_path):
     """The address of the server; the client sends an administrator's token and never retries for minutes."""
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", secret_of("admin"))
+    # Both: set_registry_uri leaves this one behind in the environment, for later tests and child processes.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", live_server.url)
+    monkeypatch.setenv("MLFLOW_REGISTRY_URI", live_server.url)
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
