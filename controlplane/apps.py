@@ -9,6 +9,9 @@ class ControlplaneConfig(AppConfig):
     verbose_name = "Control plane"
 
     def ready(self) -> None:
+        from controlplane import checks
+
+        checks.register()
         if settings.CELERY_BROKER_URL:
             # Tasks are sent through the app that is current, so it must exist in every process.
             from controlplane.celery import app

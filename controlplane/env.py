@@ -11,18 +11,21 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
+# Every name that was asked for: what else begins with SLIPWAY_ may be a slip of the pen.
+names: set[str] = set()
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off", ""}
 
 
 def text(name: str, default: str = "") -> str:
     """The variable's value; `NAME_FILE` wins and its trailing newline is dropped."""
+    names.add(name)
     path = os.environ.get(f"{name}_FILE")
     if not path:
         return os.environ.get(name, default)
     try:
         return Path(path).read_text().rstrip("\n")
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ImproperlyConfigured(f"{name}_FILE points at {path}, which cannot be read: {error}") from error
 
 

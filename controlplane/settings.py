@@ -23,7 +23,6 @@ SLIPWAY_PORT = env.integer("SLIPWAY_PORT", 8000)
 
 DEBUG = env.flag("SLIPWAY_DEBUG", False)
 SECRET_KEY = env.text("SLIPWAY_SECRET_KEY") or secret_key(SLIPWAY_HOME, persist=not TESTING)
-SECRET_KEY_FALLBACKS = env.words("SLIPWAY_SECRET_KEY_FALLBACKS")
 # Keys that were in force before: what they signed is still believed.
 SECRET_KEY_FALLBACKS = env.words("SLIPWAY_SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.words("SLIPWAY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1],testserver")
@@ -140,6 +139,8 @@ if TESTING:
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = SLIPWAY_TLS
+# Probes and scrapers come from inside, to the process itself and not through the proxy.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 31_536_000 if SLIPWAY_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SLIPWAY_TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SLIPWAY_TLS else None
