@@ -137,6 +137,23 @@ AUTH_PASSWORD_VALIDATORS = [
 if TESTING:
     # Slow hashing protects real passwords; tests sign in hundreds of times.
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Single sign-on: the provider's address as it calls itself; empty: passwords only. See docs/identity.md.
+SLIPWAY_OIDC_ISSUER = env.text("SLIPWAY_OIDC_ISSUER")
+SLIPWAY_OIDC_CLIENT_ID = env.text("SLIPWAY_OIDC_CLIENT_ID")
+SLIPWAY_OIDC_CLIENT_SECRET = env.text("SLIPWAY_OIDC_CLIENT_SECRET")
+# What the button says.
+SLIPWAY_OIDC_NAME = env.text("SLIPWAY_OIDC_NAME", "single sign-on")
+SLIPWAY_OIDC_SCOPES = env.words("SLIPWAY_OIDC_SCOPES", "openid,profile,email")
+SLIPWAY_OIDC_USERNAME_CLAIM = env.text("SLIPWAY_OIDC_USERNAME_CLAIM", "preferred_username")
+SLIPWAY_OIDC_GROUPS_CLAIM = env.text("SLIPWAY_OIDC_GROUPS_CLAIM", "groups")
+# `group: role` pairs, one a line or separated by semicolons.
+SLIPWAY_OIDC_ROLES = env.pairs("SLIPWAY_OIDC_ROLES")
+# Roles follow the groups at each sign-in, so this is how long a change may take to be noticed.
+SLIPWAY_OIDC_SESSION_SECONDS = env.integer("SLIPWAY_OIDC_SESSION_SECONDS", 8 * 3600)
+AUTHENTICATION_BACKENDS = [
+    "django.contrib.auth.backends.ModelBackend",
+    "registry.web.openid.OpenIDBackend",
+]
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = SLIPWAY_TLS
 # Probes and scrapers come from inside, to the process itself and not through the proxy.
@@ -146,6 +163,12 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = SLIPWAY_TLS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if SLIPWAY_TLS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+
+
+def _origin(url: str) -> str:
+    return "{0.scheme}://{0.netloc}".format(urlsplit(url)) if url else ""
+
+
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
@@ -156,7 +179,8 @@ CONTENT_SECURITY_POLICY = {
         "connect-src": [SELF, *filter(None, [env.text("SLIPWAY_S3_BROWSER_ORIGIN")])],
         "object-src": [NONE],
         "base-uri": [SELF],
-        "form-action": [SELF],
+        # Signing out leads on to the provider.
+        "form-action": [SELF, *filter(None, [_origin(SLIPWAY_OIDC_ISSUER)])],
         "frame-ancestors": [NONE],
     }
 }

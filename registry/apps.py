@@ -19,6 +19,7 @@ class RegistryConfig(AppConfig):
             own.check_artifact_folder,
             own.check_bucket,
             own.check_limits,
+            own.check_openid,
         ):
             checks.register(check)
         post_migrate.connect(assert_triggers, sender=self, dispatch_uid="registry.audit_triggers")

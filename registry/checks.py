@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string
+
+from registry.domain.roles import RANK
 
 _PORT = (
     "put", "open", "path_or_uri", "exists", "delete", "digests", "begin", "write_part", "part_url", "parts",
@@ -76,3 +79,28 @@ def check_limits(**_: Any) -> list[CheckMessage]:
             id="registry.E004",
         )
     ]
+
+
+def check_openid(**_: Any) -> list[CheckMessage]:
+    """E006: single sign-on lacks something. E007: it gives a role that there is not."""
+    issuer: str = settings.SLIPWAY_OIDC_ISSUER
+    if not issuer:
+        return []
+    found: list[CheckMessage] = []
+    lacking = [
+        name
+        for name in ("SLIPWAY_OIDC_CLIENT_ID", "SLIPWAY_OIDC_CLIENT_SECRET")
+        if not getattr(settings, name)
+    ]
+    if lacking:
+        hint = "Register Slipway at the identity provider; see docs/identity.md."
+        found.append(Error(f"Single sign-on lacks {', '.join(lacking)}.", hint=hint, id="registry.E006"))
+    parts = urlsplit(issuer)
+    if parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+        hint = "Only https proves who answers; http is for a provider on this machine."
+        found.append(Error(f"SLIPWAY_OIDC_ISSUER is {issuer!r}.", hint=hint, id="registry.E006"))
+    unknown = sorted(set(settings.SLIPWAY_OIDC_ROLES.values()) - set(RANK))
+    if unknown:
+        hint = f"Roles are {', '.join(RANK)}."
+        found.append(Error(f"SLIPWAY_OIDC_ROLES gives {', '.join(unknown)}.", hint=hint, id="registry.E007"))
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from registry.models.access import RoleGrant, ServiceAccount
+from registry.models.access import OpenIDIdentity, RoleGrant, ServiceAccount
 from registry.models.catalogue import Alias, LatestMetric, Metric, Model, Version
 from registry.models.content import Intake, Upload, VersionFile
 from registry.models.files import TrackedFile
@@ -32,6 +32,7 @@ __all__ = [
     "LoggedModel",
     "Metric",
     "Model",
+    "OpenIDIdentity",
     "Point",
     "RoleGrant",
     "Run",

@@ -78,3 +78,22 @@ class ServiceAccount(models.Model):
 
     def __str__(self) -> str:
         return self.user.get_username()
+
+
+class OpenIDIdentity(models.Model):
+    """Whom an identity provider calls `subject`: the one thing about a person that never becomes another."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="openid_identity"
+    )
+    issuer = models.CharField(max_length=255)
+    subject = models.CharField(max_length=255)
+    linked_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("issuer", "subject"), name="one_user_per_openid_subject"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.issuer}"

@@ -13,6 +13,7 @@ from registry.services.intake import submit_version
 from registry.services.measuring import add_metrics
 from registry.services.models import create_model, delete_model, update_model
 from registry.services.naming import rename_model, tag_model, tag_version
+from registry.services.people import link_identity, sign_on
 from registry.services.recording import adopt_version, describe_version, move_stage
 from registry.services.versions import annotate_version, delete_version, register_version
 
@@ -28,11 +29,13 @@ __all__ = [
     "describe_version",
     "disable_service_account",
     "grant_role",
+    "link_identity",
     "move_stage",
     "register_version",
     "rename_model",
     "revoke_role",
     "set_alias",
+    "sign_on",
     "submit_version",
     "tag_model",
     "tag_version",

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import path
 
-from registry.web import access, models, tokens, trail, versions
+from registry.web import access, models, openid, tokens, trail, versions
 
 app_name = "registry"
 # Model names never begin with "-", so "/models/-/new" is no model's page.
 urlpatterns = [
-    path(
-        "login",
-        LoginView.as_view(template_name="registry/login.html", redirect_authenticated_user=True),
-        name="login",
-    ),
-    path("logout", LogoutView.as_view(), name="logout"),
+    path("login", openid.SignIn.as_view(), name="login"),
+    path("logout", openid.SignOut.as_view(), name="logout"),
+    path("openid/begin", openid.begin, name="openid-begin"),
+    path("openid/callback", openid.callback, name="openid-callback"),
     path("models/", models.models, name="models"),
     path("models/-/new", models.new_model, name="new-model"),
     path("models/<str:name>/", models.model, name="model"),
