@@ -8,19 +8,34 @@ from datetime import datetime
 
 from monitoring.adapters.cached import CachedSource, Question, Recorder
 from monitoring.domain import outputs
-from monitoring.domain.judge import distribution, error_rate, kayenta, latency, outcome, paired
+from monitoring.domain.judge import (
+    custom,
+    distribution,
+    error_rate,
+    input_drift,
+    kayenta,
+    latency,
+    outcome,
+    paired,
+    saturation,
+    sustained,
+)
+from monitoring.domain.judge.custom import CustomGate
 from monitoring.domain.judge.distribution import BinnedPair, DistributionGate
 from monitoring.domain.judge.error_rate import ErrorRateGate, Outcomes
 from monitoring.domain.judge.evidence import Judgement, Subject
 from monitoring.domain.judge.gates import GateSpec
+from monitoring.domain.judge.input_drift import InputDriftGate
 from monitoring.domain.judge.kayenta import KayentaGate
 from monitoring.domain.judge.latency import LatencyGate
 from monitoring.domain.judge.outcome import OutcomeGate
 from monitoring.domain.judge.paired import PairedGate
+from monitoring.domain.judge.saturation import SaturationGate
 from monitoring.domain.judge.spending import alpha_of_look, alpha_of_window
 from monitoring.domain.judge.verdict import GateResult, Verdict, combine
 from monitoring.domain.pairs import by_segment, compare
 from monitoring.domain.window import Window
+from monitoring.drifting import live_counts
 from monitoring.errors import MetricsUnavailable
 from monitoring.ports import MetricsSource
 from monitoring.queries.outputs import find_output, live_outputs
@@ -85,6 +100,12 @@ def _judge_gate(gate: GateSpec, gates: int, subject: Subject, source: MetricsSou
         return _kayenta(gate, subject, source)
     if isinstance(gate, PairedGate):
         return _paired(gate, subject, alpha)
+    if isinstance(gate, SaturationGate):
+        return _saturation(gate, subject, source)
+    if isinstance(gate, CustomGate):
+        return _custom(gate, subject, source)
+    if isinstance(gate, InputDriftGate):
+        return input_drift.judge(gate, _features(gate, subject, source), alpha_of_look(subject.look, gates))
     return distribution.judge(gate, _pair(gate, subject, source), alpha_of_look(subject.look, gates))
 
 
@@ -129,6 +150,54 @@ def _paired(gate: PairedGate, subject: Subject, alpha: float) -> GateResult:
     )
     segments = by_segment(found.pairs, gate.allowed)
     return paired.judge(gate, found.output, compare(found.pairs, gate.allowed), segments, alpha)
+
+
+def _saturation(gate: SaturationGate, subject: Subject, source: MetricsSource) -> GateResult:
+    window = gate.lasting.within(subject.window)
+    if window is None:
+        return sustained.young(gate.name, gate.kind, gate.lasting, subject.window)
+    where = {"endpoint": subject.endpoint, "model_version": subject.candidate}
+    found = source.gauges(gate.metric, by=("instance",), where=where, window=window, step=gate.step_seconds)
+    return saturation.judge(gate, {instance: series.values for (instance,), series in found.items()})
+
+
+def _custom(gate: CustomGate, subject: Subject, source: MetricsSource) -> GateResult:
+    if subject.stable is None and gate.needs_stable():
+        raise outputs.NotComparable("the query names $stable and there is no stable version")
+    window = gate.lasting.within(subject.window)
+    if window is None:
+        return sustained.young(gate.name, gate.kind, gate.lasting, subject.window)
+    values = {
+        "endpoint": subject.endpoint, "candidate": subject.candidate, "stable": subject.stable or "",
+        "window": f"{max(1, round(subject.window.seconds))}s",
+    }  # fmt: skip
+    series = [
+        source.expression(custom.filled(query, values), window=window, step=gate.step_seconds).values
+        for query in gate.queries
+    ]
+    return custom.judge(gate, series[0], series[1] if len(series) > 1 else None)
+
+
+def _features(gate: InputDriftGate, subject: Subject, source: MetricsSource) -> list[BinnedPair]:
+    """The candidate's counts of each feature beside those of its profile, over the bins of both."""
+    items = {item["name"]: item for item in (subject.profile or {}).get("inputs") or ()}
+    unknown = [name for name in gate.features if name not in items]
+    if not items or unknown:
+        what = unknown[0] if unknown else "its inputs"
+        raise outputs.NotComparable(f"the candidate has no baseline of {what}")
+    live = live_counts(source, subject.endpoint, "inputs", [subject.candidate], subject.window)
+    pairs = []
+    for name in gate.features or items:
+        if gate.statistic == "ks" and items[name]["kind"] == "categorical":
+            continue
+        counts = live.get((subject.candidate, name))
+        reference = outputs.counts_of(items[name])
+        if counts is None:
+            pairs.append(BinnedPair.partial(name, 0.0, _total(reference)))
+            continue
+        _, (left, right) = outputs.aligned([counts, reference])
+        pairs.append(BinnedPair(name, left, right))
+    return pairs
 
 
 def _pair(gate: DistributionGate, subject: Subject, source: MetricsSource) -> BinnedPair:

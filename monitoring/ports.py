@@ -44,6 +44,17 @@ class MetricsSource(Protocol):
     def latest(self, metric: str, *, by: Sequence[str], where: Where, window: Window) -> dict[Group, float]:
         """The sum over a group of each series' last value in the window, without those of down targets."""
 
+    def gauges(
+        self, metric: str, *, by: Sequence[str], where: Where, window: Window, step: float
+    ) -> dict[Group, Series]:
+        """`latest` of each step for t in `window.grid(step)`; NaN where a step has no sample."""
+
+    def expression(self, query: str, *, window: Window, step: float) -> Series:
+        """What a PromQL query that yields one number is at each t in `window.grid(step)`; NaN = nothing.
+
+        MetricsUnavailable too when the source speaks no PromQL, or the query yields several series.
+        """
+
 
 class Notifier(Protocol):
     """Sends text to chats, mailboxes and services that a URL names."""

@@ -1,7 +1,7 @@
 """Figures and looks of 1, 50 and 500 endpoints on one Prometheus: asked together, and one by one.
 
 One by one is what a client that asks per endpoint does, through the same library. Exits 1 when the number of
-requests depends on the number of endpoints.
+requests depends on the number of endpoints, but for a part per TOGETHER_AT_MOST looks.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from monitoring.adapters.cached import ask_together
 from monitoring.adapters.prometheus import PrometheusSource
 from monitoring.adapters.prometheus.client import Access
+from monitoring.adapters.prometheus.source import TOGETHER_AT_MOST
 from monitoring.analysis import Subject, judge, questions
 from monitoring.domain.judge import DEFAULT_GATES, parse_gates
 from monitoring.domain.window import Window
@@ -23,7 +24,7 @@ from tests.metrics.fleet import Server
 from tests.servers.pages import Page, Proxy
 from tests.servers.prometheus import Prometheus
 
-SIZES = (1, 50, 500)
+SIZES = (1, 50, 200, 500)
 NAMES = [f"e{number}" for number in range(max(SIZES))]
 GATES = parse_gates(DEFAULT_GATES)
 PROFILE = {"outputs": [{"name": "y", "kind": "numeric", "edges": [1.0], "counts": [1, 1]}]}
@@ -59,7 +60,9 @@ def _measure(proxy: Proxy) -> int:
             requests.append(len(proxy.asked))
             cells.append(f"{requests[-1]:>8} req. {time.perf_counter() - began:>7.2f} s")
         print(f"{name:<30}" + "".join(f"{cell:>24}" for cell in cells))
-        constant &= "one by one" in name or len(set(requests)) == 1
+        parts = [-(-size // TOGETHER_AT_MOST) if "looks" in name else 1 for size in SIZES]
+        each = {count / part for count, part in zip(requests, parts, strict=True)}
+        constant &= "one by one" in name or len(each) == 1
     return 0 if constant else 1
 
 

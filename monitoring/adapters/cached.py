@@ -18,7 +18,7 @@ from monitoring.ports import Group, MetricsSource, Where
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One call of a MetricsSource as a value: `method` with its arguments."""
+    """One call of a MetricsSource as a value: `method` with its arguments; `metric` may be a whole query."""
 
     method: str
     metric: str
@@ -41,6 +41,8 @@ class Question:
     def ask(self, source: MetricsSource) -> Any:
         rest = {} if self.step is None else {"step": self.step}
         call: Callable[..., Any] = getattr(source, self.method)
+        if self.method == "expression":
+            return call(self.metric, window=self.window, **rest)
         return call(self.metric, by=self.by, where=self.where, window=self.window, **rest)
 
 
@@ -74,6 +76,14 @@ class _Asked:
 
     def latest(self, metric: str, *, by: Sequence[str], where: Where, window: Window) -> dict[Group, float]:
         return cast(dict[Group, float], self._answer(Question.of("latest", metric, by, where, window, None)))
+
+    def gauges(
+        self, metric: str, *, by: Sequence[str], where: Where, window: Window, step: float
+    ) -> dict[Group, Series]:
+        return cast(dict[Group, Series], self._answer(Question.of("gauges", metric, by, where, window, step)))
+
+    def expression(self, query: str, *, window: Window, step: float) -> Series:
+        return cast(Series, self._answer(Question.of("expression", query, (), {}, window, step)))
 
 
 class CachedSource(_Asked):

@@ -8,6 +8,7 @@ from typing import Self
 
 import numpy as np
 
+from monitoring.adapters.plain import PlainSource
 from monitoring.domain.arrays import FloatArray
 from monitoring.domain.histogram import Histogram, total_of
 from monitoring.domain.labels import group_of, matches
@@ -19,7 +20,7 @@ from monitoring.ports import Group, Where
 Labels = dict[str, str]
 
 
-class MemorySource:
+class MemorySource(PlainSource):
     """A MetricsSource over samples given to `add`; `outage` set to a message makes every query fail."""
 
     def __init__(self) -> None:

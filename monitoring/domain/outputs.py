@@ -43,10 +43,15 @@ def baseline(profile: Profile | None, output: Output) -> Side | None:
     """The counts that were recorded at registration."""
     for item in (profile or {}).get("outputs") or []:
         if item["name"] == output.name:
-            if item["kind"] == "categorical":
-                return dict(zip(map(str, item["categories"]), map(float, item["counts"]), strict=True))
-            return Histogram.of(item["edges"], item["counts"])
+            return counts_of(item)
     return None
+
+
+def counts_of(item: Mapping[str, Any]) -> Side:
+    """The counts of one item of a profile."""
+    if item["kind"] == "categorical":
+        return dict(zip(map(str, item["categories"]), map(float, item["counts"]), strict=True))
+    return Histogram.of(item["edges"], item["counts"])
 
 
 def aligned(

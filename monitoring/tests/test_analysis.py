@@ -269,3 +269,43 @@ def test_kayentas_rule_fails_closed(source):
     assert without.verdict is Verdict.ERROR
     empty = judge(gates, subject(window=Window.last(900, NOW)), MemorySource(), NOW)
     assert empty.verdict is Verdict.NO_DATA
+
+
+def test_a_queue_that_stays_full_fails_the_candidate_only(source):
+    for ago in range(0, 61, 5):
+        for version, depth in (("1", 500.0), ("3", 3.0 if ago > 30 else 50.0)):
+            labels = {"endpoint": "prod", "model_version": version, "instance": "a:1"}
+            source.add("model_queue_depth", labels, AT - ago, depth)
+    gates = parse_gates([{"kind": "saturation", "max": 10, "for_seconds": 30}])
+    found = judge(gates, subject(), source, NOW)
+    assert found.verdict is Verdict.FAIL
+    assert "50 at a:1" in found.reason
+    young = judge(gates, subject(window=Window.last(20, NOW)), source, NOW)
+    assert young.verdict is Verdict.NO_DATA
+
+
+def test_a_query_is_an_error_where_there_is_no_promql(source):
+    gates = parse_gates([{"kind": "custom", "query": 'x{v="$stable"}', "max": 1}])
+    assert judge(gates, subject(), source, NOW).verdict is Verdict.ERROR
+    alone = judge(gates, subject(stable=None), source, NOW)
+    assert "there is no stable version" in alone.reason
+
+
+def test_inputs_are_compared_with_the_profile(source):
+    item = {"name": "age", "kind": "numeric", "edges": [0.0], "counts": [500, 500]}
+    colour = {"name": "colour", "kind": "categorical", "categories": ["blue", "red"], "counts": [10, 990]}
+    profile = {"inputs": [item, colour]}
+    labels = {"endpoint": "prod", "model_version": "3"}
+    for at, counts in ((AT - 61, [0, 0]), (AT - 1, [100, 900])):
+        source.add_histogram(
+            "model_input_value", labels | {"feature": "age"}, at, Histogram.of([0.0], counts)
+        )
+        for name, count in zip(("blue", "red"), counts, strict=True):
+            source.add("model_input_class_total", labels | {"feature": "colour", "class": name}, at, count)
+    found = judge(parse_gates([{"kind": "input_drift"}]), subject(profile=profile), source, NOW)
+    assert (found.verdict, found.gates[0].details["feature"]) == (Verdict.FAIL, "age")
+    only = parse_gates([{"kind": "input_drift", "features": ["colour"], "max": 5}])
+    assert judge(only, subject(profile=profile), source, NOW).verdict is Verdict.PASS
+    missing = judge(parse_gates([{"kind": "input_drift"}]), subject(), source, NOW)
+    assert missing.verdict is Verdict.ERROR
+    assert "no baseline of its inputs" in missing.reason

@@ -238,6 +238,34 @@ def test_the_latest_value_of_each_series_is_added_per_group(load):
     assert found == {("prod",): 1090.0}
 
 
+def test_a_gauge_has_its_newest_value_of_every_step_per_group(load):
+    feed = Feed()
+    for second in range(121):
+        for target, value in (("a:1", second), ("b:1", 1000)):
+            if target == "a:1" or second < 70:
+                feed.page(target, T0 + second, sample("model_queue_depth", value), endpoint="prod")
+    found = load(feed).gauges(
+        "model_queue_depth", by=("endpoint",), where=WHERE, window=window(20.5, 60.5), step=20
+    )
+    assert found[("prod",)].values.tolist() == [1040.0, 1060.0]
+    assert found[("prod",)].times.tolist() == pytest.approx([T0 + 40.5, T0 + 60.5])
+
+
+def test_promql_is_answered_by_a_prometheus_and_refused_elsewhere(load, store_class):
+    source = load(steady(Feed(), 4.0))
+    ask = 'sum(rate(model_predictions_total{endpoint="prod"}[20s]))'
+    if store_class is not PrometheusStore:
+        with pytest.raises(MetricsUnavailable, match="PromQL"):
+            source.expression(ask, window=window(30.5, 90.5), step=20)
+        return
+    found = source.expression(ask, window=window(30.5, 90.5), step=20)
+    assert found.values.tolist() == pytest.approx([4.0, 4.0, 4.0], rel=0.01)
+    assert np.isnan(source.expression("nothing", window=window(30.5, 90.5), step=20).values).all()
+    for wrong in ("sum(", "{__name__=~'.+'}"):
+        with pytest.raises(MetricsUnavailable):
+            source.expression(wrong, window=window(30.5, 90.5), step=20)
+
+
 def test_values_that_are_not_numbers_never_become_one(load):
     feed = Feed()
     for second in range(121):

@@ -24,6 +24,9 @@ T = TypeVar("T")
 # `increase` needs two samples; with four scrapes in the range one may be late and one may be lost.
 SCRAPES_IN_RANGE = 4
 STALLED_SECONDS = 120.0
+# A joint query is about so many questions at most, so that neither its text (about 60 kB) nor the time that
+# one answer takes grows without end. A tick claims fewer endpoints than that.
+TOGETHER_AT_MOST = 200
 _TOGETHER = ("increase", "histogram")
 
 
@@ -112,17 +115,34 @@ class PrometheusSource:
         at = np.array([window.end.timestamp()])
         return self._instant(query, window, lambda rows: _values_at(rows, by, at))
 
+    def gauges(
+        self, metric: str, *, by: Sequence[str], where: Where, window: Window, step: float
+    ) -> dict[Group, Series]:
+        grid = window.grid(step)
+        query = promql.latest(metric, by, where, max(step, self._shortest))
+        found = self._range(query, grid, step, lambda rows: _series(rows, by, grid))
+        return {group: Series(grid, values) for group, values in found.items() if not np.isnan(values).all()}
+
+    def expression(self, query: str, *, window: Window, step: float) -> Series:
+        grid = window.grid(step)
+        return Series(grid, self._range(query, grid, step, lambda rows: _only_series(rows, grid)))
+
     def answer(self, questions: Sequence[Question]) -> dict[Question, Any]:
         """The answers to many questions, MetricsUnavailable as the answer where there is none.
 
-        Increases and histograms cost one request per metric, grouping and end of window, however many
-        endpoints and windows they are about; other questions cost one each.
+        Increases and histograms cost one request per metric, grouping and end of window for every
+        TOGETHER_AT_MOST endpoints and windows that they are about; other questions cost one each.
         """
         families: dict[object, list[Question]] = defaultdict(list)
         for item in questions:
             family = (item.method, item.metric, item.by, item.window.end)
             families[family if item.method in _TOGETHER else item].append(item)
-        return {item: found for family in families.values() for item, found in self._family(family)}
+        return {
+            item: found
+            for family in families.values()
+            for start in range(0, len(family), TOGETHER_AT_MOST)
+            for item, found in self._family(family[start : start + TOGETHER_AT_MOST])
+        }
 
     def _family(self, family: Sequence[Question]) -> Iterable[tuple[Question, Any]]:
         try:
@@ -175,6 +195,13 @@ def _group(row: Mapping[str, Any], by: Sequence[str]) -> Group:
 
 def _series(rows: Rows, by: Sequence[str], grid: FloatArray) -> dict[Group, FloatArray]:
     return {_group(row, by): _on_grid(row, grid) for row in rows}
+
+
+def _only_series(rows: Rows, grid: FloatArray) -> FloatArray:
+    """The values of the one row; ValueError for several."""
+    if len(rows) > 1:
+        raise ValueError(f"the query yields {len(rows)} series where one is needed; sum or aggregate them")
+    return _on_grid(rows[0], grid) if rows else np.full(len(grid), np.nan)
 
 
 def _increases_at(rows: Rows, by: Sequence[str], at: FloatArray) -> dict[Group, float]:

@@ -11,6 +11,7 @@ import numpy as np
 from django.conf import settings
 from django.db import DatabaseError
 
+from monitoring.adapters.plain import PlainSource
 from monitoring.adapters.scrape import read
 from monitoring.adapters.scrape.collect import SELF_JOB
 from monitoring.adapters.scrape.exposition import Layout
@@ -29,7 +30,7 @@ Key = tuple[tuple[str, str], ...]
 STALLED_SECONDS = 20.0
 
 
-class ScrapeSource:
+class ScrapeSource(PlainSource):
     """Increases are exact differences of stored counters: nothing is extrapolated to the window's edges.
 
     A window begins at the last page before it; counters of a process that was born inside it count from

@@ -61,12 +61,12 @@ def assess(counts: FloatArray, reference: FloatArray, alpha: float) -> Psi:
         m,
         bins,
         float(chdtri(freedom, alpha)) / size,
-        _lower(value, size, freedom, alpha),
+        least_divergence(value, size, freedom, alpha),
         p_value,
     )
 
 
-def _lower(value: float, size: float, freedom: int, alpha: float) -> float:
+def least_divergence(value: float, size: float, freedom: int, alpha: float) -> float:
     """The true divergence at which a PSI this large would be an event of probability alpha."""
     observed = value * size
     if chndtr(observed, freedom, 0.0) <= 1 - alpha:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from monitoring.domain.arrays import FloatArray
-from monitoring.domain.drift.psi import Psi, assess
+from monitoring.domain.drift.bounds import STATISTICS, Bounded
 from monitoring.domain.judge import wording as say
 from monitoring.domain.judge.fields import Fields
 from monitoring.domain.judge.verdict import GateResult, Verdict
@@ -16,7 +16,8 @@ from monitoring.domain.judge.verdict import GateResult, Verdict
 
 @dataclass(frozen=True, slots=True)
 class DistributionGate:
-    """Fails when the PSI of an output is surely above `max`.
+    """Fails when the divergence of an output is surely above `max`: its PSI, or with `js` its Jensen–Shannon
+    distance to base 2, which is in [0, 1].
 
     `metric` is the histogram of a numeric output or the counter of an output's classes; `output` None = the
     profile's first output. `against` `stable` compares with the stable version over the same window (a shift
@@ -38,7 +39,7 @@ class DistributionGate:
             name=fields.text("name", "output"),
             metric=fields.choice("metric", "model_output_value", (NUMERIC_METRIC, CLASS_METRIC)),
             output=fields.optional_text("output"),
-            statistic=fields.choice("statistic", "psi", ("psi",)),
+            statistic=fields.choice("statistic", "psi", tuple(NAMES)),
             max=fields.number("max", 0.2, 0.0, 100.0, above_low=True),
             against=fields.choice("against", "stable", ("stable", "baseline")),
             min_samples=fields.count("min_samples", 100, low=10),
@@ -48,6 +49,7 @@ class DistributionGate:
         return {"kind": self.kind, **asdict(self)}
 
 
+NAMES = {"psi": "PSI", "js": "Jensen–Shannon distance"}
 NUMERIC_METRIC = "model_output_value"
 CLASS_METRIC = "model_output_class_total"
 
@@ -69,15 +71,15 @@ class BinnedPair:
 def judge(gate: DistributionGate, pair: BinnedPair, alpha: float) -> GateResult:
     """Judge one look at significance level `alpha`.
 
-    Fails when the lower confidence bound of the true PSI is above `max`, so neither noise nor a shift that
-    is really below `max` fails it; a measured PSI above `max` that chance could explain is inconclusive.
+    Fails when the lower confidence bound of the true divergence is above `max`, so neither noise nor a shift
+    that is really below `max` fails it; a measured one above `max` that chance could explain is inconclusive.
     """
     n, m = round(float(pair.candidate.sum())), round(float(pair.reference.sum()))
     rival = "the stable version" if gate.against == "stable" else "the baseline"
     common = {
         "name": gate.name,
         "kind": gate.kind,
-        "unit": "psi",
+        "unit": gate.statistic,
         "n": n,
         "reference_n": m,
         "alpha": alpha,
@@ -88,18 +90,19 @@ def judge(gate: DistributionGate, pair: BinnedPair, alpha: float) -> GateResult:
             f"comparing distributions needs {gate.min_samples} of each"
         )
         return GateResult(verdict=Verdict.NO_DATA, reason=reason, limit=gate.max, **common)  # type: ignore[arg-type]
-    found = assess(pair.candidate, pair.reference, alpha)
+    found = STATISTICS[gate.statistic](pair.candidate, pair.reference, alpha)
     verdict, because = _decide(gate, found)
-    measured = f"PSI of {pair.output} {found.value:.2f} vs {rival} over {say.count(n)} predictions"
+    what = f"{NAMES[gate.statistic]} of {pair.output} {found.value:.2f}"
+    measured = f"{what} vs {rival} over {say.count(n)} predictions"
     return GateResult(
         verdict=verdict, reason=measured + because, value=found.value, effect=found.value, lower=found.lower,
         limit=gate.max, p_value=found.p_value,
-        details={"output": pair.output, "against": gate.against, "bins": found.bins, "noise": found.noise},
+        details={"output": pair.output, "against": gate.against, "bins": found.bins},
         **common,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
-def _decide(gate: DistributionGate, found: Psi) -> tuple[Verdict, str]:
+def _decide(gate: DistributionGate, found: Bounded) -> tuple[Verdict, str]:
     if found.lower > gate.max:
         return (
             Verdict.FAIL,

@@ -40,6 +40,25 @@ class Fields:
             raise self.invalid(name, f"Expected a line of at most {maximum} characters, got {value!r:.80}.")
         return value
 
+    def absent(self, name: str) -> bool:
+        """Whether the field is left out or null."""
+        return self._take(name, None) is None
+
+    def long_text(self, name: str, maximum: int) -> str:
+        """A text that may have several lines."""
+        value = self._take(name, "")
+        if not isinstance(value, str) or not value.strip() or len(value) > maximum or "\0" in value:
+            raise self.invalid(name, f"Expected a text of 1 to {maximum:,} characters, got {value!r:.80}.")
+        return value
+
+    def words(self, name: str, maximum: int = 200) -> tuple[str, ...]:
+        """A list of names, which may be empty or left out."""
+        value = self._take(name, [])
+        items: list[Any] = list(value) if isinstance(value, list | tuple) else [None]
+        if len(items) > maximum or not all(isinstance(item, str) and 0 < len(item) <= 200 for item in items):
+            raise self.invalid(name, f"Expected a list of at most {maximum} names, got {value!r:.80}.")
+        return tuple(dict.fromkeys(items))
+
     def choice(self, name: str, default: str, choices: Collection[str]) -> str:
         value = self._take(name, default)
         if not isinstance(value, str) or value not in choices:

@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from monitoring.domain.judge.custom import CustomGate
 from monitoring.domain.judge.distribution import DistributionGate
 from monitoring.domain.judge.error_rate import ErrorRateGate
 from monitoring.domain.judge.fields import Fields
+from monitoring.domain.judge.input_drift import InputDriftGate
 from monitoring.domain.judge.kayenta import KayentaGate
 from monitoring.domain.judge.latency import LatencyGate
 from monitoring.domain.judge.outcome import OutcomeGate
 from monitoring.domain.judge.paired import PairedGate
+from monitoring.domain.judge.saturation import SaturationGate
 from registry.errors import Invalid
 
-GateSpec = ErrorRateGate | LatencyGate | DistributionGate | OutcomeGate | PairedGate | KayentaGate
-
-KINDS: Mapping[str, type[GateSpec]] = {
-    gate.kind: gate
-    for gate in (ErrorRateGate, LatencyGate, DistributionGate, OutcomeGate, PairedGate, KayentaGate)
-}
+GateSpec = (
+    ErrorRateGate | LatencyGate | DistributionGate | InputDriftGate | OutcomeGate | PairedGate
+    | SaturationGate | CustomGate | KayentaGate
+)  # fmt: skip
+_GATES: tuple[type[GateSpec], ...] = (
+    ErrorRateGate, LatencyGate, DistributionGate, InputDriftGate, OutcomeGate, PairedGate, SaturationGate,
+    CustomGate, KayentaGate,
+)  # fmt: skip
+KINDS: Mapping[str, type[GateSpec]] = {gate.kind: gate for gate in _GATES}
 MAX_GATES = 50
 
 # What a rollout uses when its plan names no gates; the same JSON that a user writes.

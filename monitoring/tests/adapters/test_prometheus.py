@@ -228,6 +228,15 @@ def test_many_questions_of_a_family_are_one_request(server):
     assert all(f"[{60 + index}000ms]" in asked["query"] for index in range(3))
 
 
+def test_more_questions_than_one_query_should_carry_are_asked_in_parts(server):
+    server.rows()
+    where = [{"endpoint": f"e{number}"} for number in range(401)]
+    asked = [Question.of("increase", "m_total", (), item, WINDOW, None) for item in where]
+    found = source_of(server).answer(asked)
+    assert (len(server.asked), len(found)) == (3, 401)
+    assert max(len(item["query"]) for item in server.asked) < 40_000
+
+
 def test_when_the_joint_request_fails_every_question_is_unanswered_and_not_asked_again(server):
     server.answer, server.status = "denied", 403
     questions = [
