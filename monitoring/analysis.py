@@ -35,9 +35,9 @@ from monitoring.domain.judge.spending import alpha_of_look, alpha_of_window
 from monitoring.domain.judge.verdict import GateResult, Verdict, combine
 from monitoring.domain.pairs import by_segment, compare
 from monitoring.domain.window import Window
-from monitoring.drifting import live_counts
 from monitoring.errors import MetricsUnavailable
 from monitoring.ports import MetricsSource
+from monitoring.queries.columns import columns_of
 from monitoring.queries.outputs import find_output, live_outputs
 from monitoring.queries.points import points_of
 from monitoring.samples.outcomes import outcomes_of
@@ -185,7 +185,7 @@ def _features(gate: InputDriftGate, subject: Subject, source: MetricsSource) -> 
     if not items or unknown:
         what = unknown[0] if unknown else "its inputs"
         raise outputs.NotComparable(f"the candidate has no baseline of {what}")
-    live = live_counts(source, subject.endpoint, "inputs", [subject.candidate], subject.window)
+    live = columns_of(source, "inputs", subject.window, subject.endpoint, [subject.candidate])
     pairs = []
     for name in gate.features or items:
         if gate.statistic == "ks" and items[name]["kind"] == "categorical":

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from django.conf import settings
 from django.db.models import Max
 
-from monitoring.domain.drift.assessment import ColumnDrift, Side, measure, ranked, state_of
+from monitoring.domain.drift.assessment import ColumnDrift, measure, ranked, state_of
 from monitoring.domain.window import Window
-from monitoring.models import DriftReading
+from monitoring.errors import MetricsUnavailable
+from monitoring.models import Chore, DriftReading
 from monitoring.ports import MetricsSource
+from monitoring.queries.columns import SIDES, columns_of, profiles
 from monitoring.samples.retention import delete_in_steps
-from registry.models import Version
 
-# Which label names the column on each side, and how the families are called.
-SIDES = {"inputs": ("feature", "model_input"), "outputs": ("output", "model_output")}
+CHORE = "drift"
+# So many windows that passed unmeasured, in an outage of Slipway or of the metrics, are made up for.
+CATCH_UP = 24
+Versions = Sequence[tuple[str, str]]
 
 
 def window_before(now: float) -> Window:
@@ -40,23 +42,24 @@ def live_versions(source: MetricsSource, window: Window) -> dict[str, list[tuple
 
 
 def measure_endpoint(
-    source: MetricsSource, endpoint: str, versions: Sequence[tuple[str, str]], window: Window
+    source: MetricsSource, endpoint: str, versions: Versions, window: Window
 ) -> list[DriftReading]:
     """Measure and keep the versions' drift over the window; versions without a profile are left out.
 
     Four queries whatever the number of versions and columns. A window that was measured is measured anew.
     Raises MetricsUnavailable.
     """
-    profiles = _profiles(versions)
-    if not profiles:
+    known = profiles(versions)
+    if not known:
         return []
+    refs = sorted({version for _, version in known})
     live = {
         (side, version, name): counts
         for side in SIDES
-        for (version, name), counts in live_counts(source, endpoint, side, sorted(profiles), window).items()
+        for (version, name), counts in columns_of(source, side, window, endpoint, refs).items()
     }
     rows = []
-    for version, (model, profile) in profiles.items():
+    for (model, version), profile in sorted(known.items()):
         items = [(side, item) for side in SIDES for item in profile.get(side) or ()]
         columns = ranked(
             measure(item, side, live.get((side, version, item["name"])), len(items)) for side, item in items
@@ -71,18 +74,62 @@ def measure_endpoint(
     return rows
 
 
+def schedule(
+    source: MetricsSource, now: float, hand_out: Callable[[str, Versions, Window], object], limit: int
+) -> int:
+    """Hands out the endpoints whose windows are not measured yet, at most `limit`; how many.
+
+    The newest window first, then up to CATCH_UP older ones that an outage left out. A window is done when
+    each of its versions with a profile has a reading, so what was handed out and lost is handed out again.
+    Raises MetricsUnavailable when the newest window cannot be read.
+    """
+    chore, _ = Chore.objects.get_or_create(name=CHORE)
+    windows = _open_windows(chore.done_until, now)
+    unfinished, handed = set(), 0
+    for window in windows:
+        try:
+            missing = unmeasured(source, window)
+        except MetricsUnavailable:
+            if window is windows[0]:
+                raise
+            # The source answers again and knows nothing of that time: it never will.
+            continue
+        if missing:
+            unfinished.add(window)
+        for endpoint, versions in list(missing.items())[: limit - handed]:
+            hand_out(endpoint, versions, window)
+            handed += 1
+    done = [window for window in windows if all(window.end < other.end for other in unfinished)]
+    if done:
+        Chore.objects.filter(pk=chore.pk).update(done_until=done[0].end.timestamp())
+    return handed
+
+
+def unmeasured(source: MetricsSource, window: Window) -> dict[str, list[tuple[str, str]]]:
+    """Endpoint → the versions with a profile that answered in the window and have no reading of it."""
+    live = live_versions(source, window)
+    known = profiles(pair for versions in live.values() for pair in versions)
+    read = DriftReading.objects.filter(at=window.end.timestamp())
+    have = set(read.values_list("endpoint", "model", "version"))
+    found = {
+        endpoint: [pair for pair in versions if pair in known and (endpoint, *pair) not in have]
+        for endpoint, versions in live.items()
+    }
+    return {endpoint: versions for endpoint, versions in found.items() if versions}
+
+
 def measure_all(source: MetricsSource, now: float) -> int:
-    """Measure every live version over the last whole interval; how many. Raises MetricsUnavailable."""
-    window = window_before(now)
-    return sum(
-        len(measure_endpoint(source, endpoint, versions, window))
-        for endpoint, versions in live_versions(source, window).items()
-    )
+    """Measure here and now whatever is not measured yet; how many endpoints. Raises MetricsUnavailable."""
+    return schedule(source, now, lambda *what: measure_endpoint(source, *what), limit=10**9)
 
 
-def measured_until() -> float:
-    """The end of the newest window that was measured; 0 before the first."""
-    return DriftReading.objects.aggregate(at=Max("at"))["at"] or 0.0
+def _open_windows(done_until: float, now: float) -> list[Window]:
+    """The windows since `done_until`, the newest first; only the newest when none was ever done."""
+    newest = window_before(now)
+    length = newest.end - newest.start
+    missed = round((newest.end.timestamp() - done_until) / length.total_seconds())
+    count = 1 if not done_until else max(0, min(missed, CATCH_UP))
+    return [Window(newest.start - index * length, newest.end - index * length) for index in range(count)]
 
 
 def trim(now: float) -> int:
@@ -114,31 +161,3 @@ def _row(endpoint: str, model: str, version: str, window: Window, columns: list[
         at=window.end.timestamp(), state=state_of(columns),
         drifted=sum(column.drifted for column in columns), columns=[column.to_dict() for column in columns],
     )  # fmt: skip
-
-
-def _profiles(versions: Sequence[tuple[str, str]]) -> dict[str, tuple[str, Mapping[str, Any]]]:
-    """Version ref → (model, profile) of those that have one."""
-    numbers: dict[str, list[int]] = defaultdict(list)
-    for model, version in versions:
-        if version.isdecimal():
-            numbers[model].append(int(version))
-    found: dict[str, tuple[str, Mapping[str, Any]]] = {}
-    for model, wanted in numbers.items():
-        for row in Version.objects.filter(model__name=model, number__in=wanted).exclude(profile=None):
-            found[row.ref] = (model, row.profile or {})
-    return found
-
-
-def live_counts(
-    source: MetricsSource, endpoint: str, side: str, versions: Sequence[str], window: Window
-) -> dict[tuple[str, str], Side]:
-    """(version, column) → what was counted on `side` over the window; two queries."""
-    label, family = SIDES[side]
-    where = {"endpoint": endpoint, "model_version": list(versions)}
-    by = ("model_version", label)
-    numeric = source.histogram(f"{family}_value", by=by, where=where, window=window)
-    counted = source.increase(f"{family}_class_total", by=(*by, "class"), where=where, window=window)
-    found: dict[tuple[str, str], Any] = {(version, name): value for (version, name), value in numeric.items()}
-    for (version, name, value), count in counted.items():
-        found.setdefault((version, name), {})[value] = count
-    return found

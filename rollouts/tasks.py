@@ -18,8 +18,10 @@ from redis.exceptions import RedisError
 from monitoring import drifting
 from monitoring.alerting import evaluate
 from monitoring.chores import HOUR, Duty
+from monitoring.domain.window import Window
 from monitoring.samples import concept
 from monitoring.samples import retention as samples_retention
+from monitoring.tasks import measure_drift
 from monitoring.wiring import metrics_source
 from registry.errors import DomainError
 from rollouts import reconcile, retraining, store, wiring
@@ -37,6 +39,8 @@ SPREAD = 20
 QUEUE_LIMIT = 200
 # With messages that nobody takes for so long, the dispatcher does the ticks itself.
 STUCK_SECONDS = 10.0
+# Endpoints whose drift is handed out a minute: few enough that ticks do not wait behind them.
+DRIFT_AT_ONCE = 50
 QUEUE_ERRORS = (OperationalError, RedisError, OSError)
 
 
@@ -182,7 +186,15 @@ def _evaluate_alerts(now: float) -> int:
 
 
 def _measure_drift(now: float) -> int:
-    """The last whole interval of every live version, unless it is measured already."""
-    if drifting.measured_until() >= drifting.window_before(now).end.timestamp():
-        return 0
-    return drifting.measure_all(metrics_source(), now)
+    """Whole intervals that are not measured yet: one message per endpoint, or all here without a queue."""
+    if not settings.CELERY_BROKER_URL:
+        return drifting.measure_all(metrics_source(), now)
+    return drifting.schedule(metrics_source(), now, _hand_out_drift, DRIFT_AT_ONCE)
+
+
+def _hand_out_drift(endpoint: str, versions: drifting.Versions, window: Window) -> None:
+    try:
+        measure_drift.apply_async((endpoint, list(versions), window.to_dict()), retry=False)
+    except QUEUE_ERRORS as error:
+        log.warning("the queue did not answer, measuring %s here: %s", endpoint, error)
+        drifting.measure_endpoint(metrics_source(), endpoint, versions, window)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from monitoring.domain import outputs
 from monitoring.domain.alerts import Rule
 from monitoring.domain.alerts.rules import DRIFT
+from monitoring.domain.drift.assessment import aligned
 from monitoring.domain.drift.divergences import kullback_leibler
 from monitoring.domain.drift.psi import psi
 from monitoring.domain.judge.error_rate import ERROR_STATUSES
+from monitoring.domain.outputs import NotComparable, Side
 from monitoring.domain.window import Window
 from monitoring.ports import MetricsSource
-from registry.models import Version
-
-SERVED = ("endpoint", "model", "model_version")
-Sides = Mapping["Subject", outputs.Side]
+from monitoring.queries.columns import SERVED, live_columns, profiles
 
 
 class Subject(NamedTuple):
@@ -89,45 +87,27 @@ def _drift(rule: Rule, source: MetricsSource, window: Window) -> dict[Subject, f
     """Divergence of what each version sees or answers from the counts of its profile, per column."""
     side = "outputs" if rule.series.endswith("output") else "inputs"
     measure = psi if rule.series.startswith("psi") else kullback_leibler
-    live = _columns(side, source, window)
-    profiles = _profiles(live)
+    live = live_columns(source, side, window, {})
+    known = profiles((column.model, column.version) for column in live)
+    items = {
+        (*served, item["name"]): item for served, profile in known.items() for item in profile.get(side) or ()
+    }
     return {
-        subject: _divergence(rule, counts, profiles.get(subject[1:3], {}).get(side), subject.column, measure)
-        for subject, counts in live.items()
-        if profiles.get(subject[1:3])
+        Subject(*column): _divergence(rule, counts, items.get(column[1:]), measure)
+        for column, counts in live.items()
+        if (column.model, column.version) in known
     }
 
 
-def _columns(side: str, source: MetricsSource, window: Window) -> dict[Subject, outputs.Side]:
-    label, prefix = ("output", "model_output") if side == "outputs" else ("feature", "model_input")
-    numeric = source.histogram(f"{prefix}_value", by=(*SERVED, label), where={}, window=window)
-    classes = source.increase(f"{prefix}_class_total", by=(*SERVED, label, "class"), where={}, window=window)
-    found: dict[Subject, Any] = {Subject(*group): histogram for group, histogram in numeric.items()}
-    for (*group, name), count in classes.items():
-        found.setdefault(Subject(*group), {})[name] = count
-    return found
-
-
-def _profiles(subjects: Iterable[Subject]) -> dict[tuple[str, str], Any]:
-    """Baseline documents by model and version; one query."""
-    wanted = {(subject.model, subject.version) for subject in subjects}
-    rows = Version.objects.filter(
-        model__name__in={model for model, _ in wanted},
-        number__in={int(version) for _, version in wanted if version.isdigit()},
-        deleted_at=None,
-    ).values_list("model__name", "number", "profile")
-    return {(model, str(number)): profile for model, number, profile in rows if profile}
-
-
 def _divergence(
-    rule: Rule, live: outputs.Side, items: Any, column: str, measure: Callable[..., float]
+    rule: Rule, live: Side, item: Mapping[str, Any] | None, measure: Callable[..., float]
 ) -> float | None:
-    kind = outputs.Output(column, categorical=isinstance(live, Mapping))
-    reference = outputs.baseline({"outputs": items or []}, kind)
+    if item is None:
+        return None
     try:
-        _, (seen, expected) = outputs.aligned([live, reference]) if reference else ([], (None, None))
-    except outputs.NotComparable:
+        _, counts, expected = aligned(item, live)
+    except NotComparable:
         return None
-    if seen is None or expected is None or seen.sum() < max(1, rule.min_samples) or expected.sum() <= 0:
+    if counts.sum() < max(1, rule.min_samples) or expected.sum() <= 0:
         return None
-    return measure(seen, expected)
+    return measure(counts, expected)

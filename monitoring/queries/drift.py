@@ -13,9 +13,9 @@ from monitoring.domain.drift.assessment import aligned
 from monitoring.domain.outputs import NotComparable
 from monitoring.domain.series import Series
 from monitoring.domain.window import Window
-from monitoring.drifting import SIDES, live_counts
 from monitoring.models import DriftReading
 from monitoring.ports import MetricsSource
+from monitoring.queries.columns import SIDES, columns_of
 
 
 def history_charts(
@@ -50,7 +50,7 @@ def distribution_charts(
         items = [item for item in (profile or {}).get(side) or () if (side, item["name"]) in wanted]
         if not items:
             continue
-        live = live_counts(source, reading.endpoint, side, [reading.version], window)
+        live = columns_of(source, side, window, reading.endpoint, [reading.version])
         for item in items:
             found = live.get((reading.version, item["name"]))
             if found is None:

@@ -5,11 +5,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from monitoring import drifting
+from monitoring import drifting, tasks
 from monitoring.adapters.memory import MemorySource
 from monitoring.chores import Duty, claim
 from monitoring.domain.histogram import Histogram
-from monitoring.models import DriftReading
+from monitoring.errors import MetricsUnavailable
+from monitoring.models import Chore, DriftReading
 from registry.domain.profile import Column, build_profile
 from registry.models import Model, Version
 
@@ -43,27 +44,27 @@ def source(profile):
 
 
 class Served:
-    """One version's counters at the start and the end of the hour."""
+    """One version's counters at the start and the end of an hour."""
 
-    def __init__(self, source, version, n=1000, **shifts):
+    def __init__(self, source, version, n=1000, endpoint="churn-production", hours_ago=0, **shifts):
         rng = np.random.default_rng(1)
-        labels = {"endpoint": "churn-production", "model": "churn", "model_version": version}
-        self.source, self.n = source, n
+        labels = {"endpoint": endpoint, "model": "churn", "model_version": version}
+        self.source, self.n, self.end = source, n, END - hours_ago * HOUR
         self._counter("model_predictions_total", labels | {"status": "ok"}, n)
         for name, edges in self.edges.items():
             counts = np.histogram(rng.normal(shifts.get(name, 0.0), size=n), [-np.inf, *edges, np.inf])[0]
             empty = Histogram.of(edges, np.zeros(len(edges) + 1))
             item = labels | {"feature": name}
-            source.add_histogram("model_input_value", item, END - HOUR, empty)
-            source.add_histogram("model_input_value", item, END - 1, Histogram.of(edges, counts))
+            source.add_histogram("model_input_value", item, self.end - HOUR, empty)
+            source.add_histogram("model_input_value", item, self.end - 1, Histogram.of(edges, counts))
         for name, count in (("no", 0.75 * n), ("yes", 0.25 * n), ("other", 0)):
             self._counter("model_output_class_total", labels | {"output": "label", "class": name}, count)
 
     edges: dict = {}
 
     def _counter(self, metric, labels, count):
-        self.source.add(metric, labels, END - HOUR, 0)
-        self.source.add(metric, labels, END - 1, count)
+        self.source.add(metric, labels, self.end - HOUR, 0)
+        self.source.add(metric, labels, self.end - 1, count)
 
 
 @pytest.fixture(autouse=True)
@@ -91,12 +92,81 @@ def test_measuring_a_window_again_replaces_its_reading(source):
     drifting.measure_all(source, NOW)
     drifting.measure_all(source, NOW + 60)
     assert DriftReading.objects.count() == 1
-    assert drifting.measured_until() == END
+    assert Chore.objects.get(name="drift").done_until == END
+
+
+def handed_out(source, now=NOW, limit=100):
+    handed = []
+    drifting.schedule(source, now, lambda *what: handed.append(what), limit)
+    return [(endpoint, round((END - window.end.timestamp()) / HOUR)) for endpoint, _, window in handed]
+
+
+def test_each_endpoint_is_a_message_of_its_own_until_it_is_measured(source):
+    for endpoint in ("a", "b"):
+        Served(source, "1", endpoint=endpoint)
+    assert handed_out(source) == [("a", 0), ("b", 0)]
+    window = drifting.window_before(NOW)
+    drifting.measure_endpoint(source, "b", [("churn", "1")], window)
+    assert handed_out(source, NOW + 60) == [("a", 0)], "its message was lost"
+    drifting.measure_endpoint(source, "a", [("churn", "1")], window)
+    assert handed_out(source, NOW + 120) == []
+    assert Chore.objects.get(name="drift").done_until == END
+
+
+def test_no_more_endpoints_are_handed_out_than_ticks_can_wait_for(source):
+    for number in range(5):
+        Served(source, "1", endpoint=f"e{number}")
+    assert len(handed_out(source, limit=3)) == 3
+
+
+def test_hours_that_an_outage_left_out_are_made_up_for_the_newest_first(source):
+    Chore.objects.create(name="drift", done_until=END - 3 * HOUR)
+    Served(source, "1", hours_ago=1)
+    Served(source, "1", endpoint="b")
+    assert handed_out(source) == [("b", 0), ("churn-production", 1)]
+    assert drifting.measure_all(source, NOW) == 2
+    assert DriftReading.objects.filter(at=END - HOUR, endpoint="churn-production").exists()
+    assert handed_out(source) == []
+    assert Chore.objects.get(name="drift").done_until == END
+
+
+def test_a_message_measures_the_endpoint_that_it_names(source, monkeypatch, caplog):
+    monkeypatch.setattr(tasks.wiring, "metrics_source", lambda: source)
+    Served(source, "1")
+    message = ("churn-production", [["churn", "1"]], drifting.window_before(NOW).to_dict())
+    tasks.measure_drift(*message)
+    assert DriftReading.objects.get().at == END
+    source.outage = "gone"
+    tasks.measure_drift(*message)
+    assert "was not measured" in caplog.text
+
+
+def test_an_hour_that_the_metrics_know_nothing_of_holds_nothing_up(source):
+    class Forgetful(MemorySource):
+        def increase(self, metric, *, window, **rest):
+            if window.end.timestamp() < END:
+                raise MetricsUnavailable("nothing was stored then")
+            return source.increase(metric, window=window, **rest)
+
+        histogram = source.histogram
+
+    Chore.objects.create(name="drift", done_until=END - 100 * HOUR)
+    Served(source, "1")
+    assert drifting.measure_all(Forgetful(), NOW) == 1
+    assert drifting.measure_all(Forgetful(), NOW) == 0
+    assert Chore.objects.get(name="drift").done_until == END
+
+
+def test_while_the_metrics_do_not_answer_nothing_counts_as_measured(source):
+    source.outage = "gone"
+    with pytest.raises(MetricsUnavailable):
+        drifting.measure_all(source, NOW)
+    assert Chore.objects.get(name="drift").done_until == 0
 
 
 def test_a_version_nobody_asked_is_not_measured(source):
     assert drifting.measure_all(source, NOW) == 0
-    assert drifting.measured_until() == 0.0
+    assert not DriftReading.objects.exists()
 
 
 def test_history_is_kept_for_the_days_that_are_set(source, settings):

@@ -14,18 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from monitoring.domain import outputs
 from monitoring.domain.arrays import FloatArray
 from monitoring.domain.drift import divergences
 from monitoring.domain.drift.psi import assess
 from monitoring.domain.histogram import Histogram
-from monitoring.domain.outputs import NotComparable
+from monitoring.domain.outputs import NotComparable, Side
 
 ALPHA = 0.01
 # Practice calls a PSI from 0.1 on moderate and above 0.2 major.
 LIMIT, MODERATE = 0.2, 0.1
 TAIL = 1.5
 MIN_SAMPLES = 100
-Side = Histogram | Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +108,12 @@ def state_of(columns: Sequence[ColumnDrift]) -> str:
 
 def aligned(item: Mapping[str, Any], live: Side) -> tuple[list[str] | list[float], FloatArray, FloatArray]:
     """Bins (classes or edges), the live counts and the profile's over them; NotComparable without any."""
-    if not isinstance(live, Histogram):
-        reference = dict(zip(map(str, item["categories"]), map(float, item["counts"]), strict=True))
-        names = sorted(name for name in {*reference, *live} if name in reference or live[name] > 0)
-        return (
-            names,
-            np.array([live.get(name, 0.0) for name in names]),
-            np.array([reference.get(name, 0.0) for name in names]),
-        )
-    own = Histogram.of(item["edges"], item["counts"])
-    edges = np.intersect1d(own.edges, live.edges)
-    if not len(edges):
-        raise NotComparable("the server counts over bins that share no edge with the profile")
-    return edges.tolist(), live.merged(edges).counts, own.merged(edges).counts
+    bins, (counts, expected) = outputs.aligned([live, outputs.counts_of(item)])
+    if isinstance(live, Histogram):
+        return bins, counts, expected
+    # A class that neither side ever had is no bin.
+    used = (counts + expected) > 0
+    return [str(name) for name, kept in zip(bins, used, strict=True) if kept], counts[used], expected[used]
 
 
 def _moved(item: Mapping[str, Any], counts: FloatArray, expected: FloatArray) -> float | None:
