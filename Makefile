@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up demo-check test unit lint format bench schema clean
+.PHONY: help install install-dev demo up stack demo-check test unit lint format bench schema clean
 
 help: ## What can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ demo: install ## Real models, traffic and releases in one terminal; Ctrl-C stops
 
 up: install ## The same without demo data
 	@$(RUN) manage.py up
+
+stack: install ## The production stack without containers: PostgreSQL, Redis, Prometheus, Celery workers
+	@SLIPWAY_HOME=$${SLIPWAY_HOME:-.slipway-stack} $(RUN) manage.py stack
 
 demo-check: install ## The demo without a browser: does every release end as it should?
 	@$(RUN) -m deploy.demo.check

@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 
 class ControlplaneConfig(AppConfig):
@@ -12,6 +13,15 @@ class ControlplaneConfig(AppConfig):
         from controlplane import checks
 
         checks.register()
+        if settings.SLIPWAY_TRACES:
+            from controlplane import tracing
+
+            try:
+                tracing.start()
+            except ImportError as error:
+                raise ImproperlyConfigured(
+                    f"SLIPWAY_TRACES is on, but {error.name} is not installed: pip install 'slipway[traces]'."
+                ) from error
         if settings.CELERY_BROKER_URL:
             # Tasks are sent through the app that is current, so it must exist in every process.
             from controlplane.celery import app

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.views import defaults
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from registry.errors import DomainError, NotFound
+from registry.errors import DomainError, NotFound, Unavailable
 
 PROBLEM = "application/problem+json"
 
@@ -77,11 +80,30 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def fault(request: HttpRequest) -> HttpResponse:
-    """`handler500`: a problem under /api/, a page elsewhere; neither says what broke."""
+    """`handler500`: a problem under /api/, a page elsewhere; neither says what broke.
+
+    But a database that is away is nobody's mistake, and passes: 503.
+    """
+    if isinstance(sys.exception(), OperationalError | InterfaceError):
+        return _without_database(request)
     if request.path.startswith("/api/"):
         error = Fault("Slipway made a mistake; its log says which.")
         return JsonResponse(problem(error), status=error.status, content_type=PROBLEM)
     return defaults.server_error(request)
+
+
+def _without_database(request: HttpRequest) -> HttpResponse:
+    """Said without asking the database for anything, such as who asks."""
+    error = Unavailable(
+        "The database does not answer.",
+        hint="Nothing was changed; what is served goes on. Try again soon.",
+    )
+    if request.path.startswith(("/api/", "/ajax-api/")):
+        answer: HttpResponse = JsonResponse(problem(error), status=503, content_type=PROBLEM)
+    else:
+        answer = HttpResponse(render_to_string("no_database.html", {"error": error}), status=503)
+    answer["Retry-After"] = "5"
+    return answer
 
 
 class Fault(DomainError):

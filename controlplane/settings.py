@@ -52,6 +52,7 @@ INSTALLED_APPS = [
     "controlplane",
 ]
 MIDDLEWARE = [
+    "controlplane.requests.RequestMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "registry.mlflow.door.MlflowDoor",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -117,7 +118,7 @@ def _database(url: str) -> dict[str, object]:
         # that is away is an error within seconds instead of a request that hangs.
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
-            "pool": {"min_size": 1, "max_size": env.integer("SLIPWAY_DATABASE_POOL", 10), "timeout": 10}
+            "pool": {"min_size": 1, "max_size": env.integer("SLIPWAY_DATABASE_POOL", 10), "timeout": 5}
         },
     }
 
@@ -297,12 +298,20 @@ SLIPWAY_NOTICES_QUEUE = env.text("SLIPWAY_NOTICES_QUEUE")
 # Networks (CIDR) that notices and hooks may be sent to beside the public internet.
 SLIPWAY_OUTBOUND_ALLOW = env.words("SLIPWAY_OUTBOUND_ALLOW")
 
-# --- logs --------------------------------------------------------------------------------------
+# --- logs and traces -----------------------------------------------------------------------------
+# `line` for people at a terminal, `json` for what collects logs.
+SLIPWAY_LOG_FORMAT = env.choice("SLIPWAY_LOG_FORMAT", ("line", "json"))
+# A line for each request that was answered.
+SLIPWAY_LOG_REQUESTS = env.flag("SLIPWAY_LOG_REQUESTS", SLIPWAY_LOG_FORMAT == "json")
+SLIPWAY_TRACES = env.flag("SLIPWAY_TRACES", False)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        **({"json": {"()": "controlplane.logs.JsonLine"}} if SLIPWAY_LOG_FORMAT == "json" else {}),
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": SLIPWAY_LOG_FORMAT}},
     "root": {"handlers": ["stderr"], "level": env.text("SLIPWAY_LOG_LEVEL", "INFO")},
     "loggers": {
         "django.request": {"level": "ERROR"},

@@ -14,6 +14,7 @@ handler500 = "controlplane.errors.fault"
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("trouble", health.trouble, name="trouble"),
     path("metrics", Metrics.as_view(), name="metrics"),
     path("", include("rollouts.web.urls")),
     path("", include("monitoring.web.urls")),

@@ -60,7 +60,7 @@ def _vote(rollout: Rollout, actor: Actor, role: Role | None, yes: bool, comment:
                 digest=row.candidate.digest,
                 plan_digest=row.plan_digest,
             )
-            Endpoint.objects.filter(pk=row.endpoint_id).update(look_at=timezone.now())
+            Endpoint.objects.filter(pk=row.endpoint_id).update(look_at=timezone.now(), **store.asked())
             audit.record(
                 actor=actor,
                 action="rollout.approve" if yes else "rollout.refuse",

@@ -198,6 +198,11 @@ def _ticks(now: datetime) -> tuple[Family, ...]:
     )
 
 
+def tick_lag(now: datetime) -> float:
+    """Seconds by which the most overdue tick is overdue."""
+    return _age(Endpoint.objects.aggregate(oldest=Min("look_at"))["oldest"], now)
+
+
 def _age(moment: datetime | None, now: datetime) -> float:
     return 0.0 if moment is None else max(0.0, (now - moment).total_seconds())
 

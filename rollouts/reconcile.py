@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.db.models import F, Value
@@ -20,6 +21,7 @@ from monitoring.adapters.cached import Question, ask_together
 from monitoring.analysis import Subject, judge, questions
 from monitoring.domain.judge import Judgement, parse_gates
 from monitoring.ports import MetricsSource
+from registry import telemetry
 from registry.domain.actor import SYSTEM
 from registry.errors import DomainError
 from registry.ports import ArtifactStore
@@ -55,6 +57,13 @@ def tick(endpoint_id: int, ports: Ports, now: datetime | None = None) -> None:
 
 def tick_loaded(loaded: store.Loaded, ports: Ports, now: datetime) -> None:
     """The same for an endpoint that was read a moment ago: if it has changed since, nothing is recorded."""
+    endpoint, rollout = loaded.endpoint, loaded.rollout
+    about = {"endpoint": endpoint.name, "rollout": rollout.pk if rollout else None}
+    with telemetry.step("tick", parent=endpoint.asked_by, **about):
+        _tick(loaded, ports, now)
+
+
+def _tick(loaded: store.Loaded, ports: Ports, now: datetime) -> None:
     endpoint_id = loaded.endpoint.pk
     if loaded.endpoint.stable is None:
         return
@@ -97,11 +106,13 @@ def observe(endpoint: str, ports: Ports) -> World:
     """What the cluster and the router say; a side that does not answer is marked unknown."""
     world = World()
     try:
-        world = replace(world, workloads=ports.cluster.observe(endpoint))
+        with telemetry.step("cluster.observe"):
+            world = replace(world, workloads=ports.cluster.observe(endpoint))
     except WorldUnavailable as error:
         world = replace(world, cluster_known=False, problem=str(error))
     try:
-        route = ports.router.observed_route(endpoint)
+        with telemetry.step("router.observed_route"):
+            route = ports.router.observed_route(endpoint)
         return replace(world, weights=route.weights, mirror=route.mirror, preview=route.preview)
     except WorldUnavailable as error:
         return replace(world, router_known=False, problem=f"{world.problem} {error}".strip())
@@ -137,7 +148,8 @@ def _look(loaded: store.Loaded, source: MetricsSource, now: datetime) -> Judgeme
     subject = _subject_due(loaded, now)
     if subject is None or loaded.snapshot is None:
         return None
-    return judge(parse_gates(loaded.snapshot.plan.gates), subject, source, now)
+    with telemetry.step("metrics.judge"):
+        return judge(parse_gates(loaded.snapshot.plan.gates), subject, source, now)
 
 
 def _subject_due(loaded: store.Loaded, now: datetime) -> Subject | None:
@@ -162,19 +174,24 @@ def apply(loaded: store.Loaded, world: World, ports: Ports) -> None:
     """Asserts the desired world: servers first, since a route needs somebody who answers."""
     ready = world.weights is not None or world.workload(_stable_ref(loaded)).ready > 0
     desired = desired_world(store.endpoint_state(loaded, stable_ready=ready), loaded.snapshot)
-    _attempt(desired, lambda: ports.cluster.apply(desired, artifact_places(desired, ports.artifacts)))
+    _attempt("cluster.apply", desired, partial(_run_servers, desired, ports))
     if desired.route is not None:
-        _attempt(desired, lambda: ports.router.set_route(desired))
+        _attempt("router.set_route", desired, partial(ports.router.set_route, desired))
 
 
-def _attempt(desired: DesiredWorld, write: Callable[[], None]) -> None:
+def _run_servers(desired: DesiredWorld, ports: Ports) -> None:
+    ports.cluster.apply(desired, artifact_places(desired, ports.artifacts))
+
+
+def _attempt(name: str, desired: DesiredWorld, write: Callable[[], None]) -> None:
     """One write to the world; what fails now is asserted again by the next tick.
 
     Also when an artifact cannot be found or its store is away: servers stay as they are, and the route
     is written all the same, since a rollback needs no store.
     """
     try:
-        write()
+        with telemetry.step(name):
+            write()
     except StaleWrite:
         log.info("endpoint %s: generation %s is superseded", desired.endpoint, desired.generation)
     except DomainError as error:
@@ -208,6 +225,8 @@ def _remember(loaded: store.Loaded, world: World, now: datetime) -> None:
     if due is not None and now < due < endpoint.look_at:
         # Least: a move that was recorded meanwhile asks for an even earlier tick.
         changes["look_at"] = Least("look_at", Value(due))
+    if endpoint.asked_by:
+        changes["asked_by"] = ""
     if changes:
         Endpoint.objects.filter(pk=endpoint.pk).update(**changes)
 

@@ -381,7 +381,10 @@ def _begin(
             )
             _announce(rollout, actor, f"{GLASS}: {reason}" if override else reason, now)
             Endpoint.objects.filter(pk=endpoint.pk).update(
-                **{"queued" if waits else "active": rollout}, generation=F("generation") + 1, look_at=now
+                **{"queued" if waits else "active": rollout},
+                **store.asked(),
+                generation=F("generation") + 1,
+                look_at=now,
             )
             audit.record(
                 actor=actor,

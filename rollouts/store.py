@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,6 +11,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from monitoring.domain.judge import Judgement
+from registry import telemetry
 from registry.domain.actor import SYSTEM, Actor
 from registry.models import Version
 from registry.services import set_alias
@@ -32,6 +34,7 @@ from rollouts.models import (
     Transition,
 )
 
+log = logging.getLogger(__name__)
 _STATE = (
     "phase", "step", "step_started_at", "exposed_at", "last_look_at", "looks",
     "unready_since", "rolling_back_since", "ending", "override", "reason",
@@ -152,6 +155,12 @@ def record(
         if judgement is not None:
             _append_look(rollout, after, judgement, now)
         _move_endpoint(loaded, decision, now)
+    for event in decision.events:
+        log.info(
+            "rollout %s: %s -> %s, by %s: %s",
+            rollout.pk, event.from_phase, event.to_phase, actor, event.reason,
+            extra={"rollout": rollout.pk, "endpoint": loaded.endpoint.name, "actor": str(actor)},
+        )  # fmt: skip
 
 
 def activate_queued(endpoint: Endpoint, now: datetime) -> bool:
@@ -211,7 +220,7 @@ def _move_endpoint(loaded: Loaded, decision: Decision, now: datetime) -> None:
     """A new generation for every decision with an event; the releases change places on promotion."""
     if not decision.events:
         return
-    changes: dict[str, object] = {"generation": F("generation") + 1, "look_at": now}
+    changes: dict[str, object] = {"generation": F("generation") + 1, "look_at": now, **asked()}
     if decision.snapshot.phase in TERMINAL:
         changes["queued" if loaded.snapshot and loaded.snapshot.phase == Phase.QUEUED else "active"] = None
     if decision.promoted and loaded.rollout is not None:
@@ -227,6 +236,12 @@ def _move_endpoint(loaded: Loaded, decision: Decision, now: datetime) -> None:
         _move_alias(
             loaded.endpoint, loaded.rollout.candidate.version, f"rollout {loaded.rollout.pk} succeeded"
         )
+
+
+def asked() -> dict[str, str]:
+    """What an endpoint remembers of the request that is under way, for the trace of the tick after it."""
+    trace = telemetry.traceparent()
+    return {"asked_by": trace} if trace else {}
 
 
 def begin_tenure(endpoint: Endpoint, release: Release, now: datetime, rollout: Rollout | None = None) -> None:

@@ -12,8 +12,6 @@ from celery import current_app, shared_task
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from monitoring import drifting
 from monitoring.alerting import evaluate
@@ -24,7 +22,7 @@ from monitoring.samples import retention as samples_retention
 from monitoring.tasks import measure_drift
 from monitoring.wiring import metrics_source
 from registry.errors import DomainError
-from rollouts import reconcile, retraining, store, wiring
+from rollouts import reconcile, retraining, store, waiting, wiring
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +39,7 @@ QUEUE_LIMIT = 200
 STUCK_SECONDS = 10.0
 # Endpoints whose drift is handed out a minute: few enough that ticks do not wait behind them.
 DRIFT_AT_ONCE = 50
-QUEUE_ERRORS = (OperationalError, RedisError, OSError)
+QUEUE_ERRORS = waiting.QUEUE_ERRORS
 
 
 class Backlog:
@@ -139,7 +137,8 @@ def _send(endpoint_ids: list[int], producer: Any) -> None:
     try:
         for start in range(0, len(endpoint_ids), size):
             few = endpoint_ids[start : start + size]
-            tick_endpoints.apply_async((few,), producer=producer, retry=False)
+            headers = {waiting.SENT_AT: time.time()}
+            tick_endpoints.apply_async((few,), producer=producer, retry=False, headers=headers)
             sent += len(few)
     except QUEUE_ERRORS as error:
         store.release_claims(endpoint_ids[sent:], timezone.now())

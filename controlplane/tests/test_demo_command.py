@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from controlplane.management.commands import demo
+from controlplane.up import accounts
 from controlplane.up.place import NotPossible
 from controlplane.up.site import Site
 from registry.domain.roles import Role
@@ -28,9 +29,9 @@ def site(tmp_path: Path) -> Site:
 
 @pytest.mark.django_db
 def test_there_is_a_user_per_role_who_can_sign_in_and_use_the_api(site: Site) -> None:
-    accounts = demo.ensure_accounts(site.home / "demo.json")
-    assert set(accounts) == {role.value for role in Role}
-    for role, account in accounts.items():
+    made = accounts.ensure_accounts(site.home / "demo.json")
+    assert set(made) == {role.value for role in Role}
+    for role, account in made.items():
         user = User.objects.get(username=account.user)
         assert user.check_password(account.password)
         assert role_of(user) == role
@@ -40,30 +41,30 @@ def test_there_is_a_user_per_role_who_can_sign_in_and_use_the_api(site: Site) ->
 
 @pytest.mark.django_db
 def test_a_second_start_keeps_passwords_and_tokens(site: Site) -> None:
-    first = demo.ensure_accounts(site.home / "demo.json")
-    demo.write_access(site, first)
-    assert demo.ensure_accounts(site.home / "demo.json") == first
+    first = accounts.ensure_accounts(site.home / "demo.json")
+    accounts.write_access(site.home / "demo.json", site, first)
+    assert accounts.ensure_accounts(site.home / "demo.json") == first
     assert ApiToken.objects.count() == len(Role)
 
 
 @pytest.mark.django_db
 def test_a_password_that_was_changed_is_made_anew(site: Site) -> None:
-    first = demo.ensure_accounts(site.home / "demo.json")
-    demo.write_access(site, first)
+    first = accounts.ensure_accounts(site.home / "demo.json")
+    accounts.write_access(site.home / "demo.json", site, first)
     viewer = User.objects.get(username="viewer")
     viewer.set_password("something else")
     viewer.save()
-    second = demo.ensure_accounts(site.home / "demo.json")
+    second = accounts.ensure_accounts(site.home / "demo.json")
     assert second["viewer"] != first["viewer"]
     assert second["admin"] == first["admin"]
 
 
 @pytest.mark.django_db
 def test_a_revoked_token_is_made_anew(site: Site) -> None:
-    first = demo.ensure_accounts(site.home / "demo.json")
-    demo.write_access(site, first)
+    first = accounts.ensure_accounts(site.home / "demo.json")
+    accounts.write_access(site.home / "demo.json", site, first)
     ApiToken.objects.filter(user__username="engineer").delete()
-    second = demo.ensure_accounts(site.home / "demo.json")
+    second = accounts.ensure_accounts(site.home / "demo.json")
     assert second["engineer"].token != first["engineer"].token
 
 
@@ -71,11 +72,13 @@ def test_a_revoked_token_is_made_anew(site: Site) -> None:
 @pytest.mark.parametrize("content", ["", "[]", '{"users": {"viewer": {"user": "viewer"}}}', '{"users": []}'])
 def test_a_damaged_access_file_is_written_anew(site: Site, content: str) -> None:
     (site.home / "demo.json").write_text(content)
-    assert set(demo.ensure_accounts(site.home / "demo.json")) == {role.value for role in Role}
+    assert set(accounts.ensure_accounts(site.home / "demo.json")) == {role.value for role in Role}
 
 
 def test_the_access_file_is_readable_by_its_owner_only(site: Site) -> None:
-    demo.write_access(site, {"viewer": demo.Account("viewer", "secret", "slw_x")})
+    accounts.write_access(
+        site.home / "demo.json", site, {"viewer": accounts.Account("viewer", "secret", "slw_x")}
+    )
     path = site.home / "demo.json"
     assert path.stat().st_mode & 0o777 == 0o600
     assert json.loads(path.read_text()) == {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from django.conf import settings
 from django.core.management import call_command
@@ -16,7 +16,7 @@ from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
 from controlplane.up import place
-from controlplane.up.site import Service, Site, services_document
+from controlplane.up.site import Service, Site, services_document, services_of
 
 Say = Callable[[str], None]
 
@@ -54,7 +54,13 @@ def launch(say: Say, prepare: Prepare | None = None) -> NoReturn:
     )
     extra = prepare(site, say) if prepare else Extra()
     connections.close_all()
-    path = write_services(site, extra)
+    write_services(site, (*services_of(site), *extra.services), extra.banner)
+    become_supervisor(site, lock, say)
+
+
+def become_supervisor(site: Site, lock: IO[str], say: Say) -> NoReturn:
+    """Run services.json in place of this process, and keep the lock."""
+    path = site.home / "services.json"
     say("starting the services")
     os.set_inheritable(lock.fileno(), True)
     supervisor = ("-m", "deploy.fleet.services", "--file", str(path), "--lock-fd", str(lock.fileno()))
@@ -72,16 +78,15 @@ def migrate() -> str:
     return f"database ready ({len(pending)} migrations applied)" if pending else "database ready"
 
 
-def write_services(site: Site, extra: Extra) -> Path:
-    """Write services.json and return its path."""
+def write_services(site: Site, services: Iterable[Service], lines: Iterable[str]) -> None:
+    """Write services.json; `lines` are printed when all are ready."""
     banner = (
         "",
         f"Slipway is ready at {site.url}",
         f"models answer at {site.gateway_url}/<endpoint>/predict, logs are in {site.home / 'logs'}",
-        *extra.banner,
+        *lines,
         "Ctrl-C stops everything",
     )
     path = site.home / "services.json"
-    path.write_text(json.dumps(services_document(site, extra.services, banner), indent=1))
+    path.write_text(json.dumps(services_document(site, services, banner), indent=1))
     path.chmod(0o600)
-    return path

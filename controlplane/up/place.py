@@ -9,7 +9,7 @@ import random
 import socket
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import IO, Any
 
@@ -123,13 +123,17 @@ def bind_error(port: int) -> OSError | None:
 
 def gateway_port(home: Path, taken: int) -> int:
     """The gateway's port of the last run if it is free still: clients need not change; else a free one."""
-    before = last_run(home).get("gateway_port")
-    if isinstance(before, int) and before != taken and bind_error(before) is None:
+    return free_port(last_run(home).get("gateway_port"), {taken})
+
+
+def free_port(before: object, taken: Collection[int]) -> int:
+    """`before` while it is free still, else a free one; none of `taken`."""
+    if isinstance(before, int) and before not in taken and bind_error(before) is None:
         return before
     for port in random.sample(range(FIRST_PORT, LAST_PORT + 1), 200):
-        if port != taken and bind_error(port) is None:
+        if port not in taken and bind_error(port) is None:
             return port
-    raise NotPossible(f"no free port found for the gateway between {FIRST_PORT} and {LAST_PORT}")
+    raise NotPossible(f"no free port found between {FIRST_PORT} and {LAST_PORT}")
 
 
 def _free_after(port: int) -> int:

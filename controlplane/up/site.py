@@ -33,6 +33,11 @@ class Site:
         return f"http://{HOST}:{self.gateway_port}"
 
     @property
+    def info(self) -> dict[str, Any]:
+        """What the next run and other programs read in run.json."""
+        return {"url": self.url, "gateway_url": self.gateway_url, "gateway_port": self.gateway_port}
+
+    @property
     def environment(self) -> dict[str, str]:
         """What every service has to know."""
         return {
@@ -47,7 +52,8 @@ class Site:
 class Service:
     """A long-lived process: arguments of the Python interpreter, and how to tell that it is ready.
 
-    It is ready when `url` answers 200, else when `port` accepts connections, else when it lives.
+    With `program` that is run instead of the interpreter. It is ready when `url` answers 200, else when
+    `port` accepts connections, else when it lives.
     """
 
     name: str
@@ -55,10 +61,22 @@ class Service:
     port: int | None = None
     url: str | None = None
     stop_seconds: float = 10.0
+    program: str = ""
 
 
 def services_of(site: Site) -> tuple[Service, ...]:
     """Slipway's own services in the order of their start; they are stopped in the reverse order."""
+    return (
+        *serving_of(site),
+        Service("scrape", ("manage.py", "scrape")),
+        Service("web", _gunicorn(site), site.port, f"{site.url}/healthz"),
+        Service("tick", ("manage.py", "tick")),
+        Service("intake", ("manage.py", "intake")),
+    )
+
+
+def serving_of(site: Site) -> tuple[Service, ...]:
+    """What serves models on one machine."""
     home, gateway = str(site.home), f"{HOST}:{site.gateway_port}"
     return (
         Service(
@@ -68,10 +86,6 @@ def services_of(site: Site) -> tuple[Service, ...]:
             f"{site.gateway_url}/-/health",
         ),
         Service("fleet", ("-m", "deploy.fleet", "--home", home, "--gateway", gateway), stop_seconds=20.0),
-        Service("scrape", ("manage.py", "scrape")),
-        Service("web", _gunicorn(site), site.port, f"{site.url}/healthz"),
-        Service("tick", ("manage.py", "tick")),
-        Service("intake", ("manage.py", "intake")),
     )
 
 
@@ -83,15 +97,14 @@ def _gunicorn(site: Site) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def services_document(site: Site, extra: Iterable[Service], banner: Iterable[str]) -> dict[str, Any]:
+def services_document(site: Site, services: Iterable[Service], banner: Iterable[str]) -> dict[str, Any]:
     """`services.json`, as deploy.fleet.services reads it."""
-    services = (*services_of(site), *extra)
     return {
         "logs": str(site.home / "logs"),
         "run": str(site.home / "run.json"),
         "lock": str(site.home / "lock"),
         "banner": list(banner),
-        "info": {"url": site.url, "gateway_url": site.gateway_url, "gateway_port": site.gateway_port},
+        "info": site.info,
         "services": [_entry(site, service) for service in services],
     }
 
@@ -99,7 +112,7 @@ def services_document(site: Site, extra: Iterable[Service], banner: Iterable[str
 def _entry(site: Site, service: Service) -> Mapping[str, Any]:
     return {
         "name": service.name,
-        "command": [site.python, *service.arguments],
+        "command": [service.program or site.python, *service.arguments],
         "env": site.environment,
         "cwd": str(site.root),
         "port": service.port,

@@ -36,7 +36,8 @@ class Endpoint(models.Model):
 
     generation rises with every recorded decision that changes the desired world; adapters refuse
     older ones. active is the rollout that has not ended, so that one query reads both in one moment.
-    look_at is when the next tick is due. observed is what the last tick saw.
+    look_at is when the next tick is due, asked_by the trace (W3C traceparent) of the request that moved it
+    there, if it is traced. observed is what the last tick saw.
     """
 
     name = models.CharField(max_length=53, unique=True)
@@ -50,6 +51,7 @@ class Endpoint(models.Model):
     queued = models.ForeignKey("Rollout", on_delete=models.PROTECT, related_name="+", null=True, blank=True)
     generation = models.PositiveBigIntegerField(default=1)
     look_at = models.DateTimeField(default=timezone.now, db_index=True)
+    asked_by = models.CharField(max_length=64, blank=True, default="", db_default="")
     observed = models.JSONField(default=dict, blank=True)
     observed_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -1,0 +1,63 @@
+"""An id for every request, in its answer, in its log lines and in its trace."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from registry import telemetry
+
+log = logging.getLogger("controlplane.requests")
+_SENT = re.compile(r"[\x21-\x7e]{1,128}")
+# What a route is about, by the noun before its parameter: rollouts/<int:pk>/abort.
+_NOUN = re.compile(r"(endpoint|rollout|model)s/<(?:\w+:)?(\w+)>")
+_PROBES = ("/healthz", "/readyz", "/metrics")
+
+
+class RequestMiddleware:
+    """Outermost: what it logs is what the client got.
+
+    A client may send its own `X-Request-ID`, of up to 128 printable characters; else one is made. Paths may
+    hold what only their reader should know, so lines show the route.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        sent = request.META.get("HTTP_X_REQUEST_ID", "")
+        request_id = sent if _SENT.fullmatch(sent) else uuid.uuid4().hex
+        parent = request.META.get("HTTP_TRACEPARENT", "")
+        began = time.perf_counter()
+        with telemetry.step(f"{request.method} request", parent=parent, request_id=request_id):
+            response = self.get_response(request)
+            response["X-Request-ID"] = request_id
+            if settings.SLIPWAY_LOG_REQUESTS and request.path not in _PROBES:
+                _tell(request, response, time.perf_counter() - began)
+        return response
+
+    def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        """What the request is about, once its route is known."""
+        match = request.resolver_match
+        for noun, name in _NOUN.findall(match.route if match else ""):
+            telemetry.bind(**{noun: kwargs.get(name)})
+
+
+def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
+    route = request.resolver_match.route if request.resolver_match else ""
+    # Only if somebody asked already: a line of the log must not ask the database.
+    user = getattr(request, "_cached_user", None)
+    log.info(
+        "%s /%s %s", request.method, route, response.status_code,
+        extra={
+            "method": request.method, "route": f"/{route}", "status": response.status_code,
+            "milliseconds": round(seconds * 1000, 1), "user": user.get_username() if user else None,
+        },
+    )  # fmt: skip

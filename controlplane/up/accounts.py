@@ -1,0 +1,81 @@
+"""One user per role, with a password and a token that later starts keep."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from controlplane.up.site import Site
+from registry.domain.actor import SYSTEM
+from registry.domain.roles import Role
+from registry.identity import grant
+from registry.models import ApiToken
+from registry.tokens import create_token
+
+TOKEN_NAME = "demo"
+REASON = "The users that a start on one machine makes."
+
+
+@dataclass(frozen=True)
+class Account:
+    """How a user signs in, on the pages and over REST."""
+
+    user: str
+    password: str
+    token: str
+
+
+def ensure_accounts(path: Path) -> dict[str, Account]:
+    """One user per role, with the passwords and tokens of `path` while they are still good."""
+    known = known_accounts(path)
+    return {role.value: _ensure_account(role, known.get(role.value)) for role in Role}
+
+
+def known_accounts(path: Path) -> dict[str, Account]:
+    """The accounts of an earlier start; {} when there was none or the file is damaged."""
+    try:
+        users = json.loads(path.read_bytes())["users"]
+        return {role: Account(**fields) for role, fields in users.items()}
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _ensure_account(role: Role, known: Account | None) -> Account:
+    name = role.value.replace("_", "-")
+    user, _ = User.objects.get_or_create(username=name)
+    if known and known.user == name and user.check_password(known.password) and _works(user, known.token):
+        return known
+    password = secrets.token_urlsafe(9)
+    user.set_password(password)
+    user.is_staff = user.is_superuser = role == Role.ADMIN
+    user.save()
+    grant(user, role)
+    _, token = create_token(user=user, name=TOKEN_NAME, actor=SYSTEM, reason=REASON)
+    return Account(name, password, token)
+
+
+def _works(user: User, secret: str) -> bool:
+    """Whether the user still has an active token of ours that begins as `secret` does."""
+    tokens = ApiToken.objects.filter(user=user, name=TOKEN_NAME)
+    return any(
+        secret.startswith(token.prefix) and token.state(timezone.now()) == "active" for token in tokens
+    )
+
+
+def write_access(path: Path, site: Site, accounts: dict[str, Account]) -> None:
+    """Write them, readable by their owner only, so that scripts can sign in."""
+    document = {
+        "base_url": site.url,
+        "gateway_url": site.gateway_url,
+        "users": {role: asdict(account) for role, account in accounts.items()},
+    }
+    draft = path.with_suffix(".new")
+    draft.touch(mode=0o600)
+    draft.chmod(0o600)
+    draft.write_text(json.dumps(document, indent=1) + "\n")
+    draft.replace(path)
