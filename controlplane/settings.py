@@ -123,6 +123,8 @@ def _database(url: str) -> dict[str, object]:
     }
 
 
+# Off for a connection pooler between here and PostgreSQL that cannot keep prepared statements.
+SLIPWAY_DATABASE_PREPARE = env.flag("SLIPWAY_DATABASE_PREPARE", True)
 DATABASES = {"default": _database(env.text("SLIPWAY_DATABASE_URL"))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

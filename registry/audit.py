@@ -9,20 +9,26 @@ from typing import Any
 
 from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
+from registry import statements
 from registry.domain.actor import Actor
 from registry.domain.chain import GENESIS, Link, Place, Verdict, ended, seal, walk
 from registry.models import AuditEntry, AuditHead
+from registry.prepared import Prepared, PreparedInsert
 
 _CONTENT = (
     "actor_kind", "actor_id", "actor_name", "via", "address", "action", "target", "before", "after", "reason",
 )  # fmt: skip
-
-
+# The chain's end is locked until the transaction ends.
+_END = Prepared(
+    lambda pk: AuditHead.objects.select_for_update().filter(pk=pk).values_list("sequence", "digest"), pk=-1
+)
+_ENTRY = PreparedInsert(AuditEntry)
+_MOVE = "UPDATE registry_audithead SET sequence = %s, digest = %s, seal = %s WHERE id = 1"
 # Entries that are walked over in one go: about half a second.
 CHUNK = 10_000
 
@@ -46,9 +52,9 @@ def record(
     """
     # No savepoint: an entry that cannot be written undoes the caller's change with it.
     with transaction.atomic(savepoint=False):
-        head = _locked_head()
+        end = _locked_end()
         entry = AuditEntry(
-            sequence=head.sequence + 1,
+            sequence=end.sequence + 1,
             at=timezone.now(),
             actor_kind=actor.kind,
             actor_id=actor.id,
@@ -60,18 +66,16 @@ def record(
             before=_plain(before),
             after=_plain(after),
             reason=reason.replace("\x00", ""),
-            previous=head.digest,
+            previous=end.digest,
         )
         entry.digest = seal(entry.sequence, _content(entry), entry.previous)
-        entry.save(force_insert=True)
-        seal_of_head = _seal(Place(entry.sequence, entry.digest), settings.SECRET_KEY)
-        AuditHead.objects.filter(pk=1).update(sequence=entry.sequence, digest=entry.digest, seal=seal_of_head)
+        _append(entry, Head(place := Place(entry.sequence, entry.digest), _seal(place, settings.SECRET_KEY)))
     return entry
 
 
 def lock() -> None:
     """Wait for every change that is being recorded, and let none begin to be until the transaction ends."""
-    _locked_head()
+    _locked_end()
 
 
 def verify_chain(
@@ -154,16 +158,26 @@ def _seal(place: Place, key: str) -> str:
     ).hexdigest()
 
 
-def _locked_head() -> AuditHead:
-    head = AuditHead.objects.select_for_update().filter(pk=1).first()
-    if head is not None:
-        return head
-    try:
-        with transaction.atomic():
-            AuditHead.objects.create(pk=1, sequence=0, digest=GENESIS)
-    except IntegrityError:
-        pass  # another process wrote the first entry at the same moment
-    return AuditHead.objects.select_for_update().get(pk=1)
+def _locked_end() -> Place:
+    found = _END.rows(pk=1)
+    if not found:
+        try:
+            with transaction.atomic():
+                AuditHead.objects.create(pk=1, sequence=0, digest=GENESIS)
+        except IntegrityError:
+            pass  # another process wrote the first entry at the same moment
+        found = _END.rows(pk=1)
+    return Place(*found[0])
+
+
+def _append(entry: AuditEntry, head: Head) -> None:
+    values, end = _ENTRY.parameters(entry), [head.place.sequence, head.place.digest, head.seal]
+    if connection.vendor == "postgresql":
+        statements.run(f"WITH entry AS ({_ENTRY.sql}) {_MOVE}", [*values, *end])
+    else:
+        statements.run(_ENTRY.sql, values)
+        statements.run(_MOVE, end)
+    entry._state.adding = False
 
 
 def _content(entry: AuditEntry) -> dict[str, Any]:

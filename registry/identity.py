@@ -6,6 +6,7 @@ on everything. Lists ask `require_anywhere` and show what `visible` lets through
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 from django.conf import settings
@@ -132,6 +133,11 @@ def visible(user: AnyUser, prefix: str = "", permission: Permission = Permission
     for scope in scopes_with(user, permission):
         reached = Q() if scope.everything else reached | _within(scope, prefix)
     return reached & _within(limits_of(user).scope, prefix)
+
+
+def seen_by(user: AnyUser) -> Hashable:
+    """What `visible` depends on: equal for users who may view the same."""
+    return frozenset(scopes_with(user, Permission.VIEW)), limits_of(user).scope
 
 
 def governed(user: AnyUser) -> Q:

@@ -11,8 +11,10 @@ from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection, models
 
+from registry import statements
+from registry.statements import Row
+
 M = TypeVar("M", bound=models.Model)
-Row = Sequence[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,7 @@ class Prepared:
         parameters = list(statement.parameters)
         for place, name in statement.places:
             parameters[place] = values[name]
-        with connection.cursor() as cursor:
-            cursor.execute(statement.sql, parameters)
-            rows: list[Row] = cursor.fetchall()
+        rows = statements.rows(statement.sql, parameters)
         if not (rows and statement.converters):
             return rows
         return [self._converted(statement, row) for row in rows]
@@ -92,3 +92,48 @@ class PreparedRows(Prepared, Generic[M]):
     def find(self, **values: str | int) -> list[M]:
         """The rows as instances."""
         return [self.row.from_db(DEFAULT_DB_ALIAS, self.columns, row) for row in self.rows(**values)]
+
+
+class PreparedInsert(Generic[M]):
+    """`save(force_insert=True)` of a new row, its SQL written once. Sends no signals."""
+
+    def __init__(self, row: type[M]) -> None:
+        meta = row._meta
+        key = meta.pk
+        assert key is not None
+        self.generated = isinstance(key, models.AutoField)
+        self.fields = [field for field in meta.concrete_fields if not (self.generated and field is key)]
+        columns = ", ".join(str(field.column) for field in self.fields)
+        places = ", ".join(["%s"] * len(self.fields))
+        self.sql = f"INSERT INTO {meta.db_table} ({columns}) VALUES ({places})"
+        self.key = key
+
+    def parameters(self, row: M) -> list[Any]:
+        """What the row's columns hold, as the database takes it."""
+        return [field.get_db_prep_save(field.pre_save(row, True), connection) for field in self.fields]
+
+    def save(self, row: M) -> None:
+        """Write the row; its key is known afterwards."""
+        if self.generated:
+            found = statements.row(f"{self.sql} RETURNING {self.key.column}", self.parameters(row))
+            assert found is not None
+            row.pk = found[0]
+        else:
+            statements.run(self.sql, self.parameters(row))
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
+
+
+class PreparedUpdate(Generic[M]):
+    """`save(update_fields=…)`, its SQL written once. Sends no signals."""
+
+    def __init__(self, row: type[M], *names: str) -> None:
+        meta = row._meta
+        assert meta.pk is not None
+        self.fields: list[Any] = [meta.get_field(name) for name in names]
+        changes = ", ".join(f"{field.column} = %s" for field in self.fields)
+        self.sql = f"UPDATE {meta.db_table} SET {changes} WHERE {meta.pk.column} = %s"
+
+    def save(self, row: M) -> None:
+        """Write these columns of the row, which is there."""
+        values = [field.get_db_prep_save(field.pre_save(row, False), connection) for field in self.fields]
+        statements.run(self.sql, [*values, row.pk])

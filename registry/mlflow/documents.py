@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 import orjson
@@ -11,11 +10,6 @@ import orjson
 from registry.lookups import ModelRow
 from registry.models import Experiment, LoggedMetric, LoggedModel, Run, Series, TrackedFile
 from registry.services.sources import experiment_location, logged_model_location, run_location
-
-
-def millis(at: datetime) -> int:
-    """Milliseconds since 1970."""
-    return int(at.timestamp() * 1000)
 
 
 def pairs(values: Mapping[str, str]) -> list[dict[str, str]]:
@@ -33,8 +27,8 @@ def version_document(row: Mapping[str, Any], *, aliases: bool = True) -> dict[st
     document = {
         "name": row["name"],
         "version": str(row["number"]),
-        "creation_timestamp": millis(row["created_at"]),
-        "last_updated_timestamp": millis(row["updated_at"]),
+        "creation_timestamp": row["created_ms"],
+        "last_updated_timestamp": row["updated_ms"],
         "current_stage": row["stage"],
         "description": row["notes"],
         "source": row["source"],
@@ -58,8 +52,8 @@ def model_document(row: ModelRow, latest: Sequence[Mapping[str, Any]]) -> dict[s
     """A registered model with the newest version of each stage."""
     document: dict[str, Any] = {
         "name": row.name,
-        "creation_timestamp": millis(row.created_at),
-        "last_updated_timestamp": millis(row.updated_at),
+        "creation_timestamp": row.created_ms,
+        "last_updated_timestamp": row.updated_ms,
     }
     if row.description:
         document["description"] = row.description

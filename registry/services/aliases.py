@@ -10,7 +10,26 @@ from registry.domain.actor import Actor
 from registry.domain.names import alias_name
 from registry.errors import Conflict, NotFound
 from registry.models import Alias, Model, Version
+from registry.prepared import Prepared, PreparedInsert, PreparedUpdate
 from registry.services.models import locked, target
+
+_LIVE = Prepared(
+    lambda pk, model: (
+        Version.objects.filter(pk=pk, model=model, deleted_at=None).order_by().values_list("pk")
+    ),
+    pk=-1,
+    model=-2,
+)
+_NAMED = Prepared(
+    lambda model, name: (
+        Alias.objects.filter(model=model, name=name)
+        .order_by()
+        .values_list("pk", "version", "version__number")
+    ),
+    model=-1,
+    name="@name",
+)
+_NEW, _MOVED = PreparedInsert(Alias), PreparedUpdate(Alias, "version", "updated_at")
 
 
 def set_alias(
@@ -23,19 +42,22 @@ def set_alias(
     name = foreign.alias_name(name) if wide else alias_name(name)
     with transaction.atomic():
         locked(model)
-        if not Version.objects.filter(pk=version.pk, model=model, deleted_at=None).exists():
+        if not _LIVE.rows(pk=version.pk, model=model.pk):
             raise Conflict(f"{version} is no version of {model.name}.", field="version")
         if not (wide or version.is_ready):
             raise Conflict(
                 f"{version} is {version.state}; an alias names only what is ready.", field="version"
             )
-        alias = Alias.objects.select_related("version").filter(model=model, name=name).first()
-        before = None if alias is None else {"version": alias.version.number}
-        if alias is not None and alias.version_id == version.pk:
+        found = _NAMED.rows(model=model.pk, name=name)
+        key, at, number = found[0] if found else (None, None, None)
+        alias = Alias(pk=key, model=model, name=name, version=version)
+        if at == version.pk:
             return alias
-        alias = alias or Alias(model=model, name=name)
-        alias.version = version
-        alias.save()
+        before = {"version": number} if found else None
+        if found:
+            _MOVED.save(alias)
+        else:
+            _NEW.save(alias)
         audit.record(
             actor=actor,
             action="alias.set",

@@ -16,6 +16,11 @@ from registry.domain.text import clean_tags, clean_text
 from registry.errors import Conflict, NotFound
 from registry.models import Model, Version
 from registry.models.signals import version_deleting
+from registry.prepared import PreparedRows
+
+_LOCKED = PreparedRows(
+    Model, lambda pk: Model.objects.select_for_update().filter(pk=pk, deleted_at=None).order_by(), pk=-1
+)
 
 
 def create_model(
@@ -108,10 +113,10 @@ def target(model: Model) -> str:
 
 def locked(model: Model) -> Model:
     """The live model, its row locked until the transaction ends; `NotFound` when it was deleted meanwhile."""
-    found = Model.objects.select_for_update().filter(pk=model.pk, deleted_at=None).first()
-    if found is None:
+    found = _LOCKED.find(pk=model.pk)
+    if not found:
         raise NotFound(f"The model {model.name!r} was deleted.")
-    return found
+    return found[0]
 
 
 def _details(owner_team: str, description: str, tags: Mapping[str, Any] | None) -> dict[str, Any]:

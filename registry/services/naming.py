@@ -10,9 +10,12 @@ from registry.domain import foreign
 from registry.domain.actor import Actor
 from registry.errors import Conflict
 from registry.models import Model, Version
+from registry.prepared import PreparedUpdate
 from registry.services.models import locked, target
 from registry.services.versions import locked_version
 from registry.services.versions import target as version_target
+
+_MODEL_TAGS, _VERSION_TAGS = PreparedUpdate(Model, "tags"), PreparedUpdate(Version, "tags")
 
 
 def rename_model(*, model: Model, name: str, actor: Actor, reason: str = "") -> Model:
@@ -47,7 +50,7 @@ def tag_model(*, model: Model, key: str, value: str | None, actor: Actor, reason
         before = model.tags.get(key)
         if before != value:
             model.tags = _changed(model.tags, key, value)
-            model.save(update_fields=["tags"])
+            _MODEL_TAGS.save(model)
             _record("model", target(model), key, before, value, actor, reason)
     return model
 
@@ -62,7 +65,7 @@ def tag_version(*, version: Version, key: str, value: str | None, actor: Actor, 
         before = version.tags.get(key)
         if before != value:
             version.tags = _changed(version.tags, key, value)
-            version.save(update_fields=["tags"])
+            _VERSION_TAGS.save(version)
             _record("version", version_target(version), key, before, value, actor, reason)
     return version
 

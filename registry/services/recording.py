@@ -18,7 +18,10 @@ from registry.domain.states import State
 from registry.errors import Conflict, Invalid, NotFound
 from registry.models import Intake, Model, TrackedFile, Version
 from registry.models.origin import STAGES
+from registry.prepared import PreparedInsert
 from registry.services.versions import locked_version, next_number, target
+
+_VERSION = PreparedInsert(Version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def adopt_version(*, model: Model, said: Recorded, actor: Actor, reason: str = "
             created_at=said.created_at or now,
             updated_at=said.updated_at or now,
         )
-        version.save(force_insert=True)
+        _VERSION.save(version)
         if said.file:
             Intake.objects.create(version=version)
         after = {"number": number, "source": said.source, "run": said.run, "digest": version.digest}

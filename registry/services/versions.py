@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F
+from django.db import connection, transaction
 from django.utils import timezone
 
-from registry import audit
+from registry import audit, statements
 from registry.domain.actor import Actor
 from registry.domain.draft import Point, VersionDraft
 from registry.domain.states import State
@@ -24,11 +23,20 @@ from registry.inspect.sandbox import Inspection, inspect_file
 from registry.models import Model, Version, VersionFile
 from registry.models.signals import version_deleting
 from registry.ports import ArtifactStore
+from registry.prepared import PreparedRows
 from registry.services import measuring
 from registry.services.aliases import delete_alias
 from registry.services.content import Content, all_there, local_copy, store_path
 from registry.services.models import locked
 from registry.services.models import target as model_target
+
+_LOCKED = PreparedRows(
+    Version, lambda pk: Version.objects.select_for_update().filter(pk=pk, deleted_at=None).order_by(), pk=-1
+)
+_NEXT_NUMBER = (
+    "UPDATE registry_model SET last_number = last_number + 1, updated_at = %s "
+    "WHERE id = %s AND deleted_at IS NULL RETURNING last_number"
+)
 
 
 def register_version(
@@ -202,11 +210,12 @@ def target(version: Version) -> str:
 
 def next_number(model: Model) -> int:
     """Take the next number: the update locks the model's row until commit, and a rollback gives it back."""
-    if not Model.objects.filter(pk=model.pk, deleted_at=None).update(
-        last_number=F("last_number") + 1, updated_at=timezone.now()
-    ):
+    now = Model._meta.get_field("updated_at").get_db_prep_save(timezone.now(), connection)
+    taken = statements.row(_NEXT_NUMBER, [now, model.pk])
+    if taken is None:
         raise NotFound(f"The model {model.name!r} was deleted.")
-    return Model.objects.values_list("last_number", flat=True).get(pk=model.pk)
+    number: int = taken[0]
+    return number
 
 
 @contextmanager
@@ -230,15 +239,11 @@ def parent_of(model: Model, number: int | None) -> Version | None:
 
 def locked_version(version: Version) -> Version:
     """The live version, its row locked until the transaction ends; `NotFound` when it was deleted."""
-    found = (
-        Version.objects.select_for_update(of=("self",))
-        .select_related("model")
-        .filter(pk=version.pk, deleted_at=None)
-        .first()
-    )
-    if found is None:
+    found = _LOCKED.find(pk=version.pk)
+    if not found:
         raise NotFound(f"{version} was deleted.")
-    return found
+    found[0].model = version.model
+    return found[0]
 
 
 def _summary(version: Version) -> dict[str, Any]:

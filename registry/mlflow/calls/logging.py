@@ -13,7 +13,8 @@ from registry.mlflow.call import Call
 from registry.mlflow.calls.runs import missing, run_id, run_named
 from registry.mlflow.documents import number
 from registry.mlflow.errors import ProtocolError
-from registry.mlflow.search.paging import Sort, page
+from registry.mlflow.search.bare import bare_page
+from registry.mlflow.search.paging import Sort
 from registry.models import Point, Run
 from registry.services import tracking
 from registry.services.tracking import Reading
@@ -90,22 +91,22 @@ def log_outputs(call: Call) -> dict[str, Any]:
 def history(call: Call) -> dict[str, Any]:
     arguments = call.arguments
     uid, key = run_id(call), arguments.need("metric_key")
-    rows = Point.objects.filter(series__run__uid=uid, series__key=key)
     limit = arguments.limit(1_000_000, 1_000_000) if arguments.has("max_results") else 1_000_000
-    columns = ("value", "nan", "timestamp", "step")
-    found = page(rows, _HISTORY, columns, limit=min(limit, 1_000_000), token=arguments.text("page_token"))
+    found = bare_page(
+        lambda: Point.objects.filter(series__run__uid=uid, series__key=key),
+        _HISTORY,
+        ("value", "nan", "timestamp", "step"),
+        limit=limit,
+        token=arguments.text("page_token"),
+        key=("history", uid, key),
+    )
     if not found.rows and not Run.objects.filter(uid=uid).exists():
         raise missing(uid)
     answer: dict[str, Any] = {}
     if found.rows:
         answer["metrics"] = [
-            {
-                "key": key,
-                "value": number(row["value"], row["nan"]),
-                "timestamp": row["timestamp"],
-                "step": row["step"],
-            }
-            for row in found.rows
+            {"key": key, "value": number(value, nan), "timestamp": timestamp, "step": step}
+            for value, nan, timestamp, step, *_ in found.rows
         ]
     return answer | ({"next_page_token": found.token} if found.token else {})
 

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db.models import QuerySet
+
 from registry import lookups, services
 from registry.domain import foreign
 from registry.domain.access import Scope
 from registry.domain.roles import Permission
-from registry.identity import visible
+from registry.identity import seen_by, visible
 from registry.mlflow.call import Call
 from registry.mlflow.calls.registered_models import live_version, missing_version, model_named, number_of
 from registry.mlflow.documents import version_document
+from registry.mlflow.search.bare import Millis, bare_page
 from registry.mlflow.search.ordering import sorts_of
-from registry.mlflow.search.paging import page
 from registry.mlflow.search.vocabulary import Vocabulary
 from registry.models import Version
 from registry.services import sources
 from registry.services.recording import Recorded, stage_name
+from registry.statements import Row
 
 _VOCABULARY = Vocabulary(
     texts={"name": "model__name", "run_id": "training_run", "source_path": "source"},
@@ -32,9 +35,10 @@ _ORDERS = {
     "last_updated_timestamp": "updated_at",
 }
 _COLUMNS = (
-    "model__name", "number", "created_at", "updated_at", "stage", "notes", "source", "training_run",
+    "model__name", "number", "created_ms", "updated_ms", "stage", "notes", "source", "training_run",
     "run_link", "logged_model", "state", "problem", "tags",
 )  # fmt: skip
+_FIELDS = ("name", *_COLUMNS[1:])
 
 
 def create(call: Call) -> dict[str, Any]:
@@ -97,17 +101,20 @@ def search(call: Call) -> dict[str, Any]:
     arguments = call.arguments
     clauses = arguments.texts("order_by") or ["last_updated_timestamp DESC"]
     sorts = sorts_of(clauses, _ORDERS, ties=[("model__name", False), ("number", True)])
-    condition = _VOCABULARY.filter(arguments.text("filter"))
-    rows = Version.objects.filter(
-        visible(call.user, "model__"), condition, deleted_at=None, model__deleted_at=None
-    )
+    text, token = arguments.text("filter"), arguments.text("page_token")
     limit = arguments.limit(10_000, 200_000)
-    found = page(rows, sorts, _COLUMNS, limit=limit, token=arguments.text("page_token"))
-    for row in found.rows:
-        row["name"] = row["model__name"]
+
+    def rows() -> QuerySet[Version]:
+        live = Version.objects.filter(
+            visible(call.user, "model__"), _VOCABULARY.filter(text), deleted_at=None, model__deleted_at=None
+        )
+        return live.annotate(created_ms=Millis("created_at"), updated_ms=Millis("updated_at"))
+
+    key = ("versions", text, seen_by(call.user))
+    found = bare_page(rows, sorts, _COLUMNS, limit=limit, token=token, key=key)
     answer: dict[str, Any] = {}
     if found.rows:
-        answer["model_versions"] = [version_document(row) for row in found.rows]
+        answer["model_versions"] = [_listed(row) for row in found.rows]
     if found.token:
         answer["next_page_token"] = found.token
     return answer
@@ -131,6 +138,14 @@ def delete_tag(call: Call) -> dict[str, Any]:
     return {}
 
 
+def _listed(values: Row) -> dict[str, Any]:
+    row = dict(zip(_FIELDS, values, strict=False))
+    row["tags"] = lookups.tags(row["tags"])
+    if row["problem"]:
+        row["problem"] = lookups.tags(row["problem"])
+    return version_document(row)
+
+
 def _row(call: Call, name: str, number: int) -> dict[str, Any]:
     row = lookups.version_row(name, number)
     if row is None:
@@ -146,5 +161,7 @@ def _named(call: Call, permission: Permission | None = None) -> Version:
 def _document(version: Version, *, old: bool = True) -> dict[str, Any]:
     row = {name: getattr(version, name, None) for name in lookups.VERSION_FIELDS}
     row["name"] = version.model.name
+    row["created_ms"] = lookups.millis(version.created_at)
+    row["updated_ms"] = lookups.millis(version.updated_at)
     row["aliases"] = list(version.aliases.order_by("name").values_list("name", flat=True)) if old else []
     return version_document(row)

@@ -6,18 +6,19 @@ from contextlib import suppress
 from typing import Any
 
 import orjson
+from django.db.models import QuerySet
 
 from registry import lookups, services
 from registry.domain.access import Scope
 from registry.domain.roles import Permission, alias_permission
 from registry.errors import Conflict, NotFound
-from registry.identity import limits_of, may, require, scopes_with, visible
+from registry.identity import limits_of, may, require, scopes_with, seen_by, visible
 from registry.lookups import ModelRow
 from registry.mlflow.call import Call
 from registry.mlflow.documents import model_document, version_document
 from registry.mlflow.errors import ProtocolError, already_exists
+from registry.mlflow.search.bare import Millis, bare_page
 from registry.mlflow.search.ordering import sorts_of
-from registry.mlflow.search.paging import page
 from registry.mlflow.search.vocabulary import Vocabulary
 from registry.models import Model, Version
 from registry.services.recording import stage_name
@@ -25,7 +26,7 @@ from registry.services.recording import stage_name
 _PROMPT_TAG = "mlflow.prompt.is_prompt"
 _VOCABULARY = Vocabulary(texts={"name": "name"}, numbers={}, lists=frozenset({"name"}))
 _ORDERS = {"name": "name", "timestamp": "updated_at", "last_updated_timestamp": "updated_at"}
-_COLUMNS = ("id", "name", "owner_team", "created_at", "updated_at", "description", "tags")
+_COLUMNS = ("id", "name", "owner_team", "created_ms", "updated_ms", "description", "tags")
 
 
 def create(call: Call) -> dict[str, Any]:
@@ -76,18 +77,22 @@ def delete(call: Call) -> dict[str, Any]:
 def search(call: Call) -> dict[str, Any]:
     arguments = call.arguments
     sorts = sorts_of(arguments.texts("order_by"), _ORDERS, ties=[("name", False)])
-    rows = Model.objects.filter(
-        visible(call.user), _VOCABULARY.filter(arguments.text("filter")), deleted_at=None
-    )
-    limit, token = arguments.limit(100, 1000), arguments.text("page_token")
-    found = page(rows, sorts, _COLUMNS, limit=limit, token=token)
-    ids = [row["id"] for row in found.rows]
+    text, limit, token = arguments.text("filter"), arguments.limit(100, 1000), arguments.text("page_token")
+
+    def rows() -> QuerySet[Model]:
+        live = Model.objects.filter(visible(call.user), _VOCABULARY.filter(text), deleted_at=None)
+        return live.annotate(created_ms=Millis("created_at"), updated_ms=Millis("updated_at"))
+
+    key = ("models", text, seen_by(call.user))
+    found = bare_page(rows, sorts, _COLUMNS, limit=limit, token=token, key=key)
+    ids = [row[0] for row in found.rows]
     latest, aliases = lookups.latest_versions(ids), lookups.aliases_of(ids)
     documents = []
-    for row in found.rows:
-        pairs = [{"alias": name, "version": str(number)} for name, number in aliases[row["id"]]]
-        model = ModelRow(**row, aliases=orjson.dumps(pairs).decode() if pairs else None)
-        documents.append(model_document(model, latest[row["id"]]))
+    for pk, name, team, created, updated, description, tags, *_ in found.rows:
+        pairs = [{"alias": alias, "version": str(number)} for alias, number in aliases[pk]]
+        named = orjson.dumps(pairs).decode() if pairs else None
+        model = ModelRow(pk, name, team, created, updated, description, lookups.tags(tags), named)
+        documents.append(model_document(model, latest[pk]))
     return _listed("registered_models", documents, found.token)
 
 
@@ -144,7 +149,7 @@ def delete_alias(call: Call) -> dict[str, Any]:
 def model_named(call: Call, permission: Permission | None = None) -> Model:
     """The live model that the call names and may touch, or the protocol's error."""
     name = call.arguments.need("name")
-    model = Model.objects.filter(name=name, deleted_at=None).first()
+    model = lookups.model(name)
     if model is None:
         raise missing(name)
     call.check(Scope(model.owner_team, model.pk), missing(name), permission)
@@ -153,12 +158,7 @@ def model_named(call: Call, permission: Permission | None = None) -> Model:
 
 def live_version(call: Call, name: str, number: int, permission: Permission | None = None) -> Version:
     """The live version with its model, which the call may touch, or the protocol's error."""
-    found = (
-        Version.objects.select_related("model")
-        .filter(model__name=name, model__deleted_at=None, number=number, deleted_at=None)
-        .defer("profile", "inspection", "signature")
-        .first()
-    )
+    found = lookups.version(name, number)
     if found is None:
         raise missing_version(name, number)
     place = Scope(found.model.owner_team, found.model_id)

@@ -137,7 +137,8 @@ class _Reader(Transformer[Token, Any]):
 def _split(key: str) -> tuple[str, str]:
     """`tags.`a b`` -> ("tags", "a b"); a key alone has no kind."""
     kind, dot, rest = ("", "", key) if key[0] in '`"' else key.partition(".")
-    if not dot:
+    # A key that ends in a dot is a name of its own.
+    if not dot or not rest:
         kind, rest = "", key
     return kind, rest[1:-1] if rest[0] in '`"' else rest
 

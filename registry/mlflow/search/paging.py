@@ -42,17 +42,18 @@ def page(
     made = {sort.name: sort.expression for sort in sorts if sort.expression is not None}
     rows = rows.annotate(**made) if made else rows
     if token:
-        rows = rows.filter(_after(sorts, _read(token, sorts)))
+        rows = rows.filter(after(sorts, read_token(token, sorts)))
     order = [F(sort.name).desc() if sort.descending else F(sort.name).asc() for sort in sorts]
     wanted = dict.fromkeys([*columns, *(sort.name for sort in sorts)])
     items = list(rows.order_by(*order).values(*wanted)[: limit + 1])
     if len(items) <= limit:
         return Found(items, "")
     last = items[limit - 1]
-    return Found(items[:limit], _write(sorts, [last[sort.name] for sort in sorts]))
+    return Found(items[:limit], write_token(sorts, [last[sort.name] for sort in sorts]))
 
 
-def _after(sorts: Sequence[Sort], values: Sequence[Any]) -> Q:
+def after(sorts: Sequence[Sort], values: Sequence[Any]) -> Q:
+    """The rows that come after the one with these values of the sort keys."""
     condition, equal = Q(), Q()
     for sort, value in zip(sorts, values, strict=True):
         further = Q(**{f"{sort.name}__{'lt' if sort.descending else 'gt'}": value})
@@ -63,12 +64,14 @@ def _after(sorts: Sequence[Sort], values: Sequence[Any]) -> Q:
     return condition & Q(**{f"{first.name}__{'lte' if first.descending else 'gte'}": values[0]})
 
 
-def _write(sorts: Sequence[Sort], values: Sequence[Any]) -> str:
+def write_token(sorts: Sequence[Sort], values: Sequence[Any]) -> str:
+    """The token that continues after the row with these values of the sort keys."""
     plain = [{"at": value.isoformat()} if isinstance(value, datetime) else value for value in values]
     return base64.urlsafe_b64encode(json.dumps([_mark(sorts), plain]).encode()).decode()
 
 
-def _read(token: str, sorts: Sequence[Sort]) -> list[Any]:
+def read_token(token: str, sorts: Sequence[Sort]) -> list[Any]:
+    """The values that `write_token` wrote; `Invalid` for anything else, or for another order."""
     try:
         mark, values = json.loads(base64.urlsafe_b64decode(token.encode("ascii")))
         values = [_time(value["at"]) if isinstance(value, dict) else value for value in values]

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
+from registry import statements
 from registry.domain.foreign import key_name
 from registry.errors import Invalid, NotFound
 from registry.models import LoggedMetric, LoggedModel, Run
@@ -91,9 +92,8 @@ def _write(uid: str, readings: Sequence[Reading]) -> None:
 
 def _on_postgresql(uid: str, readings: Sequence[Reading]) -> bool:
     columns = [list(column) for column in list(zip(*readings, strict=True))[:5]]
-    with connection.cursor() as cursor:
-        cursor.execute(_POSTGRESQL, [*columns, uid])
-        return bool(cursor.fetchone()[0])
+    found = statements.row(_POSTGRESQL, [*columns, uid])
+    return found is not None and bool(found[0])
 
 
 def _one_by_one(uid: str, readings: Sequence[Reading]) -> bool:

@@ -9,7 +9,7 @@ import random
 
 import pytest
 from django.test import Client
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from registry.errors import Invalid
@@ -206,6 +206,7 @@ SEARCHES = {
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=NEAR | TEXTS, order=NEAR | TEXTS, token=TEXTS, call=st.sampled_from(sorted(SEARCHES)))
+@example(text="a. = 'x'", order="name.", token="", call="experiments/search")
 def test_no_filter_order_or_token_makes_the_server_fail(ours, fuzzing, text, order, token, call):
     method, body = SEARCHES[call]
     query = body | {"filter": text, "order_by": [order] if order else [], "page_token": token}
