@@ -40,6 +40,7 @@ class Options:
     queue: int = 256
     deadline_ms: float = 10_000.0
     drain_seconds: float = 10.0
+    keep_alive_seconds: int = 75
     max_body_bytes: int = 16 * 1024 * 1024
     max_rows: int = 1024
     allow_nan: bool = False
@@ -129,6 +130,7 @@ _FLAGS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("queue", _at_least(int, 1), "requests that may wait; one more is answered with 503"),
     ("deadline-ms", _at_least(float, 1), "a request older than this is answered with 504"),
     ("drain-seconds", _at_least(float, 0), "longest time to finish requests after SIGTERM"),
+    ("keep-alive-seconds", _at_least(int, 1), "how long an idle connection stays open"),
     ("max-body-bytes", _at_least(int, 1), "largest request body, after decompression"),
     ("max-rows", _at_least(int, 1), "most rows in one request"),
     ("allow-nan", _switch, "let NaN, infinity and null through to the model (on, off)"),

@@ -96,7 +96,7 @@ class Exchange(Call):
         protocol.transport.write(head + b"\r\n" + body)
         if not self.keep_alive:
             protocol.transport.close()
-        protocol.on_response_complete()
+        protocol.on_exchange_complete()
 
 
 class _Nobody:
@@ -114,9 +114,12 @@ class Protocol(HttpToolsProtocol):
 
     service: Service
     exchange: Exchange | None = None
+    idle_since: float | None = None
+    idle_timer: asyncio.TimerHandle | None = None
 
     def on_message_begin(self) -> None:
         # The scope is built when it is known that somebody wants it.
+        self.idle_since = None
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -170,12 +173,34 @@ class Protocol(HttpToolsProtocol):
         self.exchange = None
         exchange.complete()
 
+    def on_exchange_complete(self) -> None:
+        """Wait for the next request: what uvicorn does, but one timer lasts for many exchanges."""
+        if self.pipeline or self.flow.read_paused:
+            self.on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self.idle_since = self.loop.time()
+        if self.idle_timer is None and not self.transport.is_closing():
+            self.idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        self.idle_timer = None
+        if self.idle_since is None or self.transport.is_closing():
+            return
+        remaining = self.idle_since + self.timeout_keep_alive - self.loop.time()
+        if remaining > 0:
+            self.idle_timer = self.loop.call_later(remaining, self._close_if_idle)
+        else:
+            self.transport.close()
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.exchange is not None:
             self.exchange.wait_for_body(self.service.options.deadline_ms / 1000)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.idle_timer is not None:
+            self.idle_timer.cancel()
         if isinstance(self.cycle, Exchange):
             self.cycle.lose()
         super().connection_lost(exc)

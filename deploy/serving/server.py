@@ -56,7 +56,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 server_header=False,
                 backlog=2048,
-                timeout_keep_alive=75,
+                timeout_keep_alive=options.keep_alive_seconds,
             )
         )
 

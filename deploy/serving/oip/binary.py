@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 
 import numpy as np
 
@@ -10,10 +11,11 @@ from deploy.serving.datatypes import Array, DataType
 from deploy.serving.errors import Unprocessable
 
 _LENGTH = struct.Struct("<I")
+_SWAPPED = sys.byteorder == "big"
 
 
 def decode(content: memoryview, datatype: DataType, count: int, path: str) -> Array:
-    """A flat tensor of `count` elements; numeric ones share memory with `content`.
+    """A flat tensor of `count` elements; numeric ones share memory with `content` if they lie aligned in it.
 
     Raises:
         Unprocessable: the bytes are not `count` elements of the type.
@@ -26,7 +28,11 @@ def decode(content: memoryview, datatype: DataType, count: int, path: str) -> Ar
         raise Unprocessable(message, field=path)
     if datatype.oip == "BOOL":
         return np.frombuffer(content, dtype=np.uint8).astype(np.bool_)
-    return np.frombuffer(content, dtype=datatype.dtype.newbyteorder("<")).astype(datatype.dtype, copy=False)
+    flat = np.frombuffer(content, dtype=datatype.dtype)
+    if _SWAPPED:
+        return flat.byteswap()
+    # The JSON head before it may have any length; reading unaligned numbers costs more than moving them once.
+    return flat if flat.flags.aligned else flat.copy()
 
 
 def _decode_strings(content: memoryview, count: int, path: str) -> Array:
@@ -59,4 +65,4 @@ def encode(array: Array, datatype: DataType) -> bytes:
             text = value.encode() if isinstance(value, str) else bytes(value)
             parts += [_LENGTH.pack(len(text)), text]
         return b"".join(parts)
-    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+    return (array.byteswap() if _SWAPPED else array).tobytes()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 
 import pytest
 
@@ -105,6 +106,19 @@ def test_a_client_that_wants_to_close_is_closed(wire, unusual):
     wire.send(unusual)
     assert wire.answer()[0] == 200
     assert wire.closed()
+
+
+def test_only_a_connection_that_is_idle_for_its_time_is_closed(tmp_path):
+    with running(tmp_path, models.linear(), keep_alive_seconds=1) as process, Wire(process.port) as wire:
+        for _ in range(3):
+            wire.send(post())
+            assert wire.answer()[0] == 200
+            time.sleep(0.6)
+        wire.send(post()[:20])
+        time.sleep(1.2)  # a request that has begun is not idle
+        wire.send(post()[20:])
+        assert wire.answer()[0] == 200
+        assert wire.closed()
 
 
 def test_the_rest_of_a_refused_body_does_not_disturb_the_next_request(wire):
