@@ -117,7 +117,7 @@ class Rig:
                 [*map(str, command), *self.options], cwd=ROOT, stderr=log, env={**os.environ}
             )
 
-    async def until(self, condition, seconds=10.0):
+    async def until(self, condition, seconds=30.0):
         """Wait until the coroutine function `condition` gives something true."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

@@ -84,7 +84,7 @@ def test_repeated_inputs_come_from_the_cache_and_are_counted_all_the_same(tmp_pa
 
 
 def test_a_request_may_bring_a_shorter_deadline(tmp_path):
-    with running(tmp_path, models.heavy(512, 400), warmup=0) as process:
+    with running(tmp_path, models.heavy(512, 400), warmup=0, deadline_ms=60_000) as process:
         assert process.predict([[1, 2]], **{"x-slipway-deadline-ms": "5"}).status == 504
         assert process.predict([[1, 2]], **{"x-slipway-deadline-ms": "1e7"}).status == 200
         bad = process.predict([[1, 2]], **{"x-slipway-deadline-ms": "soon"})
