@@ -26,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 import compute  # noqa: E402
 import crowd  # noqa: E402
+import http_servers  # noqa: E402
 import overload  # noqa: E402
 import restart  # noqa: E402
 from contenders import BINARY, INFER, PEERS, PLAIN, PORT, Contender, peers  # noqa: E402
@@ -84,14 +85,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--connections", default="1,32,128")
     parser.add_argument("--models", default="tabular,mlp,convnet")
     parser.add_argument("--peers", default=",".join(PEERS))
-    parser.add_argument("--only", default="table,compute,restart,overload,crowd", help="parts to run")
+    parser.add_argument("--only", default="http,table,compute,restart,overload,crowd", help="parts to run")
     parser.add_argument("--crowd-seconds", type=float, default=60.0)
     return parser.parse_args()
 
 
-def table(options: argparse.Namespace, subjects: list[Subject], folder: Path) -> None:
+def table(options: argparse.Namespace, subjects: list[Subject], connections: list[int], folder: Path) -> None:
     found = peers([name for name in options.peers.split(",") if name])
-    connections = [int(count) for count in options.connections.split(",")]
     results: dict[Key, list[Measured]] = {}
     for _ in range(options.rounds):
         for key, measured in one_round(
@@ -116,8 +116,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         subjects = {subject.name: subject for subject in build(folder)}
+        connections = [int(count) for count in options.connections.split(",")]
+        if "http" in parts:
+            http_servers.show(subjects["tabular"], folder, connections, options.rounds, options.seconds)
         if "table" in parts:
-            table(options, [subjects[name] for name in options.models.split(",")], folder)
+            chosen = [subjects[name] for name in options.models.split(",")]
+            table(options, chosen, connections, folder)
         if "compute" in parts:
             compute.show(subjects["convnet"], folder, options.rounds)
         if "restart" in parts:
