@@ -112,19 +112,21 @@ def on_kubernetes(router: type[Any]) -> Iterator[World]:
         yield World(KubernetesCluster(where, lambda _: namespace), router(where, lambda _: namespace), cut)
 
 
-@pytest.fixture(params=["memory", "local", "gateway api", "istio"])
+WORLDS = {
+    "memory": lambda _: in_memory(),
+    "local": on_this_machine,
+    "gateway api": lambda _: on_kubernetes(GatewayApiRouter),
+    "istio": lambda _: on_kubernetes(IstioRouter),
+}
+
+
+@pytest.fixture(params=WORLDS)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    worlds = {
-        "memory": in_memory,
-        "local": lambda: on_this_machine(tmp_path),
-        "gateway api": lambda: on_kubernetes(GatewayApiRouter),
-        "istio": lambda: on_kubernetes(IstioRouter),
-    }
-    with worlds[request.param]() as world:
+    with WORLDS[request.param](tmp_path) as world:
         yield world
 
 
-def eventually(true: Callable[[], bool], seconds: float = 20) -> None:
+def eventually(true: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while True:
         with contextlib.suppress(WorldUnavailable):

@@ -21,7 +21,7 @@ TIMEOUT_SECONDS = 5.0
 # A server that asks for patience is asked again so often, as long as it does not ask for more than this.
 ATTEMPTS = 3
 MOST_PATIENCE_SECONDS = 2.0
-CONFLICT, GONE, NOT_FOUND, THROTTLED = 409, 410, 404, 429
+CONFLICT, GONE, NOT_FOUND, THROTTLED, TIMEOUT, UNAUTHORIZED = 409, 410, 404, 429, 504, 401
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +61,31 @@ class Conflicted(Exception):
     """Somebody changed the object between our reading it and our writing it."""
 
 
+class TooNew(WorldUnavailable):
+    """The API server does not know a version that it told us of."""
+
+
 class Api:
     """Calls to one API server; raises WorldUnavailable when it does not answer or refuses."""
 
     def __init__(self, client: Any = None, *, context: str = "") -> None:
+        self._given, self._context = client, context
         self._client = client or _client(context)
 
-    def list(self, kind: Kind, namespace: str, selector: str) -> list[Manifest]:
-        """Objects with these labels, from the API server's own cache."""
-        query = {"labelSelector": selector, "resourceVersion": "0"}
-        found: list[Manifest] = self._call("GET", kind.path(namespace), query)["items"]
+    def list(self, kind: Kind, namespace: str, selector: str, *, since: str = "0") -> list[Manifest]:
+        """Objects with these labels, from the API server's own cache as of version `since` or later.
+
+        Raises TooNew when the API server knows nothing so new, as after its store was restored.
+        """
+        query = {
+            "labelSelector": selector,
+            "resourceVersion": since,
+            "resourceVersionMatch": "NotOlderThan",
+        }
+        try:
+            found: list[Manifest] = self._call("GET", kind.path(namespace), query)["items"]
+        except _Refused as error:
+            raise (TooNew(error.message) if error.answered in {TIMEOUT, GONE} else error) from error
         return found
 
     def get(self, kind: Kind, namespace: str, name: str) -> Manifest | None:
@@ -117,8 +132,12 @@ class Api:
     ) -> Manifest:
         for attempt in range(1, ATTEMPTS + 1):
             status, reason, content, patience = self._ask(method, path, query or {}, headers or {}, body)
-            if status != THROTTLED or attempt == ATTEMPTS:
+            if status not in {THROTTLED, UNAUTHORIZED} or attempt == ATTEMPTS:
                 break
+            if status == UNAUTHORIZED:
+                # A token that has expired: read the credentials anew.
+                self._client = self._given or _client(self._context)
+                continue
             time.sleep(min(patience, MOST_PATIENCE_SECONDS))
         if 200 <= status < 300:
             found: Manifest = json.loads(content)

@@ -11,7 +11,12 @@ from rollouts.adapters.kubernetes import manifests
 from rollouts.adapters.kubernetes.api import DEPLOYMENT, POD, Conflicted, Manifest
 from rollouts.adapters.kubernetes.manifests import APPLIED, GENERATION, VERSION, fingerprint, name_of
 from rollouts.adapters.kubernetes.pods import status_of
-from rollouts.adapters.kubernetes.seen import Namespace, namespace_of, refuse_stale
+from rollouts.adapters.kubernetes.seen import (
+    Namespace,
+    alone_in_charge_of_replicas,
+    namespace_of,
+    refuse_stale,
+)
 from rollouts.adapters.kubernetes.target import Target, Targets, targets
 from rollouts.domain.desired import DesiredWorld, ReleaseSpec
 from rollouts.domain.snapshot import WorkloadStatus
@@ -41,8 +46,10 @@ class KubernetesCluster:
         }
         refuse_stale(present.values(), world.generation)
         for release in world.releases:
-            artifact = artifacts[release.digest]
-            self._assert(namespace, target, world, release, artifact, present.get(release.version))
+            name = name_of(world.endpoint, release.version)
+            item = present.get(release.version) or namespace.present(DEPLOYMENT, world.endpoint, name)
+            refuse_stale([item] if item else [], world.generation)
+            self._assert(namespace, target, world, release, artifacts[release.digest], item)
         wanted = {release.version for release in world.releases}
         for version, item in present.items():
             if version not in wanted:
@@ -99,14 +106,15 @@ class KubernetesCluster:
         wanted["metadata"]["annotations"] = marks
         if present is not None:
             wanted["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"]
+            if "replicas" not in wanted["spec"] and alone_in_charge_of_replicas(present):
+                # What nobody else has taken over would fall back to 1 if we let go of it.
+                wanted["spec"]["replicas"] = present["spec"]["replicas"]
         try:
-            owner = namespace.api.apply(wanted, namespace=namespace.name)
+            owner = namespace.write(DEPLOYMENT, wanted)
         except Conflicted as error:
             raise WorldUnavailable(
                 f"{name_of(*key)} was changed meanwhile; the next tick looks again"
             ) from error
-        finally:
-            namespace.forget(DEPLOYMENT)
         for companion in manifests.companions(world, release, target, owner):
             namespace.api.apply(companion, namespace=namespace.name)
         self._asserted[key] = (mark, time.monotonic())

@@ -15,15 +15,17 @@ from rollouts.domain.desired import DesiredWorld
 from rollouts.errors import WorldUnavailable
 from rollouts.ports import ObservedRoute
 
+SPLIT, MATCHED = "slipway-split", "slipway-matched"
+
 
 class GatewayApiDialect:
-    """Our rules name services `<endpoint>-v<version>`; rules of others are kept behind them."""
+    """Our rules are named `slipway-…`; rules of others are kept behind them."""
 
     kind = HTTP_ROUTE
 
     def spec(self, world: DesiredWorld, target: Target, present: Mapping[str, Any]) -> Manifest:
         assert world.route is not None
-        theirs = [rule for rule in present.get("rules", []) if not _ours(world.endpoint, rule)]
+        theirs = [rule for rule in present.get("rules", []) if rule.get("name") not in (SPLIT, MATCHED)]
         rules = [_split(world)]
         if world.route.preview:
             rules.insert(0, _matched(world))
@@ -32,23 +34,18 @@ class GatewayApiDialect:
 
     def observed(self, endpoint: str, item: Manifest) -> ObservedRoute:
         _require_accepted(item)
-        weights: dict[str, int] = {}
+        rules = {rule.get("name"): rule for rule in item["spec"].get("rules", [])}
+        split, matched = rules.get(SPLIT, {}), rules.get(MATCHED, {})
         mirror: dict[str, int] = {}
-        preview: str | None = None
-        for rule in item["spec"].get("rules", []):
-            found = _weights(endpoint, rule)
-            if not found:
-                continue
-            if any(match.get("headers") for match in rule.get("matches", [])):
-                preview = next(iter(found))
-                continue
-            weights = found
-            for item_filter in rule.get("filters", []):
-                if copied := item_filter.get("requestMirror"):
-                    version = _version(endpoint, copied["backendRef"]["name"])
-                    if version:
-                        mirror[version] = copied.get("percent", 100)
-        return ObservedRoute(weights=weights or None, mirror=mirror, preview=preview)
+        for one in split.get("filters", []):
+            if copied := one.get("requestMirror"):
+                version = _version(endpoint, copied["backendRef"]["name"])
+                mirror[version] = copied.get("percent", 100)
+        return ObservedRoute(
+            weights=_weights(endpoint, split) or None,
+            mirror=mirror,
+            preview=next(iter(_weights(endpoint, matched)), None),
+        )
 
 
 class GatewayApiRouter(RouteWriter):
@@ -82,6 +79,7 @@ def _split(world: DesiredWorld) -> Manifest:
         for version, percent in world.route.mirror
     ]
     return {
+        "name": SPLIT,
         "matches": [{"path": _path(world)}],
         "filters": [_rewrite(), *mirrors],
         "backendRefs": [
@@ -101,6 +99,7 @@ def _matched(world: DesiredWorld) -> Manifest:
         pattern = rf"(^|.*;\s*){re.escape(name)}={re.escape(value)}(;.*|$)"
         header = {"type": "RegularExpression", "name": "cookie", "value": pattern}
     return {
+        "name": MATCHED,
         "matches": [{"path": _path(world), "headers": [header]}],
         "filters": [_rewrite()],
         "backendRefs": [{**_backend(world.endpoint, version), "weight": 1, "filters": [_answer(version)]}],
@@ -130,24 +129,17 @@ def _backend(endpoint: str, version: str) -> Manifest:
     return {"name": name_of(endpoint, version), "kind": "Service", "group": "", "port": 80}
 
 
-def _version(endpoint: str, service: str) -> str | None:
-    """The version whose service this is, if it is one of ours."""
-    prefix = name_of(endpoint, "")
-    version = service.removeprefix(prefix)
-    return version if service.startswith(prefix) and version.isdecimal() else None
+def _version(endpoint: str, service: str) -> str:
+    """The version whose service this is; the service's own name for one that somebody else put in."""
+    return service.removeprefix(name_of(endpoint, ""))
 
 
 def _weights(endpoint: str, rule: Mapping[str, Any]) -> dict[str, int]:
-    found = {}
-    for backend in rule.get("backendRefs", []):
-        version = _version(endpoint, backend["name"])
-        if version is not None and backend.get("weight", 1):
-            found[version] = backend.get("weight", 1)
-    return found
-
-
-def _ours(endpoint: str, rule: Mapping[str, Any]) -> bool:
-    return any(_version(endpoint, backend["name"]) for backend in rule.get("backendRefs", []))
+    return {
+        _version(endpoint, backend["name"]): backend.get("weight", 1)
+        for backend in rule.get("backendRefs", [])
+        if backend.get("weight", 1)
+    }
 
 
 def _require_accepted(item: Manifest) -> None:

@@ -63,19 +63,19 @@ class IstioRouter(RouteWriter):
         target = self._targets.of(world.environment)
         namespace = self._find(target)
         present = next(iter(namespace.all(DESTINATION_RULE, world.endpoint)), None)
-        wanted = destination_rule(world)
+        wanted = destination_rule(world, (present or {}).get("spec", {}))
         if present is None or present["spec"].get("subsets") != wanted["spec"]["subsets"]:
             namespace.api.apply(service(world), namespace=namespace.name)
-            namespace.api.apply(wanted, namespace=namespace.name)
-            namespace.forget(DESTINATION_RULE)
+            namespace.write(DESTINATION_RULE, wanted)
         super().set_route(world)
 
 
-def destination_rule(world: DesiredWorld) -> Manifest:
-    """A subset per version that runs."""
+def destination_rule(world: DesiredWorld, present: Mapping[str, Any]) -> Manifest:
+    """A subset per version that runs, and behind them those that others added to `present`."""
     subsets = [
         {"name": f"v{release.version}", "labels": {VERSION: release.version}} for release in world.releases
     ]
+    subsets += [item for item in present.get("subsets", []) if not re.fullmatch(r"v\d+", item["name"])]
     return _object(
         DESTINATION_RULE.api, DESTINATION_RULE.kind, world, {"host": world.endpoint, "subsets": subsets}
     )

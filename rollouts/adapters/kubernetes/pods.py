@@ -29,8 +29,16 @@ def status_of(deployment: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) 
         desired=deployment["spec"].get("replicas", 1),
         restarts=sum(container.get("restartCount", 0) for container in _containers(living)),
         failed=never and not ready,
-        message=next((message for pod in living if (message := _trouble(pod))), ""),
+        message=next((message for pod in living if (message := _trouble(pod))), "") or _refused(status),
     )
+
+
+def _refused(status: Mapping[str, Any]) -> str:
+    """Why pods could not even be made: a quota, a limit range, an admission policy."""
+    for condition in status.get("conditions", []):
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return f"the cluster makes no pod: {condition.get('message', condition.get('reason', ''))}"
+    return ""
 
 
 def _containers(pods: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, Any]]:

@@ -45,7 +45,7 @@ class RouteWriter:
         target = self._targets.of(world.environment)
         self._homes[world.endpoint] = target
         namespace, kind = self._find(target), self._dialect.kind
-        present = next(iter(namespace.all(kind, world.endpoint)), None)
+        present = namespace.present(kind, world.endpoint, world.endpoint)
         refuse_stale([present] if present else [], world.generation)
         spec = self._dialect.spec(world, target, (present or {}).get("spec", {}))
         annotations = {GENERATION: str(world.generation)}
@@ -60,13 +60,11 @@ class RouteWriter:
             metadata["resourceVersion"] = present["metadata"]["resourceVersion"]
         manifest = {"apiVersion": kind.api, "kind": kind.kind, "metadata": metadata, "spec": spec}
         try:
-            namespace.api.apply(manifest, namespace=namespace.name)
+            namespace.write(kind, manifest)
         except Conflicted as error:
             raise WorldUnavailable(
                 f"The route {world.endpoint} was changed meanwhile; the next tick looks again."
             ) from error
-        finally:
-            namespace.forget(kind)
 
     def observed_route(self, endpoint: str) -> ObservedRoute:
         """What the endpoint's object says and its controller has taken over."""

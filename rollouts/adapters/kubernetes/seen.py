@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rollouts.adapters.kubernetes.api import Api, Kind, Manifest
-from rollouts.adapters.kubernetes.manifests import ENDPOINT, GENERATION, SELECTOR
+from rollouts.adapters.kubernetes.api import MANAGER, Api, Kind, Manifest, TooNew
+from rollouts.adapters.kubernetes.manifests import ENDPOINT, GENERATION, OWNED, SELECTOR
 from rollouts.adapters.kubernetes.target import Target
-from rollouts.errors import StaleWrite
+from rollouts.errors import StaleWrite, WorldUnavailable
 
 # Ticks of many endpoints fall into one such moment, and ask the API server once.
 FRESH_SECONDS = 0.5
@@ -24,6 +24,7 @@ class Namespace:
     api: Api
     name: str
     _lists: dict[str, tuple[float, list[Manifest]]] = field(default_factory=dict)
+    _written: dict[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def all(self, kind: Kind, endpoint: str) -> list[Manifest]:
@@ -31,14 +32,44 @@ class Namespace:
         with self._lock:
             at, found = self._lists.get(kind.kind, (0.0, []))
             if time.monotonic() - at > FRESH_SECONDS:
-                found = self.api.list(kind, self.name, SELECTOR)
+                found = self._list(kind)
                 self._lists[kind.kind] = (time.monotonic(), found)
         return [item for item in found if item["metadata"].get("labels", {}).get(ENDPOINT) == endpoint]
+
+    def write(self, kind: Kind, manifest: Manifest) -> Manifest:
+        """Applies it; whoever reads next sees this or something newer. Raises Conflicted."""
+        try:
+            written = self.api.apply(manifest, namespace=self.name)
+            self._written[kind.kind] = written["metadata"]["resourceVersion"]
+            return written
+        finally:
+            self.forget(kind)
+
+    def present(self, kind: Kind, endpoint: str, name: str) -> Manifest | None:
+        """One object as listed, or as asked for by name when the list has none.
+
+        The list may be a moment old, and what is believed absent is written without a fence.
+        """
+        listed = (item for item in self.all(kind, endpoint) if item["metadata"]["name"] == name)
+        if (found := next(listed, None) or self.api.get(kind, self.name, name)) is None:
+            return None
+        if not OWNED.items() <= found["metadata"].get("labels", {}).items():
+            raise WorldUnavailable(
+                f"{kind.kind} {self.name}/{name} is somebody else's: rename it, or label it as Slipway's."
+            )
+        return found
 
     def forget(self, kind: Kind) -> None:
         """After a write of ours the next reader asks anew."""
         with self._lock:
             self._lists.pop(kind.kind, None)
+
+    def _list(self, kind: Kind) -> list[Manifest]:
+        try:
+            return self.api.list(kind, self.name, SELECTOR, since=self._written.get(kind.kind, "0"))
+        except TooNew:
+            self._written.pop(kind.kind, None)
+            raise
 
 
 _namespaces: dict[tuple[str, str], Namespace] = {}
@@ -65,3 +96,13 @@ def refuse_stale(items: Iterable[Mapping[str, Any]], generation: int) -> None:
     newest = max((generation_of(item) for item in items), default=0)
     if newest > generation:
         raise StaleWrite(f"Generation {newest} is in effect.")
+
+
+def alone_in_charge_of_replicas(item: Mapping[str, Any]) -> bool:
+    """Whether the number of replicas is ours alone, so that it would be lost if we no longer applied it."""
+    owners = [
+        entry.get("manager")
+        for entry in item["metadata"].get("managedFields", [])
+        if "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
+    ]
+    return owners == [MANAGER]

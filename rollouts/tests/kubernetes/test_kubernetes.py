@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 
 import pytest
@@ -255,3 +256,45 @@ def test_the_calls_of_a_tick_do_not_grow_with_the_rollouts_of_a_namespace(router
         return sum(kube.calls.values())
 
     assert reads(names) == reads(names[:1])
+
+
+def test_an_object_of_the_same_name_that_is_somebody_elses_is_left_alone(cluster, router, kube):
+    for plural in ("deployments", "httproutes", "virtualservices"):
+        name = "churn-production-v1" if plural == "deployments" else "churn-production"
+        kube.objects[plural, name] = {"metadata": {"name": name, "uid": "theirs", "resourceVersion": "1"}}
+    before = dict(kube.objects)
+    for write in (lambda: cluster.apply(world(), ARTIFACTS), lambda: router.set_route(world())):
+        with pytest.raises(WorldUnavailable, match="somebody else's"):
+            write()
+    assert {key: kube.objects[key] for key in before} == before
+
+
+def test_pods_that_a_quota_refuses_are_told_in_the_quotas_words(cluster, kube):
+    kube.behaviour["1"] = "no gpu"
+    cluster.apply(world(), ARTIFACTS)
+    refused = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota: gpus"}
+    item = kube.objects["deployments", "churn-production-v1"]
+    item["status"] = {"observedGeneration": item["metadata"]["generation"], "conditions": [refused]}
+    for key in [key for key in kube.objects if key[0] == "pods"]:
+        kube.objects.pop(key)
+    status = cluster.observe("churn-production")["1"]
+    assert (status.failed, status.message) == (False, "the cluster makes no pod: exceeded quota: gpus")
+
+
+@pytest.mark.parametrize(
+    ("owners", "kept"), [(["slipway"], 3), (["slipway", "kube-controller-manager"], None)]
+)
+def test_replicas_are_let_go_of_only_when_an_autoscaler_has_taken_them_over(kube, namespace, owners, kept):
+    KubernetesCluster(Targets(TARGET, {}), lambda _: namespace).apply(world(), ARTIFACTS)
+    item = kube.objects["deployments", "churn-production-v1"]
+    item["spec"]["replicas"] = 3
+    field = {"f:spec": {"f:replicas": {}}}
+    item["metadata"]["managedFields"] = [{"manager": name, "fieldsV1": field} for name in owners]
+    applied = []
+    original = kube.apply
+    kube.apply = lambda plural, name, body: (applied.append(deepcopy(body)), original(plural, name, body))[1]
+    look(namespace)
+    KubernetesCluster(Targets(replace(TARGET, max_replicas=8), {}), lambda _: namespace).apply(
+        world(2), ARTIFACTS
+    )
+    assert applied[0]["spec"].get("replicas") == kept

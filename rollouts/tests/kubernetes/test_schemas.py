@@ -49,7 +49,7 @@ def everything() -> list[dict[str, Any]]:
                 spec = dialect.spec(wanted, target, {})
                 kind = dialect.kind
                 found.append({"apiVersion": kind.api, "kind": kind.kind, "metadata": {}, "spec": spec})
-    return [*found, service(world()), destination_rule(world())]
+    return [*found, service(world()), destination_rule(world(), {})]
 
 
 @cache

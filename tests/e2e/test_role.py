@@ -1,0 +1,91 @@
+"""The shipped role is enough, and each of its verbs is needed: without it something that Slipway does is refused."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from rollouts.adapters.kubernetes import GatewayApiRouter, IstioRouter, KubernetesCluster
+from rollouts.adapters.kubernetes.target import Targets
+from rollouts.domain.desired import DesiredWorld, ReleaseSpec, Route
+from rollouts.errors import WorldUnavailable
+from tests.e2e.place import ROLE, Place, digest_of, until
+
+RULES: list[dict[str, Any]] = yaml.safe_load(ROLE.read_text())["rules"]
+ONE, TWO = (ReleaseSpec(n, digest_of(n), replicas=1) for n in "12")
+ARTIFACTS = {ONE.digest: "s3://models/one", TWO.digest: "s3://models/two"}
+VERBS = [
+    (at, resource, verb)
+    for at, rule in enumerate(RULES)
+    for resource, verb in itertools.product(rule["resources"], rule["verbs"])
+]
+
+
+def everything(place: Place) -> None:
+    """All that Slipway ever asks of a cluster; its pods are never scheduled."""
+    name = f"role-{uuid.uuid4().hex[:6]}"
+    target = place.target(max_replicas=2, pod_monitor=True, node_selector={"slipway.dev/no": "such-node"})
+    namespace, where = place.namespace(), Targets(target, {})
+    cluster = KubernetesCluster(where, lambda _: namespace)
+    routers = [make(where, lambda _: namespace) for make in (GatewayApiRouter, IstioRouter)]
+    try:
+        for generation, releases in enumerate([(ONE,), (ONE, TWO), (ONE,), ()], 1):
+            split = (("2", 5), ("1", 95)) if TWO in releases else (("1", 100),)
+            world = DesiredWorld(name, "churn", generation, releases, Route(split=split))
+            cluster.apply(world, ARTIFACTS)
+            cluster.observe(name)
+            for router in routers if releases else ():
+                router.set_route(world)
+        routers[1].observed_route(name)
+    finally:
+        place.call(
+            "DELETE", f"/apis/apps/v1/namespaces/{place.name}/deployments",
+            labelSelector=f"slipway.dev/endpoint={name}",
+        )  # fmt: skip
+
+
+@pytest.fixture
+def role(bare_place) -> Iterator[Place]:
+    yield bare_place
+    bare_place.allow(RULES)
+    _in_force(bare_place, 0, "deployments", "list", allowed=True)
+
+
+def _in_force(place: Place, at: int, resource: str, verb: str, *, allowed: bool) -> None:
+    """The API server has taken the change of the role over."""
+    asked = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": f"system:serviceaccount:{place.name}:slipway",
+            "resourceAttributes": {
+                "namespace": place.name, "verb": verb, "resource": resource, "group": RULES[at]["apiGroups"][0],
+            },
+        },
+    }  # fmt: skip
+    path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+    until(lambda: place.call("POST", path, asked)["status"]["allowed"] is allowed, pause=0.05)
+
+
+def test_the_shipped_role_is_enough(role):
+    everything(role)
+
+
+@pytest.mark.parametrize(("at", "resource", "verb"), VERBS, ids=lambda value: str(value))
+def test_without_this_verb_something_is_refused(role, at, resource, verb):
+    rules = copy.deepcopy(RULES)
+    rule = rules.pop(at)
+    others = [one for one in rule["resources"] if one != resource]
+    verbs = [one for one in rule["verbs"] if one != verb]
+    rules += [{**rule, "resources": others}] if others else []
+    rules += [{**rule, "resources": [resource], "verbs": verbs}] if verbs else []
+    role.allow(rules)
+    _in_force(role, at, resource, verb, allowed=False)
+    with pytest.raises(WorldUnavailable, match="403"):
+        everything(role)

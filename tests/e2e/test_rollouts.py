@@ -1,0 +1,124 @@
+"""Rollouts on a real cluster with real servers, on both routers, as the shipped role allows."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from monitoring.adapters.memory import MemorySource
+from rollouts import reconcile, services
+from rollouts.adapters.kubernetes import GatewayApiRouter, IstioRouter, KubernetesCluster
+from rollouts.adapters.kubernetes.target import Targets
+from rollouts.models import Rollout
+from rollouts.reconcile import Ports
+from tests.e2e.live import ADA, Live, Store, endpoint_of
+from tests.e2e.traffic import Traffic
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(params=[GatewayApiRouter, IstioRouter])
+def live(request, place, controller, db, monkeypatch) -> Iterator[Live]:
+    endpoint, versions = endpoint_of(f"e2e-{uuid.uuid4().hex[:6]}")
+    namespace, target = place.namespace(), place.target()
+    where = Targets(target, {})
+    ports = Ports(
+        cluster=KubernetesCluster(where, lambda _: namespace),
+        router=request.param(where, lambda _: namespace),
+        metrics=MemorySource(),
+        artifacts=Store(),
+    )
+    live = Live(place, endpoint, versions, ports, target)
+    monkeypatch.setattr(reconcile, "judge", live.judged)
+    live.serving()
+    yield live
+    live.remove()
+
+
+@pytest.fixture
+def traffic(live) -> Iterator[Traffic]:
+    """Real requests by the route in the cluster; what the servers count is what the gates see."""
+
+    def shares() -> set[str]:
+        route = live.ports.router.observed_route(live.endpoint.name)
+        return {*(route.weights or {}), *route.mirror}
+
+    traffic = Traffic(live.place, live.endpoint.name, live.endpoint.model.name, shares)
+    live.ports = Ports(live.ports.cluster, live.ports.router, traffic.metrics, live.ports.artifacts)
+    live.verdict = None
+    yield traffic
+    traffic.stop()
+
+
+def why(rollout: Rollout) -> str:
+    """What made it give the traffic back."""
+    return rollout.transitions.get(to_phase="rolling_back").reason
+
+
+def test_a_good_version_is_promoted_on_what_its_servers_counted(live, traffic):
+    live.start(2)
+    live.ends("succeeded")
+    live.until(lambda: live.weights() == {"2": 100})
+    assert traffic.answered["2", True] >= 20
+    assert ("2", False) not in traffic.answered
+
+
+def test_a_bad_version_is_rolled_back_on_what_its_servers_counted(live, traffic):
+    live.start(3)
+    done = live.ends("rolled_back")
+    assert traffic.answered["3", False] > 0
+    assert "errors" in why(done)
+    live.alone("1")
+
+
+def test_blue_green_is_previewed_and_switched_in_one_write(live):
+    live.start(2, "blue_green", hold_seconds=None, preview_seconds=2)
+    live.until(lambda: live.ports.router.observed_route(live.endpoint.name).preview == "2")
+    assert live.weights() == {"1": 100}
+    live.ends("succeeded")
+    assert live.weights() == {"2": 100}
+
+
+def test_a_shadow_gets_copies_and_no_traffic(live):
+    live.start(2, "shadow", hold_seconds=None, retire_after_seconds=None, mirror_percent=40)
+    live.until(lambda: live.endpoint.observed.get("mirror") == {"2": 40})
+    assert live.weights() == {"1": 100}
+    live.ends("concluded")
+    live.alone("1")
+
+
+def test_a_newer_rollout_supersedes_one_under_way(live):
+    first = live.start(3, hold_seconds=60)
+    live.until(lambda: live.weights() == {"3": 50, "1": 50})
+    live.start(2, supersede=True)
+    live.ends("succeeded")
+    first.refresh_from_db()
+    assert (first.phase, live.weights()) == ("superseded", {"2": 100})
+
+
+def test_an_abort_during_any_step_gives_all_traffic_back(live):
+    plan = live.start(2, mirror_percent=20, analyse_seconds=3, hold_seconds=3).plan
+    last = next(at for at, step in enumerate(plan["steps"]) if step["kind"] == "promote")
+    for step in range(last + 1):
+        rollout = live.newest()
+        if rollout.finished_at:
+            rollout = live.start(2, mirror_percent=20, analyse_seconds=3, hold_seconds=3)
+        live.until(lambda at=step: live.newest().step >= at or live.newest().finished_at is not None)
+        rollout = live.newest()
+        if rollout.finished_at:
+            assert (step, rollout.phase) == (last, "succeeded")  # a promotion is one move
+            return
+        services.abort(rollout=rollout, actor=ADA, reason=f"in step {step}")
+        live.until(lambda: live.newest().finished_at is not None)
+        assert live.newest().phase in ("rolled_back", "cancelled"), step
+        live.alone("1")
+
+
+def test_a_model_whose_digest_differs_is_never_served_and_says_so(live):
+    store = live.ports.artifacts
+    store.path_or_uri = lambda digest: f"s3://models/{live.versions[0].digest[7:]}.onnx"
+    live.start(2)
+    done = live.ends("rolled_back")
+    assert live.versions[1].digest in why(done)
