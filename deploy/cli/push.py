@@ -104,12 +104,30 @@ def _at_once(
     sent = {"artifact": artifact} | ({"reference": reference} if reference else {})
     key = key or what.key({name: source.digest for name, source in sent.items()})
     fields = {"metadata": json.dumps(what.metadata)} | ({"reason": what.reason} if what.reason else {})
-    url = f"{client.access.url}/api/v1/{model_path(what.model, 'versions')}"
+    files = {name: source.path for name, source in sent.items()}
+    return _send(client, model_path(what.model, "versions"), fields, files, key, f"push {what.artifact.name}")
+
+
+def send_reference(client: Client, version: str, reference: Path, reason: str) -> Document:
+    """The version at the API's path `version` with the profile that the server computed from the file."""
+    key = f"baseline-{hashlib.sha256(f'{version} {digest_of(reference)}'.encode()).hexdigest()}"
+    fields = {"reason": reason} if reason else {}
+    made, _ = _send(
+        client, f"{version}/profile", fields, {"reference": reference}, key, f"send {reference.name}"
+    )
+    return made
+
+
+def _send(
+    client: Client, path: str, fields: Mapping[str, str], files: Mapping[str, Path], key: str, told: str
+) -> tuple[Document, bool]:
+    """One form, sent again as a whole when the connection breaks; the answer, and whether it is old."""
+    url = f"{client.access.url}/api/v1/{path}"
 
     def once() -> tuple[Document, bool]:
-        form = Form(fields, {name: source.path for name, source in sent.items()})
+        form = Form(fields, files)
         headers = {"Content-Type": form.content_type, "Idempotency-Key": key}
-        with Progress(f"push {what.artifact.name}", len(form)) as progress:
+        with Progress(told, len(form)) as progress:
             form.sent = progress.at
             response = client.once("POST", url, data=form, headers=headers)
         return response.json(), response.headers.get("Idempotent-Replayed") == "true"

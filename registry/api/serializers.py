@@ -48,7 +48,9 @@ class ModelList(Shape):
 
 class VersionIn(Shape):
     artifact = serializers.FileField(help_text="The ONNX file.")
-    reference = serializers.FileField(required=False, help_text="A .npz with X and optionally y.")
+    reference = serializers.FileField(
+        required=False, help_text="A .npz with X and optionally y, or CSV or Parquet."
+    )
     metadata = serializers.JSONField(
         required=False,
         help_text="label, framework, git_sha, training_run, dataset_ref, dataset_digest, "
@@ -56,6 +58,13 @@ class VersionIn(Shape):
     )
     wait = serializers.BooleanField(
         required=False, help_text="false: answer at once with a pending version, inspected in the background."
+    )
+    reason = serializers.CharField(required=False)
+
+
+class ReferenceIn(Shape):
+    reference = serializers.FileField(
+        help_text="A .npz with X, or CSV or Parquet with the feature names as columns."
     )
     reason = serializers.CharField(required=False)
 

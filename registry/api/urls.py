@@ -25,6 +25,7 @@ urlpatterns = [
     path(f"{_VERSION}/files", versions.Files.as_view(), name="files"),
     path(f"{_VERSION}/files/<path:path>", versions.OneFile.as_view(), name="file"),
     path(f"{_VERSION}/artifact", versions.Artifact.as_view(), name="artifact"),
+    path(f"{_VERSION}/profile", versions.Profile.as_view(), name="profile"),
     path(f"{_VERSION}/lineage", search.Lineage.as_view(), name="lineage"),
     path("versions", search.Search.as_view(), name="search"),
     path(f"{_VERSION}/metrics", versions.Metrics.as_view(), name="metrics"),

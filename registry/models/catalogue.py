@@ -55,7 +55,8 @@ class Version(Origin, Kept):
     """
 
     MUTABLE: ClassVar[frozenset[str]] = frozenset({"notes", "tags", "stage", "updated_at", "deleted_at"})
-    # What the inspection found: written once, by `settle`, for a version that was registered before it.
+    # What the inspection found: written once, by `settle`, for a version that was registered before it,
+    # or by `profiled` for one that was registered without a reference set.
     SETTLED: ClassVar[frozenset[str]] = frozenset(
         {
             "state",
@@ -139,6 +140,15 @@ class Version(Origin, Kept):
         assert set(values) <= self.SETTLED
         unfinished = Version.objects.filter(pk=self.pk, state__in=[state.value for state in UNFINISHED])
         changed = bool(models.QuerySet.update(unfinished, **values))
+        for name, value in values.items() if changed else ():
+            setattr(self, name, value)
+        return changed
+
+    def profiled(self, **values: Any) -> bool:
+        """Write what an inspection with a reference set found; False when there is a profile already."""
+        assert set(values) <= self.SETTLED
+        bare = Version.objects.filter(pk=self.pk, state=State.READY.value, profile__isnull=True)
+        changed = bool(models.QuerySet.update(bare, **values))
         for name, value in values.items() if changed else ():
             setattr(self, name, value)
         return changed

@@ -9,6 +9,7 @@ from registry.services.access import (
     revoke_role,
 )
 from registry.services.aliases import delete_alias, set_alias
+from registry.services.baselines import attach_profile
 from registry.services.intake import submit_version
 from registry.services.measuring import add_metrics
 from registry.services.models import create_model, delete_model, update_model
@@ -21,6 +22,7 @@ __all__ = [
     "add_metrics",
     "adopt_version",
     "annotate_version",
+    "attach_profile",
     "create_model",
     "create_service_account",
     "delete_alias",

@@ -53,7 +53,7 @@ def _inspect_once(path, *, reference=None, feature_names=(), filename="", limits
 
 @pytest.fixture(autouse=True)
 def remembered_inspections(monkeypatch):
-    for module in ("versions", "intake"):
+    for module in ("versions", "intake", "baselines"):
         monkeypatch.setattr(f"registry.services.{module}.inspect_file", _inspect_once)
 
 

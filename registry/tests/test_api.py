@@ -356,3 +356,39 @@ def test_odd_characters_and_numbers_are_answered_with_a_problem(api, version, ur
 def test_a_cursor_beyond_every_row_is_an_empty_page(api, version):
     url = "/api/v1/models/churn/versions/1/metrics?name=rmse&after=9999999999999999999.1"
     assert api("viewer").get(url).json() == {"items": [], "next": None}
+
+
+def attach(client, content=ROWS, name="ref.npz", number=1):
+    body = {"reference": SimpleUploadedFile(name, content), "reason": "forgotten"}
+    return client.post(f"/api/v1/models/churn/versions/{number}/profile", body, format="multipart")
+
+
+def test_a_version_without_a_profile_gets_one_later_and_only_once(api, model):
+    upload(api("engineer"))
+    page = "/api/v1/models/churn/versions/1/profile"
+    problem(api("viewer").get(page), 404, "no baseline profile")
+    made = attach(api("engineer"))
+    assert made.status_code == 201
+    upload(api("engineer"), reference=ROWS)
+    twin = api("viewer").get("/api/v1/models/churn/versions/2").json()
+    for field in ("profile", "reference_digest", "findings", "signature"):
+        assert made.json()[field] == twin[field], field
+    assert api("viewer").get(page).json() == twin["profile"]
+    entry = AuditEntry.objects.filter(action="version.profile").get()
+    assert (entry.reason, entry.after["rows"]) == ("forgotten", 50)
+    problem(attach(api("engineer")), 409, "never changes", "reference")
+
+
+def test_a_csv_becomes_a_profile_and_what_cannot_become_one_is_told(api, model):
+    upload(api("engineer"), metadata={"feature_names": ["a", "b", "c"]})
+    problem(attach(api("engineer"), b"junk", "ref.csv"), 400, "", "reference")
+    problem(api("engineer").post("/api/v1/models/churn/versions/1/profile", {}), 400, "missing", "reference")
+    assert Version.objects.get().profile is None
+    rows = "a,b,c\n" + "".join(f"{n},{n % 7},{n % 3}\n" for n in range(100))
+    assert attach(api("engineer"), rows.encode(), "ref.csv").json()["profile"]["rows"] == 100
+
+
+def test_a_format_that_is_not_run_has_no_profile(api, model):
+    content = SimpleUploadedFile("m.pkl", b"\x80\x04K\x01.")
+    api("engineer").post("/api/v1/models/churn/versions", {"artifact": content}, format="multipart")
+    problem(attach(api("engineer")), 400, "only ONNX models are", "reference")

@@ -107,6 +107,21 @@ def test_a_version_is_uploaded_in_the_browser(web, model, reference_path):
     assert version.profile["inputs"][1]["name"] == "bmi"
 
 
+def test_a_profile_is_computed_in_the_browser_for_a_version_without_one(
+    web, model, store, onnx_path, reference_path
+):
+    services.register_version(model=model, artifact=onnx_path, store=store, actor=SYSTEM)
+    page, action = "/models/churn/versions/1/", "/models/churn/versions/1/profile"
+    assert "Compute the profile" in text(web("engineer").get(page))
+    assert "Compute the profile" not in text(web("viewer").get(page))
+    junk = web("engineer").post(action, {"reference": SimpleUploadedFile("a.npz", b"junk")})
+    assert junk.status_code == 400 and b"Compute the profile" in junk.content
+    rows = SimpleUploadedFile("a.npz", reference_path.read_bytes())
+    assert web("engineer").post(action, {"reference": rows}).status_code == 302
+    shown = text(web("engineer").get(page))
+    assert "reference rows" in shown and "Compute the profile" not in shown
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

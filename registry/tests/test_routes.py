@@ -46,6 +46,8 @@ API = [
     ("retention", "POST", ADMINISTER, {}),
     ("files", "GET", VIEW, {}),
     ("file", "GET", VIEW, {}),
+    ("profile", "GET", VIEW, {}),
+    ("profile", "POST", REGISTER, "reference"),
     ("lineage", "GET", VIEW, {}),
     ("search", "GET", VIEW, {}),
     ("metrics", "GET", VIEW, {"name": "rmse"}),
@@ -81,6 +83,7 @@ WEB = [
     ("version", "GET", VIEW),
     ("artifact", "GET", VIEW),
     ("file", "GET", VIEW),
+    ("profile", "POST", REGISTER),
     ("search", "GET", VIEW),
     ("progress", "GET", VIEW),
     ("audit", "GET", VIEW),
@@ -162,6 +165,9 @@ def test_the_api_answers_each_role_as_the_table_says(api, champion, account, who
     if body == "upload":
         content = SimpleUploadedFile("m.onnx", onnx_files.linear().SerializeToString())
         answer = client.post(url, {"artifact": content}, format="multipart")
+    elif body == "reference":
+        content = SimpleUploadedFile("r.npz", onnx_files.reference(X=[[1.0, 2.0, 3.0]]))
+        answer = client.post(url, {"reference": content}, format="multipart")
     elif method == "GET":
         answer = client.get(url, body)
     else:
@@ -173,6 +179,8 @@ def test_the_api_answers_each_role_as_the_table_says(api, champion, account, who
         assert answer.status_code == 403
     elif name in {"grant", "token", "file"} or name.startswith("upload-") or name == "upload":
         assert answer.status_code == 404, "none of that number"
+    elif name == "profile" and method == "POST":
+        assert answer.status_code == 409, "registered with a reference set"
     elif name == "version" and method == "DELETE":
         assert answer.status_code == 409, "the champion alias points at it"
     else:

@@ -83,6 +83,14 @@ class UploadForm(forms.Form):
         }
 
 
+class ProfileForm(forms.Form):
+    reference = forms.FileField(
+        label="Reference set",
+        allow_empty_file=True,
+        help_text="A NumPy .npz with X and optionally y, or CSV or Parquet with the features as columns.",
+    )
+
+
 class TokenForm(forms.Form):
     EXPIRY = (("30", "30 days"), ("90", "90 days"), ("365", "1 year"), ("", "never"))
 

@@ -21,6 +21,7 @@ urlpatterns = [
     path("models/<str:name>/versions/<int:number>/files/<path:path>", versions.file, name="file"),
     path("models/<str:name>/versions/<int:number>/progress", versions.progress, name="progress"),
     path("models/<str:name>/versions/<int:number>/artifact", versions.download, name="artifact"),
+    path("models/<str:name>/versions/<int:number>/profile", versions.attach_profile, name="profile"),
     path("versions/", versions.search, name="search"),
     path("audit/", trail.trail, name="audit"),
     path("audit/check", trail.check, name="audit-check"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
@@ -21,7 +22,7 @@ from registry.services.intake import Arrived
 from registry.services.uploads import upload_of
 from registry.web import presenting
 from registry.web.door import explain, model_of, page
-from registry.web.forms import UploadForm
+from registry.web.forms import ProfileForm, UploadForm
 from registry.web.presenting import version_row
 
 
@@ -57,8 +58,40 @@ IN_PARTS_FROM = 8 << 20
 @page()
 def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Everything known about one version."""
-    model = model_of(request)
-    shown = queries.version_by_number(model, number)
+    shown = queries.version_by_number(model_of(request), number)
+    return _version_page(request, shown, ProfileForm())
+
+
+@csrf_exempt
+def attach_profile(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """Computes the baseline profile from an uploaded reference set; the limit is set before CSRF reads it."""
+    transfer.limit_uploads(request)
+    return _attach_profile(request, name, number)
+
+
+@page("POST", permission=Permission.REGISTER)
+@csrf_protect
+def _attach_profile(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    shown = queries.version_by_number(model_of(request), number)
+    form = ProfileForm(request.POST, request.FILES)
+    if form.is_valid():
+        try:
+            services.attach_profile(
+                version=shown,
+                reference=transfer.path_of(form.cleaned_data["reference"], field="reference"),
+                store=wiring.artifact_store(),
+                actor=actor_for(request),
+            )
+        except DomainError as error:
+            explain(form, error)
+        else:
+            messages.success(request, "Live traffic is compared with this profile from the next rollout on.")
+            return redirect("registry:version", name, number)
+    return _version_page(request, shown, form)
+
+
+def _version_page(request: HttpRequest, shown: Version, form: ProfileForm) -> HttpResponse:
+    model = shown.model
     champion = queries.champion(model)
     is_champion = champion is not None and champion.pk == shown.pk
     context = {
@@ -77,8 +110,10 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "tags": sorted(shown.tags.items()),
         "children": queries.children_of(shown),
         "may_start": shown.is_ready and may(request.user, Permission.START_ROLLOUT, model),
+        "profile_form": form,
+        "may_profile": shown.is_ready and may(request.user, Permission.REGISTER, model),
     }
-    return render(request, "registry/version.html", context)
+    return render(request, "registry/version.html", context, status=400 if form.errors else 200)
 
 
 @page()

@@ -7,11 +7,13 @@ import json
 import os
 import time
 
+import numpy as np
 import pytest
 
 from deploy.cli import session
 from deploy.cli.client import Client
 from registry.models import ApiToken, Version
+from registry.tests import onnx_files
 from tests.cli.conftest import ENDPOINT
 from tests.cli.proxy import network_to
 
@@ -44,6 +46,17 @@ def test_a_push_records_everything_that_was_said(cli, versions, onnx_file, tmp_p
     assert version.dependencies == ["numpy==2.0", "onnx==1.18"] and version.parent.number == 3
     shown = cli("show", "churn", "candidate")
     assert "auc  0.91" in shown.out and f"sha256:{digest}" in shown.out
+
+
+def test_a_version_gets_its_baseline_later(cli, people, onnx_file, tmp_path):
+    rows = tmp_path / "rows.npz"
+    rows.write_bytes(onnx_files.reference(X=np.random.default_rng(0).normal(size=(30, 3))))
+    assert cli("push", str(onnx_file), "--model", "fresh", "--create").status == 0
+    done = cli("baseline", "fresh", "latest", str(rows), "-m", "forgotten")
+    assert (done.status, done.out) == (0, "fresh v1: profile of 30 rows from rows.npz\n")
+    assert Version.objects.get(model__name="fresh").profile["rows"] == 30
+    again = cli("baseline", "fresh", "1", str(onnx_file))
+    assert again.status == 6 and "never changes" in again.err
 
 
 def test_the_same_push_again_registers_nothing_new(cli, people, onnx_file):

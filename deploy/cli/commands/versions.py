@@ -13,7 +13,8 @@ from deploy.cli.errors import CliError
 from deploy.cli.exits import Exit
 from deploy.cli.files import digest_of, download
 from deploy.cli.folders import download_folder
-from deploy.cli.options import Pair
+from deploy.cli.options import READABLE, Pair
+from deploy.cli.push import send_reference
 from deploy.cli.refs import LATEST, find_version, model_path, version_number
 from deploy.cli.session import Session, command
 from deploy.cli.text import pairs, short, stamp, table
@@ -178,6 +179,28 @@ def note(
     path = model_path(model, "versions", document["number"])
     changed = session.client.json("PATCH", path, json=body)
     session.out.show(changed, [f"{model} v{changed['number']}: noted."])
+    return Exit.DONE
+
+
+@command(group)
+@click.argument("model", shell_complete=MODEL)
+@click.argument("version", shell_complete=VERSION)
+@click.argument("reference", type=READABLE)
+@click.option("-m", "--reason", default="", help="Why; kept in the audit trail.")
+def baseline(session: Session, model: str, version: str, reference: Path, reason: str) -> Exit:
+    """Compute the baseline profile of a version.
+
+    For one that was registered without: REFERENCE is a .npz with X, or CSV or Parquet with the feature names
+    as columns. A profile never changes once it is there.
+
+    \b
+    Example:
+      slipway baseline churn 3 reference.parquet
+    """
+    path = model_path(model, "versions", version_number(session.client, model, version))
+    made = send_reference(session.client, path, reference, reason)
+    rows = made["profile"]["rows"]
+    session.out.show(made, [f"{model} v{made['number']}: profile of {rows:,} rows from {reference.name}"])
     return Exit.DONE
 
 

@@ -60,7 +60,7 @@ def parse(group: click.Group, words: list[str], parent: click.Context) -> click.
 @pytest.mark.parametrize("line", command_lines())
 def test_each_command_line_is_one_that_the_command_takes(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("model.onnx", "reference.npz", "version.yaml", "canary.yaml"):
+    for name in ("model.onnx", "reference.npz", "reference.parquet", "version.yaml", "canary.yaml"):
         Path(name).write_text("")
     Path("export").mkdir()
     words = shlex.split(re.sub(r"\$\(.*?\)", "abc", line), comments=True)
