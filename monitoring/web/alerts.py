@@ -1,4 +1,4 @@
-"""Pages of alerts: what fires, one alert with its history, the rules, silences."""
+"""Pages of alerts: what fires, one alert with its history, silences."""
 
 from __future__ import annotations
 
@@ -13,9 +13,7 @@ from django.utils import timezone
 
 from monitoring.alerting import evaluate, people
 from monitoring.alerting.evaluate import active_silences
-from monitoring.domain.alerts import SERIES, State, silenced
-from monitoring.domain.alerts.rules import OPERATORS
-from monitoring.domain.notices import Severity
+from monitoring.domain.alerts import State, silenced
 from monitoring.models import Alert, AlertRule, AlertSilence
 from registry.domain.roles import Permission
 from registry.errors import DomainError
@@ -26,22 +24,6 @@ SHOWN = 100
 HOURS = ((1, "1 hour"), (4, "4 hours"), (24, "a day"), (72, "3 days"), (168, "a week"))
 _TONES = {State.PENDING: "hold", State.FIRING: "fail", State.NO_DATA: "hold", State.RESOLVED: "pass"}
 _HEALTH = {"ok": "pass", "no_data": "hold", "error": "fail", "new": "hold"}
-
-
-class RuleForm(forms.Form):
-    """A rule's fields; the rest has its defaults and can be set over REST."""
-
-    name = forms.CharField(max_length=63, help_text="Such as slow_churn: a-z, 0-9 and _.")
-    series = forms.ChoiceField(choices=[(key, f"{kind.noun} ({key})") for key, kind in SERIES.items()])
-    operator = forms.ChoiceField(choices=[(item, item) for item in OPERATORS], label="Is")
-    threshold = forms.FloatField(help_text="Milliseconds, a ratio of 1, or the series' own unit.")
-    for_seconds = forms.IntegerField(label="For (s)", initial=300, min_value=0)
-    window_seconds = forms.IntegerField(label="Measured over (s)", initial=60, min_value=10)
-    severity = forms.ChoiceField(choices=[(item.value, item.value) for item in Severity], initial="warning")
-    endpoint = forms.CharField(required=False, max_length=100, help_text="Empty: every endpoint.")
-    model = forms.CharField(required=False, max_length=100, help_text="Empty: every model.")
-    metric = forms.CharField(required=False, max_length=200, help_text="Only for a gauge or a rate.")
-    reason = forms.CharField(max_length=1000)
 
 
 class SilenceForm(forms.Form):
@@ -81,6 +63,10 @@ def alerts(request: HttpRequest) -> HttpResponse:
 @page("GET", "HEAD", "POST")
 def alert(request: HttpRequest, pk: int) -> HttpResponse:
     """One alert with its history, and the button that says that somebody has it in hand."""
+    if not Alert.objects.filter(pk=pk).exists():
+        # It was pending when somebody saw the link: a breach that does not last leaves no trace.
+        messages.info(request, f"Alert {pk} is gone: its breach did not last long enough to fire.")
+        return redirect("monitoring:alerts")
     row = people.alert_by_id(request.user, pk)
     model = people.model_of_alert(row)
     if request.method == "POST":
@@ -100,44 +86,17 @@ def alert(request: HttpRequest, pk: int) -> HttpResponse:
         "description": row.rule.rule.description,
         "may_act": row.is_open and row.acknowledged_at is None
         and may(request.user, Permission.CONTROL_ROLLOUT, model),
+        "may_silence": row.is_open and may(request.user, Permission.CONTROL_ROLLOUT),
+        "may_change": may(request.user, Permission.PROMOTE),
     }  # fmt: skip
     return render(request, "monitoring/alert.html", context)
-
-
-@page("GET", "HEAD", "POST", permission=Permission.PROMOTE, everywhere=True)
-def new_rule(request: HttpRequest) -> HttpResponse:
-    """The form of a new rule."""
-    form = RuleForm(request.POST if request.method == "POST" else None)
-    if request.method == "POST" and form.is_valid():
-        document: dict[str, Any] = dict(form.cleaned_data)
-        reason = document.pop("reason")
-        try:
-            row = people.add_rule(document, actor=actor_for(request), reason=reason)
-        except DomainError as error:
-            error.field = (error.field or "").rpartition(".")[2]
-            explain(form, error)
-        else:
-            messages.success(request, f"{row.name} is evaluated from now on.")
-            return redirect("monitoring:alerts")
-    return render(
-        request, "monitoring/alert_rule_new.html", {"form": form}, status=400 if form.errors else 200
-    )
-
-
-@page("POST", permission=Permission.PROMOTE, everywhere=True)
-def switch_rule(request: HttpRequest, rule: str, to: str) -> HttpResponse:
-    """Switches a rule on or off."""
-    people.change_rule(
-        rule, {}, actor=actor_for(request), reason=f"switched {to} on the page", enabled=to == "on"
-    )
-    messages.success(request, f"{rule} is {to}.")
-    return redirect("monitoring:alerts")
 
 
 @page("GET", "HEAD", "POST")
 def silences(request: HttpRequest) -> HttpResponse:
     """The silences, and a form for another one."""
-    form = SilenceForm(request.POST if request.method == "POST" else None)
+    first = {name: request.GET[name] for name in ("rule", "endpoint", "model") if name in request.GET}
+    form = SilenceForm(request.POST if request.method == "POST" else None, initial=first)
     allowed = may(request.user, Permission.CONTROL_ROLLOUT)
     if request.method == "POST":
         require(request.user, Permission.CONTROL_ROLLOUT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from monitoring.web import alerts, notices
+from monitoring.web import alert_rules, alerts, notices
 
 app_name = "monitoring"
 urlpatterns = [
@@ -12,10 +12,14 @@ urlpatterns = [
     path("notices/<slug:name>/test", notices.test, name="notice-test"),
     re_path(r"^notices/(?P<name>[-a-z0-9]+)/(?P<to>on|off)$", notices.switch, name="notice-switch"),
     path("alerts/", alerts.alerts, name="alerts"),
-    path("alerts/rules/new", alerts.new_rule, name="alert-rule-new"),
+    path("alerts/rules/new", alert_rules.new_rule, name="alert-rule-new"),
     re_path(
-        r"^alerts/rules/(?P<rule>[a-z0-9_]+)/(?P<to>on|off)$", alerts.switch_rule, name="alert-rule-switch"
+        r"^alerts/rules/(?P<rule>[a-z0-9_]+)/(?P<to>on|off)$",
+        alert_rules.switch_rule,
+        name="alert-rule-switch",
     ),
+    re_path(r"^alerts/rules/(?P<rule>[a-z0-9_]+)/$", alert_rules.rule, name="alert-rule"),
+    re_path(r"^alerts/rules/(?P<rule>[a-z0-9_]+)/remove$", alert_rules.remove_rule, name="alert-rule-remove"),
     path("alerts/silences/", alerts.silences, name="silences"),
     path("alerts/silences/<int:pk>/end", alerts.end_silence, name="silence-end"),
     path("alerts/<int:pk>/", alerts.alert, name="alert"),

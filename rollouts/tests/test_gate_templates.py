@@ -187,6 +187,12 @@ def test_pages_keep_gates_and_show_verdicts_over_time(promoted, people, client, 
     tried = client.get("/gates/strict/", {"endpoint": "churn-production", "days": "30"}).content.decode()
     assert "Would have been rolled back" in tried
     assert "verdicts__cell--fail" in tried and f"Rollout {promoted.pk}" in tried
+    question = client.get("/gates/strict/archive").content.decode()
+    assert "No plan takes these gates any more" in question
+    assert client.post("/gates/strict/archive", {"reason": "old"}).status_code == 302
+    assert "/gates/strict/" not in client.get("/gates/").content.decode()
+    assert "/gates/strict/" in client.get("/gates/?archived=1").content.decode()
+    assert "/gates/strict/archive" not in client.get("/gates/strict/").content.decode()
     broken = client.post("/gates/-/new", {**form, "gates": "[{]"})
     assert broken.status_code == 400 and b"Line 1" in broken.content
     again = client.get("/gates/-/new?of=strict").content.decode()

@@ -9,6 +9,7 @@ from monitoring.domain.signing import signed_headers
 from monitoring.models import ConceptReading, DriftReading
 from registry.models import AuditEntry, LatestMetric, Version
 from rollouts import hooks, retraining, tasks
+from rollouts.domain.retraining import QualityFloor
 from rollouts.errors import InvalidPlan, NotFound
 from rollouts.models import RetrainingRun, Rollout
 from rollouts.tests.cast import FAST
@@ -258,13 +259,35 @@ def test_the_page_shows_the_loop_and_sets_the_policy(client, people, endpoint, r
     page = sign_in(client, "viewer").get(PAGE).content.decode()
     assert run.key in page
     assert "<textarea" not in page
-    assert sign_in(client, "viewer").post(PAGE, {"policy": "{}"}).status_code == 403
+    form = {
+        "enabled": "on", "hook": "airflow", "drift": "on", "quality": "on", "quality_label": "churned",
+        "quality_metric": "accuracy", "quality_limit": "0.8", "quality_better": "higher", "readings": "3",
+        "quality_min_labels": "50", "cooldown_hours": "12", "daily_cap": "2", "strategy": "canary",
+        "metrics": "auc higher 0.8\r\nlog loss lower", "parameters": '{"steps": [50]}', "reason": "agreed",
+    }  # fmt: skip
+    assert sign_in(client, "viewer").post(PAGE, form).status_code == 403
     manager = sign_in(client, "release_manager")
-    assert manager.post(PAGE, {"policy": "{"}).status_code == 400
-    bad = manager.post(PAGE, {"policy": '{"daily_cap": 0}'})
-    assert (bad.status_code, b"daily_cap" in bad.content) == (400, True)
-    assert manager.post(PAGE, {"policy": "{}", "reason": "off for now"}).status_code == 302
-    assert retraining.policy_of(endpoint).enabled is False
+    for wrong, told in (
+        ({"parameters": "{"}, b"It is no JSON"),
+        ({"daily_cap": "0"}, b"daily_cap_error"),
+        ({"metrics": "auc"}, b"is no metric"),
+        ({"quality_limit": ""}, b"quality_limit_error"),
+        ({"hook": "nobody"}, b"hook_error"),
+    ):
+        bad = manager.post(PAGE, {**form, **wrong})
+        assert (bad.status_code, told in bad.content) == (400, True), wrong
+    assert manager.post(PAGE, form).status_code == 302
+    policy = retraining.policy_of(endpoint)
+    assert policy.quality == QualityFloor("churned", "accuracy", 0.8, "higher", 50)
+    assert [(m.name, m.better, m.limit) for m in policy.metrics] == [
+        ("auc", "higher", 0.8), ("log loss", "lower", None),
+    ]  # fmt: skip
+    assert (policy.enabled, policy.readings, policy.cooldown_hours, policy.daily_cap) == (True, 3, 12, 2)
+    page = manager.get(PAGE).content.decode()
+    assert "log loss lower" in page and "steps" in page
+    off = {name: value for name, value in form.items() if name not in {"enabled", "quality"}}
+    assert manager.post(PAGE, off).status_code == 302
+    assert (retraining.policy_of(endpoint).enabled, retraining.policy_of(endpoint).quality) == (False, None)
 
 
 def test_the_loop_is_a_duty(db):

@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 
 from monitoring.domain.judge import DEFAULT_GATES, parse_gates
@@ -22,8 +23,10 @@ from registry.queries import model_by_name
 from registry.web.door import explain
 from rollouts import dry_run, gate_templates, queries, reach
 from rollouts.models import Endpoint
+from rollouts.web.archiving import ask_to_archive
 from rollouts.web.door import page
 from rollouts.web.look import phase_badge, sentence, verdict_badge
+from rollouts.web.verbs import Deed
 
 DAYS = ((1, "the last day"), (7, "the last week"), (30, "the last month"), (90, "the last three months"))
 
@@ -67,11 +70,13 @@ class DryRunForm(forms.Form):
 
 @page()
 def gate_list(request: HttpRequest) -> HttpResponse:
-    """Every template that is not archived."""
-    rows = gate_templates.templates().filter(reach.shown_templates(request.user))
+    """Every template that is not archived, and on request those that are."""
+    archived = request.GET.get("archived") == "1"
+    rows = gate_templates.templates(archived=archived).filter(reach.shown_templates(request.user))
     context = {
         "templates": [(row, row.versions.all()[0]) for row in rows],
         "may_change": may(request.user, Permission.START_ROLLOUT),
+        "archived": archived,
     }
     return render(request, "rollouts/gate_templates.html", context)
 
@@ -118,6 +123,22 @@ def _save(request: HttpRequest, values: dict[str, Any]) -> Any:
     )  # fmt: skip
 
 
+@page("GET", "HEAD", "POST", permission=Permission.START_ROLLOUT)
+def archive(request: HttpRequest, name: str) -> HttpResponse:
+    """Asks for a reason, then puts the gates away."""
+    template = reach.gates_for(request.user, name, Permission.START_ROLLOUT)
+    deed = Deed(
+        title=f"Archive {template.name}",
+        summary="No plan takes these gates any more.",
+        consequences=(
+            "Rollouts that took them go on as they are: each has its own copy.",
+            "Their versions stay readable; saving gates under the same name brings them back.",
+        ),
+    )
+    back = reverse("rollouts:gate-template", args=[name])
+    return ask_to_archive(request, name, deed, gate_templates.archive_gates, back, "the gates")
+
+
 @page()
 def gates(request: HttpRequest, name: str) -> HttpResponse:
     """One template: its versions; with `?endpoint=` what they would have said of its rollouts."""
@@ -133,6 +154,8 @@ def gates(request: HttpRequest, name: str) -> HttpResponse:
         "template": template,
         "versions": [(row, json.dumps(row.gates, indent=1)) for row in template.versions.all()],
         "may_change": may(request.user, Permission.START_ROLLOUT, template.model),
+        "may_archive": may(request.user, Permission.START_ROLLOUT, template.model)
+        and template.archived_at is None,
         "form": form,
         "asked": asked and form.is_valid(),
     }

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
-from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -14,10 +10,10 @@ from registry.domain.roles import Permission
 from registry.errors import DomainError
 from registry.identity import actor_for, may, require
 from registry.web.door import explain
-from rollouts import reach, retraining
-from rollouts.domain.retraining import RetrainingPolicy
+from rollouts import hooks, reach, retraining
 from rollouts.web.door import page
 from rollouts.web.look import Badge
+from rollouts.web.retraining_form import PolicyForm, field_of, fields_of
 
 STATES = {
     "asked": Badge("Asked", "hold"),
@@ -29,24 +25,6 @@ STATES = {
 }
 
 
-class PolicyForm(forms.Form):
-    """The policy as its JSON document, and why it changes."""
-
-    policy = forms.CharField(
-        widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false", "class": "code"}),
-        max_length=20_000,
-        help_text="Off until enabled is true. Names the hook that is called, the metrics on which a new "
-        "version must beat the champion, and the rollout that it then starts.",
-    )
-    reason = forms.CharField(max_length=1000, required=False, label="Reason")
-
-    def clean_policy(self) -> Any:
-        try:
-            return json.loads(self.cleaned_data["policy"])
-        except ValueError as error:
-            raise forms.ValidationError(f"It is no JSON: {error}.") from error
-
-
 @page("GET", "HEAD", "POST")
 def loop(request: HttpRequest, name: str) -> HttpResponse:
     """The policy for those who may release; everybody who sees the endpoint sees what it asked for."""
@@ -54,18 +32,22 @@ def loop(request: HttpRequest, name: str) -> HttpResponse:
     policy = retraining.policy_of(endpoint)
     if request.method == "POST":
         require(request.user, Permission.PROMOTE, endpoint.model)
-    form = PolicyForm(request.POST if request.method == "POST" else None, initial=_initial(policy))
+    form = PolicyForm(
+        request.POST if request.method == "POST" else None,
+        initial=fields_of(policy),
+        hooks=[hook.name for hook in hooks.webhooks()],
+    )
     if request.method == "POST" and form.is_valid():
         try:
             retraining.set_policy(
                 endpoint=endpoint,
-                document=form.cleaned_data["policy"],
+                document=form.document(),
                 actor=actor_for(request),
                 reason=form.cleaned_data["reason"],
             )
         except DomainError as error:
-            where = f"{error.field}: " if error.field else ""
-            explain(form, type(error)(f"{where}{error.message}", field="policy", hint=error.hint))
+            error.field = field_of(error.field)
+            explain(form, error)
         else:
             messages.success(request, f"The retraining policy of {endpoint.name} is set.")
             return redirect("rollouts:retraining", name=endpoint.name)
@@ -77,7 +59,3 @@ def loop(request: HttpRequest, name: str) -> HttpResponse:
         "runs": [(run, STATES[run.state]) for run in retraining.runs(endpoint)],
     }
     return render(request, "rollouts/retraining.html", context, status=400 if form.errors else 200)
-
-
-def _initial(policy: RetrainingPolicy) -> dict[str, str]:
-    return {"policy": json.dumps(policy.to_dict(), indent=2)}

@@ -19,14 +19,12 @@ from rollouts.domain.plan import Plan
 from rollouts.domain.strategies import compile_plan
 from rollouts.errors import NotFound
 from rollouts.models import Endpoint, PlanTemplate, PlanTemplateVersion
-from rollouts.web.changes import confirm, go
+from rollouts.web.archiving import ask_to_archive
 from rollouts.web.door import page
-from rollouts.web.forms import ReasonForm, StartForm
+from rollouts.web.forms import StartForm
 from rollouts.web.ladder import plan_lines
 from rollouts.web.look import STRATEGIES
-from rollouts.web.verbs import Deed, Verb
-
-ARCHIVE = Verb("archive", "Archive", Permission.START_ROLLOUT)
+from rollouts.web.verbs import Deed
 
 
 @page()
@@ -60,16 +58,6 @@ def archive(request: HttpRequest, name: str) -> HttpResponse:
     """Asks for a reason, then puts the template away."""
     template = reach.template_for(request.user, name, Permission.START_ROLLOUT)
     back = reverse("rollouts:saved-plan", args=[name])
-    form = ReasonForm(request.POST or None)
-    error: DomainError | None = None
-    if request.method == "POST" and form.is_valid():
-        try:
-            plan_templates.archive_template(
-                name=name, actor=actor_for(request), reason=form.cleaned_data["reason"]
-            )
-            return go(request, back)
-        except DomainError as refused:
-            error = refused
     deed = Deed(
         title=f"Archive {template.name}",
         summary="Nothing can be started from it any more.",
@@ -78,7 +66,7 @@ def archive(request: HttpRequest, name: str) -> HttpResponse:
             "Its versions stay readable; saving a plan under the same name brings it back.",
         ),
     )
-    return confirm(request, deed, ARCHIVE, form, back, "the template", error)
+    return ask_to_archive(request, name, deed, plan_templates.archive_template, back, "the template")
 
 
 def keep(request: HttpRequest, endpoint: Endpoint, form: StartForm) -> PlanTemplate:

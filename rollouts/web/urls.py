@@ -44,6 +44,7 @@ urlpatterns = [
     path("gates/", gate_pages.gate_list, name="gate-templates"),
     path("gates/-/new", gate_pages.new_gates, name="gate-template-new"),
     path("gates/<slug:name>/", gate_pages.gates, name="gate-template"),
+    path("gates/<slug:name>/archive", gate_pages.archive, name="gate-template-archive"),
     path("plans/", saved_plans.plan_list, name="saved-plans"),
     path("plans/<slug:name>/", saved_plans.plan, name="saved-plan"),
     path("plans/<slug:name>/archive", saved_plans.archive, name="saved-plan-archive"),

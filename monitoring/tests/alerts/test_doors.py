@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -47,6 +48,9 @@ WEB = [
     ("alert", "POST", "/alerts/{alert}/", CONTROL, 302),
     ("alert-rule-new", "GET", "/alerts/rules/new", PROMOTE, 200),
     ("alert-rule-new", "POST", "/alerts/rules/new", PROMOTE, 400),
+    ("alert-rule", "GET", "/alerts/rules/errors/", PROMOTE, 200),
+    ("alert-rule", "POST", "/alerts/rules/errors/", PROMOTE, 400),
+    ("alert-rule-remove", "POST", "/alerts/rules/errors/remove", PROMOTE, 400),
     ("alert-rule-switch", "POST", "/alerts/rules/errors/off", PROMOTE, 302),
     ("silences", "GET", "/alerts/silences/", VIEW, 200),
     ("silences", "POST", "/alerts/silences/", CONTROL, 400),
@@ -157,6 +161,42 @@ def test_a_rule_and_a_silence_are_added_on_their_pages(manager):
     assert "rule=slow" in page and "In force" in page
     nothing = manager.post("/alerts/silences/", {"hours": "4", "reason": "works"})
     assert nothing.status_code == 400
+
+
+def test_a_rule_is_changed_and_removed_on_its_page(manager, rows):
+    url = "/alerts/rules/errors/"
+    assert 'value="0.02"' in manager.get(url).content.decode()
+    rule = AlertRule.objects.get(name="errors").rule
+    form = {name: value for name, value in rule.to_dict().items() if name != "name"}
+    bad = manager.post(url, {**form, "threshold": "7", "reason": "x"})
+    assert bad.status_code == 400 and b"at most 1" in bad.content
+    changed = {**form, "threshold": "0.05", "description": "call the team", "reason": "too noisy"}
+    page = manager.post(url, changed, follow=True).content.decode()
+    assert "error rate &gt; 5.0 % for 5 min" in page
+    after = AlertRule.objects.get(name="errors").rule
+    assert {**after.to_dict(), "threshold": 0.02, "description": ""} == rule.to_dict()
+    assert Alert.objects.get().state == "expired", "what the rule said before is put away"
+    assert manager.post(f"{url}remove", {"reason": "not ours"}, follow=True).status_code == 200
+    assert not AlertRule.objects.filter(name="errors").exists()
+    assert manager.get(url).status_code == 404
+
+
+def test_an_alert_s_page_leads_to_a_silence_of_it_and_to_its_rule(manager, rows):
+    page = manager.get(f"/alerts/{rows['alert']}/").content.decode()
+    assert 'href="/alerts/rules/errors/"' in page
+    link = re.search(r'href="(/alerts/silences/\?[^"]+)"', page)[1].replace("&amp;", "&")
+    form = manager.get(link).content.decode()
+    assert 'value="errors"' in form and 'value="prod"' in form
+
+
+def test_a_pending_alert_has_a_page_and_one_that_subsided_is_explained(manager, rows):
+    Alert.objects.update(state="pending", fired_at=None)
+    url = f"/alerts/{rows['alert']}/"
+    assert "Pending" in manager.get(url).content.decode()
+    Alert.objects.all().delete()
+    page = manager.get(url, follow=True)
+    assert page.redirect_chain == [("/alerts/", 302)]
+    assert "did not last long enough" in page.content.decode()
 
 
 def test_alerts_on_models_of_others_are_not_shown(rows, people, client):
