@@ -1,19 +1,5 @@
-"""Fixtures of the monitoring tests: a notifier in memory, and a cast of people."""
+"""Fixtures of the monitoring tests: a cast of people."""
 
-from __future__ import annotations
+from registry.tests.people import people
 
-import pytest
-from django.contrib.auth.models import User
-
-from registry.domain.roles import Role
-from registry.identity import grant
-
-
-@pytest.fixture
-def people(db) -> dict[str, User]:
-    """One user per role, and an outsider without any."""
-    users = {}
-    for name in [*(role.value for role in Role), "outsider"]:
-        users[name] = User.objects.create_user(name, password="a long password")
-        grant(users[name], Role(name) if name != "outsider" else None)
-    return users
+__all__ = ["people"]

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import User
 
 from monitoring.adapters.memory import MemorySource
 from registry.adapters.memory import MemoryStore
 from registry.domain.actor import Actor
-from registry.domain.roles import Role
-from registry.identity import grant
 from registry.models import Model, Version
+from registry.tests.people import people
 from rollouts import services
 from rollouts.adapters.memory import MemoryCluster, MemoryRouter
 from rollouts.reconcile import Ports
 
+__all__ = ["author", "endpoint", "people", "ports", "versions"]
 PROFILE = {
     "schema": 1,
     "rows": 4,
@@ -29,16 +28,6 @@ PROFILE = {
 def author() -> Actor:
     """The engineer who starts rollouts."""
     return Actor(kind="user", name="ada", id=None)
-
-
-@pytest.fixture
-def people(db) -> dict[str, User]:
-    """One user per role, and an outsider without any."""
-    users = {}
-    for name in [*(role.value for role in Role), "outsider"]:
-        users[name] = User.objects.create_user(name, password="a long password")
-        grant(users[name], Role(name) if name != "outsider" else None)
-    return users
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from rest_framework.views import APIView
 from monitoring.alerting import people
 from monitoring.alerting.export import rules_yaml
 from monitoring.models import Alert, AlertEvent, AlertRule, AlertSilence
-from registry.api.base import body_of, limit_of, number_of
+from registry.api.base import body_of, following, limit_of, listed, number_of
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.api.serializers import Shape
 from registry.domain.roles import Permission
@@ -100,7 +100,7 @@ class Rules(APIView):
     @extend_schema(operation_id="alert_rules_list", responses=RuleOut(many=True))
     def get(self, request: Request) -> Response:
         require(request.user, Permission.VIEW)
-        return Response({"items": RuleOut(people.rules(), many=True).data, "next": None})
+        return listed(RuleOut(people.rules(), many=True).data)
 
     @extend_schema(
         operation_id="alert_rules_add",
@@ -177,8 +177,7 @@ class Alerts(APIView):
         rows = people.alerts(request.user, open_only=not every)
         before, limit = number_of(request, "before"), limit_of(request)
         found = list((rows.filter(pk__lt=before) if before else rows)[:limit])
-        following = found[-1].pk if len(found) == limit else None
-        return Response({"items": AlertOut(found, many=True).data, "next": following})
+        return listed(AlertOut(found, many=True).data, following(found, limit, lambda row: row.pk))
 
 
 class OneAlert(APIView):
@@ -210,7 +209,7 @@ class Silences(APIView):
     def get(self, request: Request) -> Response:
         require(request.user, Permission.VIEW)
         rows = AlertSilence.objects.all()[: limit_of(request)]
-        return Response({"items": SilenceOut(rows, many=True).data, "next": None})
+        return listed(SilenceOut(rows, many=True).data)
 
     @extend_schema(
         operation_id="silences_add",

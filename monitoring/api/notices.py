@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from monitoring import notices, wiring
 from monitoring.domain.notices import Severity
 from monitoring.models import Notice, NoticeTarget
-from registry.api.base import limit_of, number_of
+from registry.api.base import following, limit_of, listed, number_of
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.roles import Permission
 from registry.identity import actor_for, require
@@ -75,7 +75,7 @@ class Targets(APIView):
     @extend_schema(operation_id="notice_targets_list", responses=TargetOut(many=True))
     def get(self, request: Request) -> Response:
         require(request.user, Permission.PROMOTE)
-        return Response({"items": TargetOut(notices.targets(), many=True).data, "next": None})
+        return listed(TargetOut(notices.targets(), many=True).data)
 
     @extend_schema(
         operation_id="notice_targets_add",
@@ -139,5 +139,4 @@ class Notices(APIView):
         rows = notices.recent(
             limit, target=request.query_params.get("target", ""), before=number_of(request, "before")
         )
-        following = rows[-1].pk if len(rows) == limit else None
-        return Response({"items": NoticeOut(rows, many=True).data, "next": following})
+        return listed(NoticeOut(rows, many=True).data, following(rows, limit, lambda row: row.pk))

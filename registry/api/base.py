@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -17,6 +17,9 @@ from registry.errors import Invalid
 from registry.identity import actor_for, require, require_anywhere
 from registry.models import Model
 from registry.queries import MAX_PAGE, PAGE, Page, model_by_name
+
+T = TypeVar("T")
+V = TypeVar("V")
 
 
 class RegistryView(APIView):
@@ -92,6 +95,16 @@ def text_of(request: Request, name: str, default: str = "") -> str:
     return clean_line(request.query_params.get(name, default), field=name, maximum=2000)
 
 
+def listed(items: Any, following: Any = None) -> Response:
+    """A list as the API answers it: whole, or with where to go on."""
+    return Response({"items": items, "next": following})
+
+
+def following(rows: Sequence[T], limit: int, key: Callable[[T], V]) -> V | None:
+    """Where to go on after a page that is full; None after one that is not."""
+    return key(rows[-1]) if rows and len(rows) == limit else None
+
+
 def paged(page: Page[Any], items: Sequence[dict[str, Any]]) -> Response:
     """A list as the API answers it: pass `next` as `after` to go on."""
-    return Response({"items": items, "next": page.next})
+    return listed(items, page.next)

@@ -8,6 +8,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from registry.api.base import listed
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.roles import Permission
 from registry.identity import actor_for, require, require_anywhere, role_of
@@ -22,7 +23,7 @@ class RolloutApprovals(APIView):
     @extend_schema(operation_id="rollouts_approvals", responses=serializers.VoteOut(many=True))
     def get(self, request: Request, rollout_id: int) -> Response:
         votes = approvals.votes_of(reach.rollout_for(request.user, rollout_id))
-        return Response({"items": serializers.VoteOut(votes, many=True).data, "next": None})
+        return listed(serializers.VoteOut(votes, many=True).data)
 
 
 class RolloutVote(APIView):
@@ -54,7 +55,7 @@ class Freezes(APIView):
     def get(self, request: Request) -> Response:
         require_anywhere(request.user, Permission.VIEW)
         rows = queries.freezes(ended=request.query_params.get("ended") == "true")
-        return Response({"items": serializers.FreezeOut(rows, many=True).data, "next": None})
+        return listed(serializers.FreezeOut(rows, many=True).data)
 
     @extend_schema(
         parameters=[IDEMPOTENCY_KEY],

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from registry.api.base import following, listed
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.roles import Permission
 from registry.identity import actor_for, require, require_anywhere, visible
@@ -46,7 +47,7 @@ class Environments(APIView):
     def get(self, request: Request) -> Response:
         require_anywhere(request.user, Permission.VIEW)
         items = [_environment(row) for row in queries.environments()]
-        return Response({"items": items, "next": None})
+        return listed(items)
 
 
 class EnvironmentPolicy(APIView):
@@ -76,7 +77,7 @@ class Endpoints(APIView):
         after, seen = request.query_params.get("after", ""), visible(request.user, reach.TO_MODEL)
         page = queries.endpoints_page(limit, after=after, within=seen)
         items = [serializers.endpoint_document(endpoint) for endpoint in page]
-        return Response({"items": items, "next": page[-1].name if len(page) == limit else None})
+        return listed(items, following(page, limit, lambda row: row.name))
 
     @extend_schema(
         parameters=[IDEMPOTENCY_KEY],
@@ -125,10 +126,11 @@ class EndpointHistory(APIView):
         at = moment(request, "at")
         if at is not None:
             items = [queries.tenure_at(endpoint, at)]
-            return Response({"items": serializers.TenureOut(items, many=True).data, "next": None})
+            return listed(serializers.TenureOut(items, many=True).data)
         page = queries.tenures(endpoint, before=moment(request, "before"))
-        following = page[-1].start if len(page) == queries.PAGE else None
-        return Response({"items": serializers.TenureOut(page, many=True).data, "next": following})
+        return listed(
+            serializers.TenureOut(page, many=True).data, following(page, queries.PAGE, lambda row: row.start)
+        )
 
 
 class EndpointRollback(APIView):

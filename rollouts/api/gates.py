@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 
 from monitoring.domain.judge import parse_gates
 from monitoring.wiring import metrics_source
+from registry.api.base import listed
 from registry.domain.roles import Permission
 from registry.identity import actor_for, require, require_anywhere
 from registry.queries import model_by_name
@@ -67,7 +68,7 @@ class GateTemplates(APIView):
         require_anywhere(request.user, Permission.VIEW)
         archived = request.query_params.get("archived") == "true"
         rows = gate_templates.templates(archived=archived).filter(reach.shown_templates(request.user))
-        return Response({"items": GateTemplateOut(rows, many=True).data, "next": None})
+        return listed(GateTemplateOut(rows, many=True).data)
 
 
 class GateTemplateDetail(APIView):

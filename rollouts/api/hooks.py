@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from registry.api.base import listed
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.roles import Permission
 from registry.identity import actor_for, require, require_anywhere
@@ -80,7 +81,7 @@ class Hooks(APIView):
     @extend_schema(operation_id="hooks_list", responses=HookOut(many=True))
     def get(self, request: Request) -> Response:
         require_anywhere(request.user, Permission.VIEW)
-        return Response({"items": HookOut(hooks.webhooks(), many=True).data, "next": None})
+        return listed(HookOut(hooks.webhooks(), many=True).data)
 
     @extend_schema(operation_id="hooks_add", request=HookIn, responses={201: HookMade})
     def post(self, request: Request) -> Response:
@@ -129,4 +130,4 @@ class RolloutHooks(APIView):
     @extend_schema(operation_id="rollouts_hooks", responses=CallOut(many=True))
     def get(self, request: Request, rollout_id: int) -> Response:
         calls = hooks.calls_of(reach.rollout_for(request.user, rollout_id))
-        return Response({"items": CallOut(calls, many=True).data, "next": None})
+        return listed(CallOut(calls, many=True).data)

@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from registry.api.base import listed
 from registry.domain.roles import Permission
 from registry.identity import actor_for, require, require_anywhere
 from registry.queries import model_by_name
@@ -51,7 +52,7 @@ class Templates(APIView):
             if name
             else plan_templates.templates(archived=archived).filter(reach.shown_templates(request.user))
         )
-        return Response({"items": serializers.TemplateOut(rows, many=True).data, "next": None})
+        return listed(serializers.TemplateOut(rows, many=True).data)
 
 
 class TemplateDetail(APIView):

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from registry.api.base import following, listed
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.roles import Permission
 from registry.identity import actor_for, require, require_anywhere, visible
@@ -52,7 +53,7 @@ class Rollouts(APIView):
             )
             for rollout in page
         ]
-        return Response({"items": items, "next": page[-1].pk if len(page) == limit else None})
+        return listed(items, following(page, limit, lambda row: row.pk))
 
     @extend_schema(
         parameters=[IDEMPOTENCY_KEY],
@@ -100,7 +101,7 @@ class RolloutTransitions(APIView):
         after = integer(request, "after", 0) or 0
         rows = list(queries.timeline(rollout).filter(number__gt=after)[:limit])
         items = serializers.TransitionOut(rows, many=True).data
-        return Response({"items": items, "next": rows[-1].number if len(rows) == limit else None})
+        return listed(items, following(rows, limit, lambda row: row.number))
 
 
 class RolloutLooks(APIView):
@@ -115,12 +116,11 @@ class RolloutLooks(APIView):
         responses=serializers.LookOut(many=True),
     )
     def get(self, request: Request, rollout_id: int) -> Response:
-        require(request.user, Permission.VIEW)
+        rollout = reach.rollout_for(request.user, rollout_id)
         limit = max(1, min(integer(request, "limit", queries.PAGE) or queries.PAGE, PAGE_LIMIT))
-        rollout = queries.rollout_by_id(rollout_id)
         page = queries.looks_page(rollout, limit, before=integer(request, "before", None))
         items = [serializers.look_document(look) for look in page]
-        return Response({"items": items, "next": page[-1].number if len(page) == limit else None})
+        return listed(items, following(page, limit, lambda row: row.number))
 
 
 # The verb in the URL, the permission it needs, the service that does it.
