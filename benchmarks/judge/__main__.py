@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from scipy.stats import binom
 
-from benchmarks.judge.hours import HOURS, run
+from benchmarks.judge.answers import LINES, Answers
+from benchmarks.judge.answers import run as run_answers
+from benchmarks.judge.hours import HOURS, Hour
+from benchmarks.judge.hours import run as run_hour
 from benchmarks.judge.rollouts import STRICT_GATES, roll_out
 from benchmarks.judge.speed import gates_per_second
 from benchmarks.judge.traffic import Behaviour
@@ -32,12 +36,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=200, help="simulated rollouts and hours per line")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--parts", default=",".join(PARTS), help="which tables, separated by commas")
     options = parser.parse_args()
     began = time.monotonic()
     missed = [
-        *_rollouts(options.runs, options.seed),
-        *_hours(options.runs, options.seed),
-        *_speed(options.seed),
+        line for name in options.parts.split(",") for line in PARTS[name.strip()](options.runs, options.seed)
     ]
     print(f"\n{options.runs} runs per line in {time.monotonic() - began:.0f} s")
     for line in missed:
@@ -67,23 +70,42 @@ def _rollouts(runs: int, seed: int) -> list[str]:
 
 
 def _hours(runs: int, seed: int) -> list[str]:
-    print(f"\n{'one hour, equal arms':<45}{'Slipway':>12}{'Kayenta':>10}{'Kayenta, peeking':>18}")
+    return _table("one hour, equal arms", HOURS, run_hour, runs, seed)
+
+
+def _answers(runs: int, seed: int) -> list[str]:
+    return _table("one hour: outcomes, pairs, inputs", LINES, run_answers, runs, seed)
+
+
+def _table(
+    title: str,
+    lines: Sequence[Hour | Answers],
+    run: Callable[..., Mapping[str, bool | None]],
+    runs: int,
+    seed: int,
+) -> list[str]:
+    print(f"\n{title:<45}{'Slipway':>12}{'Kayenta':>10}{'Kayenta, peeking':>18}")
     missed = []
-    for hour in HOURS:
+    for line in lines:
         rng = np.random.default_rng(seed)
-        found = [run(rng, hour) for _ in range(runs)]
-        shares = {rule: sum(item[rule] for item in found) / runs for rule in found[0]}
-        percents = [f"{100 * shares[rule]:.1f} %" for rule in ("slipway", "kayenta", "kayenta_peeking")]
-        print(f"{hour.name:<45}{percents[0]:>12}{percents[1]:>10}{percents[2]:>18}")
-        hits = round(shares["slipway"] * runs)
-        if hour.needed is not None and surely_more(runs - hits, runs, 1 - hour.needed):
-            missed.append(f"{hour.name}: found {percents[0]}, needed {100 * hour.needed:g} %")
-        if hour.allowed is not None and surely_more(hits, runs, hour.allowed):
-            missed.append(f"{hour.name}: flagged {percents[0]}, allowed {100 * hour.allowed:g} %")
+        found = [run(rng, line) for _ in range(runs)]
+        cells = [_share([item[rule] for item in found]) for rule in ("slipway", "kayenta", "kayenta_peeking")]
+        print(f"{line.name:<45}{cells[0]:>12}{cells[1]:>10}{cells[2]:>18}")
+        hits = sum(bool(item["slipway"]) for item in found)
+        if line.needed is not None and surely_more(runs - hits, runs, 1 - line.needed):
+            missed.append(f"{line.name}: found {cells[0]}, needed {100 * line.needed:g} %")
+        if line.allowed is not None and surely_more(hits, runs, line.allowed):
+            missed.append(f"{line.name}: flagged {cells[0]}, allowed {100 * line.allowed:g} %")
     return missed
 
 
-def _speed(seed: int) -> list[str]:
+def _share(flags: Sequence[bool | None]) -> str:
+    if None in flags:
+        return "-"
+    return f"{100 * sum(map(bool, flags)) / len(flags):.1f} %"
+
+
+def _speed(runs: int, seed: int) -> list[str]:
     """The best of three, since other work on the machine only slows down."""
     found = [gates_per_second(seed + number) for number in range(3)]
     ours, kayenta = max(item[0] for item in found), max(item[1] for item in found)
@@ -92,6 +114,8 @@ def _speed(seed: int) -> list[str]:
     print(f"{line}{ours / kayenta:>17.1f}x")
     return [] if ours >= GATES_PER_SECOND else [f"{ours:,.0f} gates per second, needed {GATES_PER_SECOND:,}"]
 
+
+PARTS = {"rollouts": _rollouts, "hours": _hours, "answers": _answers, "speed": _speed}
 
 if __name__ == "__main__":
     sys.exit(main())

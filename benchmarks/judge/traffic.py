@@ -43,7 +43,7 @@ class Counts:
 def serve(rng: np.random.Generator, behaviour: Behaviour, requests: FloatArray) -> Counts:
     """Counts after each step of serving `requests` (T,) requests."""
     probabilities = _latency_bins(behaviour)
-    outputs = _output_bins(behaviour.moved)
+    outputs = output_bins(behaviour.moved)
     return Counts(
         bad=np.cumsum(rng.binomial(requests, behaviour.error_rate)),
         total=np.cumsum(requests),
@@ -59,7 +59,8 @@ def _latency_bins(behaviour: Behaviour) -> FloatArray:
     return np.diff(np.concatenate([[0.0], below, [1.0]]))
 
 
-def _output_bins(moved: float) -> FloatArray:
+def output_bins(moved: float) -> FloatArray:
+    """Shares of the deciles of a normal population, of one that moved by so many deviations."""
     from scipy.stats import norm
 
     edges = norm.ppf(np.arange(1, DECILES) / DECILES)
