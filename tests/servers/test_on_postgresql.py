@@ -27,6 +27,16 @@ FILES = {
         "rollouts/tests/test_outbox.py",
         "rollouts/tests/test_hooks.py",
     ),
+    "monitoring": (
+        "monitoring/tests/alerts/test_evaluate.py",
+        "monitoring/tests/samples",
+        "monitoring/tests/adapters/test_scraper.py",
+        "monitoring/tests/adapters/test_scrape_source.py",
+        "monitoring/tests/test_drifting.py",
+        "rollouts/tests/test_drift.py",
+        "rollouts/tests/test_retraining.py",
+        "rollouts/tests/test_comparison.py",
+    ),
     "mlflow": ("registry/tests/mlflow/test_client.py", "registry/tests/mlflow/test_filters.py"),
 }
 
