@@ -108,7 +108,7 @@ def _database(url: str) -> dict[str, object]:
             "SLIPWAY_DATABASE_URL must be postgresql://user:password@host:5432/name, or empty for SQLite."
         )
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "controlplane.postgresql",
         "NAME": parts.path.strip("/"),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),

@@ -103,11 +103,23 @@ def version_by_number(model: Model, number: int) -> Version:
 
 def plain_version(model: Model, number: int) -> Version:
     """The live version with its model, or `NotFound`; 1 query."""
-    found = _VERSION.find(model=model.pk, number=number) if number <= _LARGEST else []
+    found = _VERSION.find(model=model.pk, number=existing_number(model, number))
     if not found:
-        raise NotFound(f"{model.name} has no version {number}.")
+        raise no_version(model, number)
     found[0].model = model
     return found[0]
+
+
+def existing_number(model: Model, number: int) -> int:
+    """The number if a version can have it; PostgreSQL would refuse a larger one with an error of its own."""
+    if number > _LARGEST:
+        raise no_version(model, number)
+    return number
+
+
+def no_version(model: Model, number: int) -> NotFound:
+    """That there is none of this number."""
+    return NotFound(f"{model.name} has no version {number}.")
 
 
 def alias_numbers(model: Model) -> dict[str, int]:
@@ -152,12 +164,20 @@ def models_page(
 
     `within` is what the reader may see (`registry.identity.visible`), `where` is of `registry.filtering`.
     """
+    rows = models_of(after=after, search=search, within=within, where=where)
+    return paged(rows.prefetch_related(_aliases()), limit, lambda model: model.name)
+
+
+def models_of(
+    *, after: str = "", search: str = "", within: Q = EVERYTHING, where: Q = EVERYTHING
+) -> QuerySet[Model]:
+    """The rows of `models_page`."""
     rows = Model.objects.filter(within, where, deleted_at=None, name__gt=after).order_by("name")
     if search:
         rows = rows.filter(
             Q(name__icontains=search) | Q(owner_team__icontains=search) | Q(description__icontains=search)
         )
-    return paged(rows.prefetch_related(_aliases()), limit, lambda model: model.name)
+    return rows
 
 
 def versions_page(

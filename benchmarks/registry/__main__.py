@@ -1,6 +1,6 @@
 """Measure the registry's REST API and pages on PostgreSQL.
 
-    python benchmarks/registry/run.py [--quick] [--sizes 1000,100000] [--profile ROUTE]
+    python benchmarks/registry/run.py [--quick] [--sizes 1000,100000] [--requests] [--profile ROUTE]
 
 Two tables: CPU time (server and database) per REST request as multiples of a bare Django JSON view, and what
 every list, search and page costs with few and with many versions.
@@ -25,6 +25,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="1000,100000", help="versions, rising")
     parser.add_argument("--quick", action="store_true", help="1,000 and 10,000 versions, fewer repetitions")
+    parser.add_argument("--requests", action="store_true", help="only the first table")
     parser.add_argument("--profile", default="", help="print a profile of this row of the first table")
     options = parser.parse_args()
     sizes = "1000,10000" if options.quick else options.sizes
@@ -44,6 +45,7 @@ def main() -> int:
             with Postgres() as postgres:
                 environ["SLIPWAY_DATABASE_URL"] = postgres.create("bench")
                 arguments = [sizes, "8" if options.quick else "40", options.profile]
+                arguments.append("requests" if options.requests else "")
                 command = [sys.executable, "-m", "benchmarks.registry.requests", *arguments]
                 return subprocess.run(command, cwd=ROOT, env=environ).returncode
         except Absent as why:

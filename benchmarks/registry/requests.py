@@ -1,4 +1,4 @@
-"""`python -m benchmarks.registry.requests SIZES REPETITIONS PROFILE`."""
+"""`python -m benchmarks.registry.requests SIZES REPETITIONS PROFILE ONLY`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import cProfile
 import itertools
 import pstats
 import sys
+import time
 from typing import Any
 
 import django
@@ -81,7 +82,7 @@ SCALED = [
 ]
 
 
-def main(sizes: list[int], repetitions: int, profile: str) -> int:
+def main(sizes: list[int], repetitions: int, profile: str, only: str) -> int:
     from django.core.management import call_command
     from django.db import connection
 
@@ -97,6 +98,8 @@ def main(sizes: list[int], repetitions: int, profile: str) -> int:
             if profile:
                 return _profile(client, profile)
             _show_rest(client, repetitions)
+            if only:
+                return 0
         scaled.append([client.cost(call, max(5, repetitions // 4)) for call in SCALED])
     return _show_scaled(sizes, scaled[0], scaled[-1])
 
@@ -180,7 +183,7 @@ def _show_scaled(sizes: list[int], few: list[Cost], many: list[Cost]) -> int:
 def _profile(client: Client, name: str) -> int:
     call = next(call for call in [*(call for call, _ in REST), *SCALED] if call.name == name)
     client.send(call)
-    with cProfile.Profile() as recorder:
+    with cProfile.Profile(time.process_time) as recorder:
         for _ in range(200):
             client.send(call)
     pstats.Stats(recorder).sort_stats("tottime").print_stats(35)
@@ -189,4 +192,4 @@ def _profile(client: Client, name: str) -> int:
 
 if __name__ == "__main__":
     django.setup()
-    sys.exit(main([int(size) for size in sys.argv[1].split(",")], int(sys.argv[2]), sys.argv[3]))
+    sys.exit(main([int(size) for size in sys.argv[1].split(",")], int(sys.argv[2]), *sys.argv[3:]))

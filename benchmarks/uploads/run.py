@@ -251,6 +251,7 @@ def measured(store: str, size: int, dice: random.Random, home: Path, stack: Exit
     watch.start()
     time.sleep(1)
     watch.base["web"] = watch.peak["web"]
+    watch.base["intake"] = idle_intake(home, environment)
 
     begun = time.monotonic()
     killed = send_with_kills(base, token, file, digest, home, web, dice)
@@ -263,9 +264,10 @@ def measured(store: str, size: int, dice: random.Random, home: Path, stack: Exit
     print(f"  state {found['state']}, digest {'right' if right else 'WRONG'}: {found['digest']}")
     bounded = True
     for name, peak in watch.peak.items():
-        grown = (peak - watch.base[name]) / 1024
+        idle = watch.base[name]
+        grown = (peak - idle) / 1024
         bounded = bounded and grown < LIMIT_MIB
-        print(f"  {name}: peak {peak / 1024:.0f} MiB, {grown:.0f} MiB over its {watch.base[name] / 1024:.0f}")
+        print(f"  {name}: peak {peak / 1024:.0f} MiB, {grown:.0f} MiB more than idle ({idle / 1024:.0f})")
     if not right:
         print(found.get("problem"), (home / "web.log").read_text()[-2000:])
     return right and bounded
@@ -315,9 +317,6 @@ def intake_with_kills(
         with process(command, home / "intake.log", env=environment) as worker:
             watch.peak.setdefault("intake", 0)
             watch.pids["intake"] = worker.pid
-            if "intake" not in watch.base:
-                time.sleep(3)
-                watch.base["intake"] = first_resident(worker.pid)
             if number < 2:
                 time.sleep(dice.uniform(0.5, 3))
                 worker.kill()
@@ -331,7 +330,15 @@ def settled(version: str, headers: dict[str, str]) -> bool:
     return requests.get(version, headers=headers, timeout=60).json()["state"] in {"ready", "refused"}
 
 
-def first_resident(pid: int) -> int:
+def idle_intake(home: Path, environment: dict[str, str]) -> int:
+    """The memory of an intake that has nothing to do, once it has loaded what it needs, in KiB."""
+    with process([sys.executable, "manage.py", "intake"], home / "intake.log", env=environment) as worker:
+        seen = [0, 1]
+        until(lambda: seen.append(resident(worker.pid)) or len(set(seen[-20:])) == 1, 120, "an idle intake")
+        return seen[-1]
+
+
+def resident(pid: int) -> int:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
 

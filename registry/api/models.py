@@ -12,17 +12,16 @@ from rest_framework.response import Response
 from registry import queries, services
 from registry.api import serializers
 from registry.api.base import RegistryView, body_of, limit_of, paged, text_of
-from registry.api.documents import alias_document, model_document
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
+from registry.api.listing import ALIAS, MODEL, alias_document, model_document
 from registry.api.preconditions import IF_MATCH, unchanged
 from registry.api.search import FILTER
 from registry.domain.access import Scope
-from registry.domain.names import alias_name, team_name, version_number
+from registry.domain.names import team_name, version_number
 from registry.domain.roles import Permission, alias_permission
-from registry.errors import NotFound
 from registry.filtering import model_filter
 from registry.identity import require, visible
-from registry.models import Alias, Model
+from registry.models import Alias
 
 _DETAILS = ("owner_team", "description", "tags", "reason")
 _REASON = OpenApiParameter("reason", str, description="Why, for the audit trail.")
@@ -44,14 +43,14 @@ class Models(RegistryView):
         responses=serializers.ModelList,
     )
     def get(self, request: Request) -> Response:
-        page = queries.models_page(
+        rows = queries.models_of(
             within=visible(request.user),
-            limit=limit_of(request),
             after=text_of(request, "after"),
             search=text_of(request, "search"),
             where=model_filter(text_of(request, "filter")),
         )
-        return paged(page, [model_document(model) for model in page.items])
+        page = MODEL.page(rows, limit_of(request), "name")
+        return paged(page, page.items)
 
     @extend_schema(
         operation_id="models_create",
@@ -64,7 +63,7 @@ class Models(RegistryView):
         body = body_of(request, "name", *_DETAILS)
         require(request.user, Permission.REGISTER, Scope(team=team_name(body.get("owner_team"))))
         model = services.create_model(**({"name": ""} | _given(body)), actor=self.actor)
-        return Response(model_document(model, {}), status=status.HTTP_201_CREATED)
+        return Response(model_document(model), status=status.HTTP_201_CREATED)
 
 
 class OneModel(RegistryView):
@@ -75,11 +74,7 @@ class OneModel(RegistryView):
 
     @extend_schema(operation_id="models_get", responses=serializers.ModelOut)
     def get(self, request: Request, name: str) -> Response:
-        return Response(model_document(self.model, queries.alias_numbers(self.model)))
-
-    def document(self) -> dict[str, Any]:
-        """The model as it is stored now."""
-        return model_document(queries.model_by_name(self.model.name), queries.alias_numbers(self.model))
+        return Response(model_document(self.model))
 
     @extend_schema(
         parameters=[IF_MATCH],
@@ -92,14 +87,14 @@ class OneModel(RegistryView):
         if team_name(body.get("owner_team"), self.model.owner_team) != self.model.owner_team:
             # Whoever moves a model to another team decides who may do what with it.
             require(request.user, Permission.ADMINISTER, self.model)
-        with unchanged(request, self.model, self.document):
-            model = services.update_model(model=self.model, **_given(body), actor=self.actor)
-        return Response(model_document(model, queries.alias_numbers(model)))
+        with unchanged(request, self.model, lambda: model_document(self.model)):
+            services.update_model(model=self.model, **_given(body), actor=self.actor)
+        return Response(model_document(self.model))
 
     @extend_schema(operation_id="models_delete", parameters=[_REASON, IF_MATCH], responses={204: None})
     def delete(self, request: Request, name: str) -> Response:
         reason = text_of(request, "reason")
-        with unchanged(request, self.model, self.document):
+        with unchanged(request, self.model, lambda: model_document(self.model)):
             services.delete_model(model=self.model, actor=self.actor, reason=reason)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -109,8 +104,8 @@ class Aliases(RegistryView):
 
     @extend_schema(operation_id="aliases_list", responses=serializers.AliasList)
     def get(self, request: Request, name: str) -> Response:
-        aliases = queries.aliases_of(self.model)
-        return Response({"items": [alias_document(alias) for alias in aliases], "next": None})
+        rows = ALIAS.columns(Alias.objects.filter(model=self.model).order_by("name"))
+        return Response({"items": [ALIAS.document(row) for row in rows], "next": None})
 
 
 class OneAlias(RegistryView):
@@ -121,7 +116,7 @@ class OneAlias(RegistryView):
 
     @extend_schema(operation_id="aliases_get", responses=serializers.AliasOut)
     def get(self, request: Request, name: str, alias: str) -> Response:
-        return Response(alias_document(_alias(self.model, alias)))
+        return Response(alias_document(self.model, alias))
 
     @extend_schema(
         parameters=[IF_MATCH],
@@ -134,26 +129,17 @@ class OneAlias(RegistryView):
         body = body_of(request, "version", "reason")
         version = queries.version_by_number(self.model, version_number(body.get("version")))
         reason = body.get("reason", "")
-        with unchanged(request, self.model, lambda: alias_document(_alias(self.model, alias))):
-            moved = services.set_alias(
-                model=self.model, name=alias, version=version, actor=self.actor, reason=reason
-            )
-        return Response(alias_document(moved))
+        with unchanged(request, self.model, lambda: alias_document(self.model, alias)):
+            services.set_alias(model=self.model, name=alias, version=version, actor=self.actor, reason=reason)
+        return Response(alias_document(self.model, alias))
 
     @extend_schema(operation_id="aliases_delete", parameters=[_REASON, IF_MATCH], responses={204: None})
     def delete(self, request: Request, name: str, alias: str) -> Response:
         require(request.user, alias_permission(alias), self.model)
         reason = text_of(request, "reason")
-        with unchanged(request, self.model, lambda: alias_document(_alias(self.model, alias))):
+        with unchanged(request, self.model, lambda: alias_document(self.model, alias)):
             services.delete_alias(model=self.model, name=alias, actor=self.actor, reason=reason)
         return Response(status=status.HTTP_204_NO_CONTENT)
-
-
-def _alias(model: Model, name: str) -> Alias:
-    found = queries.aliases_of(model, name=alias_name(name))
-    if not found:
-        raise NotFound(f"{model.name} has no alias {name!r}.")
-    return found[0]
 
 
 def _given(body: dict[str, Any]) -> dict[str, Any]:

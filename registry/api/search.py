@@ -11,7 +11,7 @@ from rest_framework.response import Response
 from registry import queries
 from registry.api import serializers
 from registry.api.base import RegistryView, limit_of, number_of, paged, text_of
-from registry.api.listing import summaries
+from registry.api.listing import SUMMARY
 from registry.filtering import version_filter
 from registry.identity import visible
 from registry.lineage import lineage_of
@@ -40,7 +40,7 @@ class Search(RegistryView):
             visible(request.user, "model__"),
             number_of(request, "after"),
         )
-        page = summaries(rows, limit_of(request), lambda item: str(item["id"]))
+        page = SUMMARY.page(rows, limit_of(request), "id")
         return paged(page, page.items)
 
 

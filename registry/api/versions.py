@@ -16,10 +16,9 @@ from rest_framework.response import Response
 from registry import queries, services, transfer, wiring
 from registry.api import serializers
 from registry.api.base import RegistryView, body_of, limit_of, number_of, paged, text_of
-from registry.api.documents import version_document, version_summary
 from registry.api.history import history_page
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
-from registry.api.listing import summaries
+from registry.api.listing import SUMMARY, version_document, version_summary
 from registry.api.preconditions import IF_MATCH, unchanged
 from registry.api.search import FILTER
 from registry.domain.draft import VersionDraft, parse_points
@@ -58,7 +57,7 @@ class Versions(RegistryView):
     def get(self, request: Request, name: str) -> Response:
         where = version_filter(text_of(request, "filter"))
         rows = queries.versions_of(self.model, number_of(request, "after"), where)
-        page = summaries(rows, limit_of(request), lambda item: str(item["number"]))
+        page = SUMMARY.page(rows, limit_of(request), "number")
         return paged(page, page.items)
 
     @extend_schema(
@@ -79,8 +78,7 @@ class Versions(RegistryView):
     @idempotent
     def post(self, request: Request, name: str) -> Response:
         version = self._of_uploads(request) if _is_json(request) else self._of_files(request)
-        made = queries.version_by_number(self.model, version.number)
-        return Response(version_document(made), status=status.HTTP_201_CREATED)
+        return Response(version_document(self.model, version.number), status=status.HTTP_201_CREATED)
 
     def _of_uploads(self, request: Request) -> Version:
         """Completed uploads as a version that is verified and inspected in the background."""
@@ -173,7 +171,7 @@ class OneVersion(RegistryView):
 
     @extend_schema(operation_id="versions_get", responses=serializers.VersionOut)
     def get(self, request: Request, name: str, number: int) -> Response:
-        return Response(version_document(_version(self.model, number)))
+        return Response(version_document(self.model, number))
 
     @extend_schema(
         parameters=[IF_MATCH],
@@ -183,8 +181,8 @@ class OneVersion(RegistryView):
     )
     def patch(self, request: Request, name: str, number: int) -> Response:
         body = body_of(request, "notes", "tags", "reason")
-        version = _version(self.model, number)
-        with unchanged(request, self.model, lambda: version_document(_version(self.model, number))):
+        version = queries.plain_version(self.model, number)
+        with unchanged(request, self.model, lambda: version_document(self.model, number)):
             services.annotate_version(
                 version=version,
                 notes=body.get("notes"),
@@ -192,13 +190,13 @@ class OneVersion(RegistryView):
                 reason=body.get("reason") or "",
                 actor=self.actor,
             )
-        return Response(version_document(_version(self.model, number)))
+        return Response(version_document(self.model, number))
 
     @extend_schema(operation_id="versions_delete", parameters=[IF_MATCH], responses={204: None})
     def delete(self, request: Request, name: str, number: int) -> Response:
         reason = text_of(request, "reason")
-        version = _version(self.model, number)
-        with unchanged(request, self.model, lambda: version_document(_version(self.model, number))):
+        version = queries.plain_version(self.model, number)
+        with unchanged(request, self.model, lambda: version_document(self.model, number)):
             services.delete_version(version=version, actor=self.actor, reason=reason)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
@@ -282,12 +280,12 @@ class Metrics(RegistryView):
     def post(self, request: Request, name: str, number: int) -> Response:
         body = body_of(request, "points", "reason")
         services.add_metrics(
-            version=_version(self.model, number),
+            version=queries.plain_version(self.model, number),
             points=parse_points(body.get("points")),
             reason=body.get("reason") or "",
             actor=self.actor,
         )
-        return Response(version_summary(_version(self.model, number)), status=status.HTTP_201_CREATED)
+        return Response(version_summary(self.model, number), status=status.HTTP_201_CREATED)
 
 
 def _is_json(request: Request) -> bool:

@@ -1,0 +1,63 @@
+"""Connections from psycopg's pool, asked whether they live only when there is reason to doubt it.
+
+Django asks the server at every request. A server that ended closes its end of the socket, which the
+kernel knows without asking; only a connection that rested for a while is asked, since a network can lose one
+silently.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from django.db.backends.base.base import NO_DB_ALIAS
+from django.db.backends.postgresql import base as django_base
+from psycopg import Connection
+from psycopg_pool import ConnectionPool
+
+# django-stubs describe it without its own parts.
+_Wrapper: Any = django_base.DatabaseWrapper
+RESTED = 5.0
+_used: WeakKeyDictionary[Connection[Any], float] = WeakKeyDictionary()
+
+
+class DatabaseWrapper(_Wrapper):  # type: ignore[misc]
+    """`OPTIONS["pool"]` as in Django."""
+
+    @property
+    def pool(self) -> Any:
+        options = self.settings_dict["OPTIONS"].get("pool")
+        if self.alias == NO_DB_ALIAS or not options:
+            return None
+        if self.alias not in self._connection_pools:
+            made = ConnectionPool(
+                kwargs={**self.get_connection_params(), "autocommit": True},
+                open=False,
+                configure=self._configure_connection,
+                check=alive,
+                **options,
+            )
+            # Of two threads that make one at once, the first wins; theirs is not open yet.
+            self._connection_pools.setdefault(self.alias, made)
+        return self._connection_pools[self.alias]
+
+    def _close(self) -> None:
+        if self.connection is not None and self.pool:
+            _used[self.connection] = time.monotonic()
+        super()._close()
+
+
+def alive(connection: Connection[Any]) -> None:
+    """Raises what psycopg raises when the server does not answer on this connection."""
+    rested = time.monotonic() - _used.get(connection, 0.0) > RESTED
+    if rested or _has_something_to_say(connection.pgconn.socket):
+        ConnectionPool.check_connection(connection)
+
+
+def _has_something_to_say(socket: int) -> bool:
+    """Nothing was asked, so it is a farewell, or the end of the stream."""
+    poll = select.poll()
+    poll.register(socket, select.POLLIN | select.POLLPRI)
+    return bool(poll.poll(0))
