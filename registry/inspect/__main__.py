@@ -1,5 +1,7 @@
 """The child: `python -m registry.inspect REQUEST`, where REQUEST is JSON; prints one JSON document.
 
+A request with `into` joins a model with its external data; every other one examines a file or folder.
+
 The document is `{"ok": RESULT}` or `{"refused": {"message", "field", "hint"}}`.
 """
 
@@ -23,8 +25,9 @@ def main(argument: str) -> None:
     try:
         # Imported under the limits: whatever the libraries do counts.
         from registry.inspect.examine import examine
+        from registry.inspect.joining import join
 
-        answer: dict[str, Any] = {"ok": examine(**request)}
+        answer: dict[str, Any] = {"ok": join(**request) if "into" in request else examine(**request)}
     except (Invalid, TooLarge) as error:
         answer = {"refused": {"message": error.message, "field": error.field, "hint": error.hint}}
     except MemoryError:

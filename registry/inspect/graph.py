@@ -42,7 +42,7 @@ def check_model(model: onnx.ModelProto, folder: Path | None = None) -> None:
     `folder` is where tensors may keep their data, each inside a file of it; None: nowhere.
     """
     _check_versions(model)
-    _check_external_data(model, folder)
+    check_external_data(model, folder)
     try:
         onnx.checker.check_model(_without_external_data(model) if folder else model)
     except onnx.checker.ValidationError as error:
@@ -85,7 +85,7 @@ def _parameters(model: onnx.ModelProto) -> int:
         for node in graph.node
         for attribute in node.attribute
     )
-    return int(sum(math.prod(tensor.dims) for tensor in _tensors(model)) + sum(lists))
+    return int(sum(math.prod(tensor.dims) for tensor in tensors(model)) + sum(lists))
 
 
 def _unreadable(kind: Kind) -> Invalid:
@@ -118,8 +118,9 @@ def _check_versions(model: onnx.ModelProto) -> None:
             )
 
 
-def _check_external_data(model: onnx.ModelProto, folder: Path | None) -> None:
-    for tensor in _tensors(model):
+def check_external_data(model: onnx.ModelProto, folder: Path | None) -> None:
+    """`Invalid` unless every tensor that is kept outside the file is kept inside the folder."""
+    for tensor in tensors(model):
         if not external_data_helper.uses_external_data(tensor):
             continue
         said = {entry.key: entry.value for entry in tensor.external_data}
@@ -137,6 +138,13 @@ def _check_external_data(model: onnx.ModelProto, folder: Path | None) -> None:
             field="artifact",
             hint=hint if folder is None else "Register the folder as onnx.save wrote it.",
         )
+
+
+def external_bytes(model: onnx.ModelProto) -> int | None:
+    """Bytes that the model's tensors say they have outside the file, at least; None when none is outside."""
+    outside = [tensor for tensor in tensors(model) if external_data_helper.uses_external_data(tensor)]
+    said = (entry.value for tensor in outside for entry in tensor.external_data if entry.key == "length")
+    return sum(int(value[:20]) for value in said if value.isdecimal()) if outside else None
 
 
 def _holds(path: Path, said: Mapping[str, str]) -> bool:
@@ -162,7 +170,7 @@ def _without_external_data(model: onnx.ModelProto) -> onnx.ModelProto:
     return copy
 
 
-def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+def tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Every tensor with data: initialisers, sparse ones, and those inside node attributes."""
     for graph in _graphs(model):
         yield from getattr(graph, "initializer", ())

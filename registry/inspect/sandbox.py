@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,18 @@ def inspect_file(
         "filename": filename,
         "limits": asdict(bounds),
     }
-    return _read(_run(json.dumps(request), bounds, tell), bounds)
+    return Inspection(**_read(_run(json.dumps(request), bounds, tell), bounds))
+
+
+def join_external(path: Path, into: Path, *, limits: Limits | None = None) -> bool:
+    """Write the ONNX file at `path` and what its tensors keep beside it as one file; False: nothing.
+
+    In a child process like an inspection, with the same errors.
+    """
+    size = _size(path.parent)
+    bounds = replace((limits or Limits()).for_size(size), file_bytes=size + (1 << 20))
+    request = {"path": str(path.absolute()), "into": str(into.absolute()), "limits": asdict(bounds)}
+    return bool(_read(_run(json.dumps(request), bounds, None), bounds))
 
 
 def _size(path: Path) -> int:
@@ -115,7 +126,7 @@ def _awaited(
         return subprocess.CompletedProcess(child.args, child.returncode, out, err)
 
 
-def _read(done: subprocess.CompletedProcess[bytes], limits: Limits) -> Inspection:
+def _read(done: subprocess.CompletedProcess[bytes], limits: Limits) -> Any:
     if done.returncode != 0:
         raise _crash(done, limits)
     try:
@@ -124,7 +135,7 @@ def _read(done: subprocess.CompletedProcess[bytes], limits: Limits) -> Inspectio
         raise Unavailable("The inspection process gave no readable report.") from error
     if "refused" in report:
         raise Invalid(**({"field": "artifact"} | report["refused"]))
-    return Inspection(**report["ok"])
+    return report["ok"]
 
 
 def _crash(done: subprocess.CompletedProcess[bytes], limits: Limits) -> Invalid:

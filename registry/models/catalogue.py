@@ -67,6 +67,7 @@ class Version(Origin, Kept):
             "inspection",
             "findings",
             "digest",
+            "size",
             "reference_digest",
         }
     )

@@ -45,6 +45,8 @@ class Intake(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     done_bytes = models.BigIntegerField(default=0)
     total_bytes = models.BigIntegerField(default=0)
+    # Where the tracked file lies that the version came of; what its tensors keep beside it belongs to it.
+    folder = models.CharField(max_length=1000, blank=True)
 
     def __str__(self) -> str:
         return f"intake of {self.version_id}"

@@ -25,7 +25,7 @@ from registry.errors import Conflict, DomainError, Invalid, NotFound, TooLarge, 
 from registry.inspect.sandbox import Inspection, inspect_file
 from registry.models import Intake, Model, Upload, Version
 from registry.ports import ArtifactStore
-from registry.services import blobs
+from registry.services import blobs, joining
 from registry.services.content import Content, content_of, local_copy, store_manifest
 from registry.services.versions import check_size, new_version, parent_of, record_version, target
 
@@ -107,6 +107,7 @@ def work(intake: Intake, store: ArtifactStore) -> None:
     try:
         _begin(intake, version)
         _verify(intake, version, store)
+        joining.join_what_lies_beside(intake, version, store)
         _conclude(intake, version, _inspect(intake, version, store))
     except LeaseLost:
         log.info("%s: another worker took over", version)

@@ -80,7 +80,7 @@ def adopt_version(*, model: Model, said: Recorded, actor: Actor, reason: str = "
         )
         _VERSION.save(version)
         if said.file:
-            Intake.objects.create(version=version)
+            Intake.objects.create(version=version, folder=said.file.parent)
         after = {"number": number, "source": said.source, "run": said.run, "digest": version.digest}
         audit.record(
             actor=actor, action="version.register", target=target(version), after=after, reason=reason

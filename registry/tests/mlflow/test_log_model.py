@@ -6,6 +6,7 @@ import io
 
 import mlflow
 import numpy as np
+import onnx
 import pytest
 import requests
 
@@ -62,6 +63,46 @@ def test_a_logged_onnx_model_becomes_a_version_that_can_be_rolled_out(fluent, st
     registered = fluent.register_model(f"runs:/{run.info.run_id}/model", "churn")
     assert (registered.version, registered.run_id) == ("2", run.info.run_id)
     assert Version.objects.get(model__name="churn", number=2).digest == version.digest
+
+
+def test_a_model_that_mlflow_splits_into_files_becomes_one_file_that_can_be_rolled_out(fluent, store):
+    """mlflow.onnx.log_model keeps every tensor of 1 KiB or more in a file beside model.onnx."""
+    import mlflow.onnx
+
+    model = onnx_files.linear(columns=600, weight=0.5)
+    weights = np.full((600, 1), 0.5, dtype=np.float32)
+    with fluent.start_run():
+        mlflow.onnx.log_model(model, name="model", registered_model_name="wide", pip_requirements=["onnx"])
+    version = Version.objects.get(model__name="wide")
+    split = version.digest
+    assert version.size < weights.nbytes < sum(TrackedFile.objects.values_list("size", flat=True))
+    while tasks.work_one():
+        pass
+    version.refresh_from_db()
+    assert (version.state, version.unservable, version.file_count) == ("ready", "", 0), version.problem
+    assert version.digest != split and version.size > weights.nbytes
+    with store.open(version.digest) as stream:
+        joined = onnx.load_from_string(stream.read())
+    assert np.array_equal(onnx.numpy_helper.to_array(joined.graph.initializer[0]), weights)
+    # To MLflow's clients it stays what it was.
+    loaded = fluent.pyfunc.load_model("models:/wide/1")
+    assert loaded.predict(np.ones((1, 600), dtype=np.float32))["y"].ravel().tolist() == [300.0]
+
+
+def test_a_model_whose_other_file_was_not_logged_is_refused_and_says_so(fluent, tmp_path):
+    model = onnx_files.linear(columns=600)
+    onnx.save_model(model, str(tmp_path / "model.onnx"), save_as_external_data=True, location="weights.bin")
+    with fluent.start_run() as run:
+        fluent.log_artifact(str(tmp_path / "model.onnx"), "m")
+        fluent.log_text("no weights", "m/readme.txt")
+    client = fluent.MlflowClient()
+    client.create_registered_model("halved")
+    client.create_model_version("halved", f"runs:/{run.info.run_id}/m", run_id=run.info.run_id)
+    while tasks.work_one():
+        pass
+    version = Version.objects.get(model__name="halved")
+    assert version.state == "refused"
+    assert "keeps its data in 'weights.bin'" in version.problem["message"]
 
 
 def test_artifacts_of_a_run_go_up_and_come_back(fluent, tmp_path):
