@@ -23,6 +23,11 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     # Workers wait for a queue that is away, however long.
     broker_connection_max_retries=None,
+    worker_consumer="controlplane.worker:SteadyConsumer",
+    # Nobody steers workers over the queue: who can write to it must not be able to.
+    worker_enable_remote_control=False,
+    # A task that outlives its connection goes on; it cannot be acknowledged, and is repeated without harm.
+    worker_cancel_long_running_tasks_on_connection_loss=False,
     broker_transport_options={
         # After it, a message whose whole worker vanished is delivered anew; no tick may last as long.
         "visibility_timeout": 5 * HARD_LIMIT,

@@ -1,7 +1,7 @@
 """Duties beside the ticks and never in their way: drift, concept, retention.
 
-`manage.py tick` runs one `Chores` thread. With a queue, a duty is a message to a worker; without one, or
-while the queue is away, it is done here.
+`manage.py tick` runs one `Chores` thread. With a queue, a duty is a message to a worker; without one,
+while the queue is away, or while no worker takes anything from it, it is done here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
 
 from monitoring.chores import Duty, claim
-from rollouts.tasks import QUEUE_ERRORS, do_duty, duties
+from rollouts.tasks import QUEUE_ERRORS, backlog, do_duty, duties
 
 log = logging.getLogger("rollouts.chores")
 POLL_SECONDS = 2.0
@@ -45,7 +45,7 @@ def once() -> None:
 
 
 def _hand_out(duty: Duty) -> None:
-    if settings.CELERY_BROKER_URL:
+    if settings.CELERY_BROKER_URL and not backlog.hangs:
         try:
             do_duty.apply_async((duty.name,), retry=False)
             return

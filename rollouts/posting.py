@@ -2,7 +2,7 @@
 
 `manage.py tick` runs one `Post`: it hands moves over to the targets of notices and sends what waits, each
 target in a thread of its own, so that one that hangs holds up nothing else. With SLIPWAY_NOTICES_QUEUE set,
-Celery workers on that queue do the sending.
+Celery workers on that queue do the sending, unless it is away or nobody takes anything from it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from celery import current_app
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
 from django.utils import timezone
@@ -21,13 +22,15 @@ from monitoring import courier, wiring
 from monitoring.models import NoticeTarget
 from monitoring.tasks import deliver
 from rollouts import calls, outbox
-from rollouts.tasks import QUEUE_ERRORS
+from rollouts.tasks import QUEUE_ERRORS, STUCK_SECONDS, Backlog, messages_in
 
 log = logging.getLogger("rollouts.post")
 POLL_SECONDS = 0.3
 # So many targets of notices are served, and so many hooks called, at once.
 SENDERS, CALLERS = 6, 12
 HOUSEKEEPING_SECONDS = 3600.0
+# How often the queue is looked at, if there is one.
+QUEUE_SECONDS = 2.0
 
 
 class Post(threading.Thread):
@@ -40,6 +43,7 @@ class Post(threading.Thread):
         self._callers: list[threading.Thread] = []
         self._told = ""
         self._cleaned = time.monotonic()
+        self._backlog, self._looked = Backlog(), 0.0
 
     def run(self) -> None:
         while not self._ended.is_set():
@@ -51,6 +55,7 @@ class Post(threading.Thread):
         """Hands over and claims what is due; whether there is more to do at once."""
         moved = outbox.fan_out()
         self._senders, self._callers = _alive(self._senders), _alive(self._callers)
+        self._look_at_queue()
         for call in calls.claim(limit=CALLERS - len(self._callers)):
             self._callers.append(self._start(partial(calls.make, call)))
         for target in courier.claim(limit=SENDERS - len(self._senders)):
@@ -60,9 +65,23 @@ class Post(threading.Thread):
             courier.forget_old(timezone.now())
         return moved == outbox.LIMIT
 
+    def _look_at_queue(self) -> None:
+        """Notes whether workers take notices; a queue that does not answer is found out when it is used."""
+        now, queue = time.monotonic(), settings.SLIPWAY_NOTICES_QUEUE
+        if not (settings.CELERY_BROKER_URL and queue) or now - self._looked < QUEUE_SECONDS:
+            return
+        self._looked = now
+        try:
+            with current_app.producer_or_acquire() as producer:
+                hangs = self._backlog.stuck(messages_in(producer, queue))
+        except QUEUE_ERRORS:
+            return
+        if hangs:
+            self._tell(f"nobody took a notice from the queue for {STUCK_SECONDS:g} s: sending them here")
+
     def _dispatch(self, target: NoticeTarget) -> None:
         queue = settings.SLIPWAY_NOTICES_QUEUE
-        if settings.CELERY_BROKER_URL and queue:
+        if settings.CELERY_BROKER_URL and queue and not self._backlog.hangs:
             try:
                 deliver.apply_async((target.pk,), queue=queue, retry=False)
                 return

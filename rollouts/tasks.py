@@ -45,18 +45,22 @@ QUEUE_ERRORS = waiting.QUEUE_ERRORS
 class Backlog:
     """Whether workers take what waits: a queue that answers while all of them hang is no queue."""
 
-    def __init__(self) -> None:
-        self._length, self._moved = 0, time.monotonic()
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._length, self._moved = 0, clock()
+        self.hangs = False
 
     def stuck(self, waiting: int) -> bool:
-        """Whether messages wait and their number has not fallen for STUCK_SECONDS."""
+        """Whether messages wait and their number has not fallen for STUCK_SECONDS; kept in `hangs`."""
         if not waiting or waiting < self._length:
-            self._moved = time.monotonic()
+            self._moved = self._clock()
         self._length = waiting
-        return time.monotonic() - self._moved > STUCK_SECONDS
+        self.hangs = self._clock() - self._moved > STUCK_SECONDS
+        return self.hangs
 
 
-_backlog = Backlog()
+# Of the queue that ticks and duties go into; this process's dispatcher looks at it.
+backlog = Backlog()
 
 
 class QueueDown(Exception):
@@ -82,16 +86,20 @@ def tick_all(
     # One moment for all, so that the answers fit the ticks.
     now = timezone.now()
     try:
-        ports = reconcile.asked_together(endpoint_ids, ports or wiring.ports(), now)
+        asked = reconcile.asked_together(endpoint_ids, ports or wiring.ports(), now)
         for start in range(0, len(endpoint_ids), READ_TOGETHER):
             for loaded in store.load_many(endpoint_ids[start : start + READ_TOGETHER]):
                 if stopping():
                     return
-                _tick(loaded, ports, now)
+                _tick(loaded, asked if ports else _placed(asked, loaded), now)
     except DatabaseError:
         # The connection may be dead with its server; the next tick takes a new one.
         close_old_connections()
         raise
+
+
+def _placed(ports: reconcile.Ports, loaded: store.Loaded) -> reconcile.Ports:
+    return wiring.placed(ports, loaded.endpoint.environment.target)
 
 
 def _tick(loaded: store.Loaded, ports: reconcile.Ports, now: datetime) -> None:
@@ -110,12 +118,12 @@ def dispatch() -> int:
     """
     with current_app.producer_or_acquire() as producer:
         try:
-            waiting = _waiting(producer)
+            count = messages_in(producer, current_app.conf.task_default_queue)
         except QUEUE_ERRORS as error:
             raise QueueDown(str(error)) from error
-        if _backlog.stuck(waiting):
+        if backlog.stuck(count):
             raise QueueDown(f"no worker took a message for {STUCK_SECONDS:g} s")
-        room = QUEUE_LIMIT - waiting
+        room = QUEUE_LIMIT - count
         due = claim(min(room, CLAIM_LIMIT))
         _send(due, producer)
     return len(due)
@@ -145,10 +153,9 @@ def _send(endpoint_ids: list[int], producer: Any) -> None:
         raise QueueDown(str(error)) from error
 
 
-def _waiting(producer: Any) -> int:
-    """How many messages no worker has taken yet."""
-    queue = producer.channel.queue_declare(queue=current_app.conf.task_default_queue)
-    return int(queue.message_count)
+def messages_in(producer: Any, queue: str) -> int:
+    """How many messages in the queue no worker has taken yet."""
+    return int(producer.channel.queue_declare(queue=queue).message_count)
 
 
 def duties() -> dict[str, Duty]:
