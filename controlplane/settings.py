@@ -287,6 +287,8 @@ SLIPWAY_DRIFT_INTERVAL = env.integer("SLIPWAY_DRIFT_INTERVAL", 3600)
 SLIPWAY_DRIFT_KEEP_DAYS = env.integer("SLIPWAY_DRIFT_KEEP_DAYS", 90)
 SLIPWAY_CLUSTER = env.text("SLIPWAY_CLUSTER", "rollouts.adapters.local.LocalCluster")
 SLIPWAY_ROUTER = env.text("SLIPWAY_ROUTER", "rollouts.adapters.local.LocalRouter")
+# Further clusters and routers that environments may live in, by name.
+SLIPWAY_TARGETS_FILE = env.text("SLIPWAY_TARGETS_FILE")
 SLIPWAY_KUBERNETES_FILE = env.text("SLIPWAY_KUBERNETES_FILE", "")
 SLIPWAY_GATEWAY_URL = env.text("SLIPWAY_GATEWAY_URL", "http://127.0.0.1:8080")
 SLIPWAY_TICK_SECONDS = env.seconds("SLIPWAY_TICK_SECONDS", 1)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from monitoring.adapters import webhook
@@ -103,6 +103,12 @@ def calls_of(rollout: Rollout) -> list[HookCall]:
     return list(HookCall.objects.filter(rollout=rollout).select_related("webhook").order_by("-id")[:100])
 
 
+def newest_calls(limit: int, *, within: Q) -> list[HookCall]:
+    """The newest calls for rollouts that `within` lets through."""
+    calls = HookCall.objects.filter(within).select_related("webhook", "rollout__endpoint")
+    return list(calls.order_by("-id")[:limit])
+
+
 def check_known(plan: Plan, parameters: Mapping[str, Any]) -> None:
     """InvalidPlan for a hook that does not exist or is off, with the path at which the parameters name it."""
     names = hook_names(plan)
@@ -114,7 +120,7 @@ def check_known(plan: Plan, parameters: Mapping[str, Any]) -> None:
             raise InvalidPlan(
                 f"there is no hook {name!r} that is switched on.",
                 field=_place(name, parameters),
-                hint="A release manager adds one with POST /api/v1/hooks.",
+                hint="A release manager adds one on the page /hooks/ or with POST /api/v1/hooks.",
             )
 
 

@@ -32,6 +32,11 @@ def environments() -> QuerySet[Environment]:
     return Environment.objects.order_by("name")
 
 
+def occupied_environments() -> set[int]:
+    """The keys of the environments that have endpoints."""
+    return set(Endpoint.objects.values_list("environment_id", flat=True).distinct())
+
+
 def endpoints_page(limit: int, *, after: str = "", within: Q = EVERYTHING) -> Sequence[Endpoint]:
     """A page of endpoints by name; `after` is the last name of the page before, `within` filters them."""
     return list(endpoints_overview().filter(within, name__gt=after)[:limit])

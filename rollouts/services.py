@@ -16,18 +16,20 @@ from django.utils import timezone
 
 from registry import audit
 from registry.domain.actor import Actor
-from registry.domain.names import CHAMPION, alias_name
 from registry.domain.profile import histogram_spec
 from registry.models import Version
 from registry.services import set_alias
 from rollouts import gate_templates, hooks, store
 from rollouts.domain import commands
-from rollouts.domain.fields import NAME
 from rollouts.domain.phases import ACTIVE, GLASS, TERMINAL, Phase
 from rollouts.domain.plan import Plan
 from rollouts.domain.policy import Policy, apply_policy
 from rollouts.domain.snapshot import Decision, Snapshot
 from rollouts.domain.strategies import STARTABLE, compile_plan
+from rollouts.domain.wording import check_name, check_reason
+from rollouts.environments import create_environment as create_environment
+from rollouts.environments import set_policy as set_policy
+from rollouts.environments import set_target as set_target
 from rollouts.errors import AlreadyRolling, Conflict, Frozen, Invalid, InvalidPlan, LostRace, WrongPhase
 from rollouts.models import (
     Endpoint,
@@ -38,52 +40,9 @@ from rollouts.models import (
     Transition,
 )
 
-REASON_LIMIT = 2000
 # An abort races against ticks and other people; it must win, so it tries again on the newer row.
 MUST_WIN = frozenset({commands.abort, commands.supersede})
 ATTEMPTS = 20
-
-
-def create_environment(
-    *, name: str, alias: str = "", policy: Mapping[str, Any] | None = None, actor: Actor
-) -> Environment:
-    """A new environment; Conflict when the name is taken, InvalidPlan for a bad policy.
-
-    alias follows the stable version of each of its endpoints: "champion" for production, else the
-    environment's name, unless given.
-    """
-    Policy.from_dict(policy or {})
-    _check_name(name)
-    alias = alias_name(alias or (CHAMPION if name == "production" else name))
-    with transaction.atomic():
-        environment, created = Environment.objects.get_or_create(
-            name=name, defaults={"alias": alias, "policy": dict(policy or {})}
-        )
-        if not created:
-            raise Conflict(f"There is an environment {name!r} already.", field="name")
-        audit.record(actor=actor, action="environment.create", target=f"environments/{name}")
-    return environment
-
-
-def set_policy(
-    *, environment: Environment, policy: Mapping[str, Any], actor: Actor, reason: str
-) -> Environment:
-    """Replaces what the environment asks of rollouts that start from now on; running ones keep theirs."""
-    reason = _check_reason(reason)
-    Policy.from_dict(policy)
-    with transaction.atomic():
-        row = Environment.objects.select_for_update().get(pk=environment.pk)
-        before, row.policy = row.policy, dict(policy)
-        row.save(update_fields=["policy"])
-        audit.record(
-            actor=actor,
-            action="environment.policy",
-            target=f"environments/{row.name}",
-            before=before,
-            after=row.policy,
-            reason=reason,
-        )
-    return row
 
 
 def create_endpoint(
@@ -96,7 +55,7 @@ def create_endpoint(
     reason: str = "",
 ) -> Endpoint:
     """A new endpoint whose first version takes all traffic as soon as it is ready."""
-    _check_name(name)
+    check_name(name)
     if not 1 <= replicas <= 1000:
         raise Invalid(f"{replicas} is outside 1 to 1000.", field="replicas")
     _check_servable(version)
@@ -163,7 +122,7 @@ def start_rollout(
     Raises Invalid for a version of another model or the one that is stable already, InvalidPlan for a bad
     parameter, AlreadyRolling while another rollout of the endpoint is under way.
     """
-    reason = _check_reason(reason)
+    reason = check_reason(reason)
     parameters = gate_templates.pinned(parameters, endpoint)
     plan = preview(endpoint=endpoint, strategy=strategy, parameters=parameters)
     with transaction.atomic():
@@ -227,7 +186,7 @@ def rollback_endpoint(
     may be named. seen_active: the active rollout (None: none) that the person was shown; Conflict when
     another one is active by now, since going back would then mean something else.
     """
-    reason = _check_reason(reason)
+    reason = check_reason(reason)
     with transaction.atomic():
         endpoint = _locked(endpoint)
         if seen_active is not ... and endpoint.active_id != seen_active:
@@ -311,7 +270,7 @@ def _command(
     rollout: Rollout, verb: Callable[[Snapshot, str, datetime], Decision], actor: Actor, reason: str
 ) -> Rollout:
     """One verb on a rollout. The verbs that must win try again on the newer row when they lose a race."""
-    reason = _check_reason(reason)
+    reason = check_reason(reason)
     for _ in range(ATTEMPTS if verb in MUST_WIN else 1):
         try:
             return _attempt(rollout, verb, actor, reason)
@@ -515,21 +474,3 @@ def _check_servable(version: Version) -> None:
     if version.unservable:
         hint = "Export it to one ONNX file." if version.is_ready else "Wait for its inspection."
         raise Invalid(f"{version} {version.unservable}.", field="version", hint=hint)
-
-
-def _check_name(name: str) -> None:
-    if not NAME.fullmatch(name):
-        raise Invalid(
-            f"{name!r} cannot be used as a name.",
-            field="name",
-            hint="Use up to 53 lower-case letters, digits and dashes, with a letter or digit at both ends.",
-        )
-
-
-def _check_reason(reason: str) -> str:
-    reason = reason.strip().replace("\x00", "")
-    if not reason:
-        raise Invalid("a reason is required.", field="reason", hint="Say why in a sentence; it is kept.")
-    if len(reason) > REASON_LIMIT:
-        raise Invalid(f"a reason has at most {REASON_LIMIT} characters.", field="reason")
-    return reason

@@ -11,6 +11,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from monitoring import notices, wiring
+from monitoring.api.outgoing import SentOut, SwitchIn, sent
 from monitoring.domain.notices import Severity
 from monitoring.models import Notice, NoticeTarget
 from registry.api.base import following, limit_of, listed, number_of
@@ -56,19 +57,6 @@ class NoticeOut(serializers.ModelSerializer[Notice]):
         )  # fmt: skip
 
 
-class SwitchIn(serializers.Serializer[Any]):
-    """Why a target is switched."""
-
-    reason = serializers.CharField(max_length=1000, default="", allow_blank=True)
-
-
-class TestOut(serializers.Serializer[Any]):
-    """Whether the test notice arrived, and if not, why."""
-
-    sent = serializers.BooleanField()
-    error = serializers.CharField()
-
-
 class Targets(APIView):
     """Who is told of what happens."""
 
@@ -97,11 +85,11 @@ class Targets(APIView):
 class TargetTest(APIView):
     """Sends a test notice now and says whether it arrived."""
 
-    @extend_schema(operation_id="notice_targets_test", request=None, responses=TestOut)
+    @extend_schema(operation_id="notice_targets_test", request=None, responses=SentOut)
     def post(self, request: Request, name: str) -> Response:
         require(request.user, Permission.PROMOTE)
         error = notices.send_test(name=name, notifier=wiring.notifier(), actor=actor_for(request))
-        return Response({"sent": not error, "error": error})
+        return sent(error)
 
 
 class TargetSwitch(APIView):

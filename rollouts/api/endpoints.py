@@ -15,14 +15,23 @@ from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.roles import Permission
 from registry.identity import actor_for, require, require_anywhere, visible
 from registry.queries import model_by_name, version_by_number
-from rollouts import queries, reach, services
+from rollouts import queries, reach, services, targets
 from rollouts.api import serializers
 from rollouts.api.reading import PAGE_LIMIT, document, integer, moment, validated
 from rollouts.models import Environment
 
 
 def _environment(row: Environment) -> dict[str, Any]:
-    return {"name": row.name, "alias": row.alias, "policy": row.policy}
+    target = targets.find(row.target)
+    return {
+        "name": row.name,
+        "alias": row.alias,
+        "target": row.target,
+        "cluster": target.cluster_name if target else None,
+        "router": target.router_name if target else None,
+        "url": target.url if target else "",
+        "policy": row.policy,
+    }
 
 
 class Environments(APIView):
@@ -32,18 +41,16 @@ class Environments(APIView):
         parameters=[IDEMPOTENCY_KEY],
         operation_id="environments_create",
         request=serializers.EnvironmentIn,
-        responses={201: serializers.EnvironmentIn},
+        responses={201: serializers.EnvironmentOut},
     )
     @idempotent
     def post(self, request: Request) -> Response:
         require(request.user, Permission.ADMINISTER)
         values = validated(serializers.EnvironmentIn, request)
         environment = services.create_environment(**values, actor=actor_for(request))
-        return Response(
-            {"name": environment.name, "alias": environment.alias}, status=status.HTTP_201_CREATED
-        )
+        return Response(_environment(environment), status=status.HTTP_201_CREATED)
 
-    @extend_schema(operation_id="environments_list", responses=serializers.EnvironmentIn(many=True))
+    @extend_schema(operation_id="environments_list", responses=serializers.EnvironmentOut(many=True))
     def get(self, request: Request) -> Response:
         require_anywhere(request.user, Permission.VIEW)
         items = [_environment(row) for row in queries.environments()]
@@ -56,7 +63,7 @@ class EnvironmentPolicy(APIView):
     @extend_schema(
         operation_id="environments_policy",
         request=serializers.PolicyIn,
-        responses=serializers.EnvironmentIn,
+        responses=serializers.EnvironmentOut,
     )
     def put(self, request: Request, name: str) -> Response:
         require(request.user, Permission.ADMINISTER)
@@ -65,6 +72,42 @@ class EnvironmentPolicy(APIView):
             environment=queries.environment_by_name(name), **values, actor=actor_for(request)
         )
         return Response(_environment(environment))
+
+
+class EnvironmentTarget(APIView):
+    """Where the environment's endpoints will live; refused once it has some."""
+
+    @extend_schema(
+        operation_id="environments_target",
+        request=serializers.EnvironmentTargetIn,
+        responses=serializers.EnvironmentOut,
+    )
+    def put(self, request: Request, name: str) -> Response:
+        require(request.user, Permission.ADMINISTER)
+        values = validated(serializers.EnvironmentTargetIn, request)
+        environment = services.set_target(
+            environment=queries.environment_by_name(name), **values, actor=actor_for(request)
+        )
+        return Response(_environment(environment))
+
+
+class Targets(APIView):
+    """The clusters and routers that environments may live on, as the settings name them."""
+
+    @extend_schema(operation_id="targets_list", responses=serializers.EnvironmentTargetOut(many=True))
+    def get(self, request: Request) -> Response:
+        require_anywhere(request.user, Permission.VIEW)
+        items = [
+            {
+                "name": target.name,
+                "cluster": target.cluster_name,
+                "router": target.router_name,
+                "url": target.url,
+                "place": target.place,
+            }
+            for target in targets.targets().values()
+        ]
+        return Response({"items": items, "next": None})
 
 
 class Endpoints(APIView):

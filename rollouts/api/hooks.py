@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from monitoring.api.outgoing import SentOut, SwitchIn, sent
 from registry.api.base import listed
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.roles import Permission
@@ -47,19 +48,6 @@ class SecretOut(serializers.Serializer[Any]):
     """A new secret, which is never shown again."""
 
     secret = serializers.CharField()
-
-
-class PingOut(serializers.Serializer[Any]):
-    """Whether the ping arrived, and if not, why."""
-
-    sent = serializers.BooleanField()
-    error = serializers.CharField()
-
-
-class HookSwitchIn(serializers.Serializer[Any]):
-    """Why a hook is switched."""
-
-    reason = serializers.CharField(max_length=1000, default="", allow_blank=True)
 
 
 class CallOut(serializers.ModelSerializer[HookCall]):
@@ -103,11 +91,10 @@ class HookSecret(APIView):
 class HookPing(APIView):
     """Sends a signed `ping` now and says whether it arrived."""
 
-    @extend_schema(operation_id="hooks_ping", request=None, responses=PingOut)
+    @extend_schema(operation_id="hooks_ping", request=None, responses=SentOut)
     def post(self, request: Request, name: str) -> Response:
         require(request.user, Permission.PROMOTE)
-        error = hooks.ping(name=name)
-        return Response({"sent": not error, "error": error})
+        return sent(hooks.ping(name=name))
 
 
 class HookSwitch(APIView):
@@ -115,11 +102,11 @@ class HookSwitch(APIView):
 
     active = False
 
-    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=HookSwitchIn, responses=HookOut)
+    @extend_schema(parameters=[IDEMPOTENCY_KEY], request=SwitchIn, responses=HookOut)
     @idempotent
     def post(self, request: Request, name: str) -> Response:
         require(request.user, Permission.PROMOTE)
-        values = validated(HookSwitchIn, request)
+        values = validated(SwitchIn, request)
         row = hooks.switch(name=name, active=self.active, actor=actor_for(request), **values)
         return Response(HookOut(row).data)
 

@@ -29,11 +29,36 @@ class EnvironmentIn(serializers.Serializer[Any]):
         default="",
         help_text="Follows the stable version; by default the name.",
     )
+    target = serializers.CharField(
+        max_length=53,
+        required=False,
+        default="default",
+        help_text="Where its endpoints live: see GET /api/v1/targets.",
+    )
     policy = serializers.DictField(
         required=False,
         default=dict,
         help_text="`approvals`, `four_eyes`, `after`, `parity`; see docs/rollouts.md.",
     )
+
+
+class EnvironmentOut(EnvironmentIn):
+    cluster = serializers.CharField(allow_null=True)
+    router = serializers.CharField(allow_null=True)
+    url = serializers.CharField()
+
+
+class EnvironmentTargetIn(serializers.Serializer[Any]):
+    target = serializers.CharField(max_length=53)
+    reason = serializers.CharField(max_length=2000)
+
+
+class EnvironmentTargetOut(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    cluster = serializers.CharField()
+    router = serializers.CharField()
+    url = serializers.CharField()
+    place = serializers.CharField()
 
 
 class PolicyIn(serializers.Serializer[Any]):

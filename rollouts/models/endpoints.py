@@ -16,12 +16,13 @@ class Environment(models.Model):
     """Where endpoints live: staging, production.
 
     alias is moved to the version that becomes stable here ("champion" in production). policy is the
-    document of `rollouts.domain.policy.Policy`.
+    document of `rollouts.domain.policy.Policy`. target names the cluster and the router (`rollouts.targets`).
     """
 
     name = models.CharField(max_length=63, unique=True)
     alias = models.CharField(max_length=128)
     policy = models.JSONField(default=dict, blank=True)
+    target = models.CharField(max_length=53, default="default")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

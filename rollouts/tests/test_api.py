@@ -192,6 +192,8 @@ ROUTES = {
     ("post", "/api/v1/endpoints"): {"release_manager", "admin"},
     ("post", "/api/v1/environments"): {"admin"},
     ("put", "/api/v1/environments/production/policy"): {"admin"},
+    ("put", "/api/v1/environments/production/target"): {"admin"},
+    ("get", "/api/v1/targets"): {"viewer", "engineer", "release_manager", "admin"},
     ("get", "/api/v1/endpoints/churn-production/history"): {"viewer", "engineer", "release_manager", "admin"},
     ("get", "/api/v1/rollouts/1/approvals"): {"viewer", "engineer", "release_manager", "admin"},
     ("post", "/api/v1/rollouts/1/approve"): {"viewer", "engineer", "release_manager", "admin"},
@@ -270,7 +272,7 @@ def test_the_table_names_every_route_of_the_app():
     named = set()
     for pattern in urlpatterns:
         wanted = {key: kwargs[key] for key in pattern.pattern.converters}
-        if pattern.name == "environment-policy":
+        if pattern.name in {"environment-policy", "environment-target"}:
             wanted = {"name": "production"}
         named.add(reverse(f"rollouts-api:{pattern.name}", kwargs=wanted))
     assert named == {url for _, url in ROUTES}

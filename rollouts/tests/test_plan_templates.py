@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from rest_framework.test import APIClient
 
 from registry.models import AuditEntry
@@ -147,7 +149,10 @@ def test_the_start_form_keeps_a_plan_and_begins_with_it(client, endpoint):
     form = browser.get("/rollouts/new?endpoint=churn-production&version=2&template=usual").content.decode()
     assert 'value="3, 30"' in form
     assert 'value="usual@1"' in form
-    started = browser.post("/rollouts/new", {**typed, "template": "usual@1"})
+    with CaptureQueriesContext(connection) as queries:
+        started = browser.post("/rollouts/new", {**typed, "template": "usual@1"})
+    read = [query for query in queries if 'FROM "rollouts_plantemplate"' in query["sql"]]
+    assert len(read) == 1, "the template is read once for a start"
     assert started.status_code == 302
     assert str(Rollout.objects.get().template) == "usual@1"
 

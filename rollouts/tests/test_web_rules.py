@@ -209,7 +209,10 @@ ROUTES = {
     "/freezes/new": {"release_manager", "admin"},
     "/freezes/{freeze}/end": {"release_manager", "admin"},
     "/environments/": EVERYBODY,
+    "/environments/-/new": {"admin"},
     "/environments/production/policy": {"admin"},
+    "/environments/production/target": {"admin"},
+    "/hooks/": EVERYBODY,
 }
 
 

@@ -81,7 +81,7 @@ def sorted_windows(windows: Iterable[FreezeWindow], now: datetime) -> list[Windo
     return sorted(views, key=lambda view: (order[view.state], view.window.starts_at))
 
 
-_MOMENTS = {
+HOOK_MOMENTS = {
     "start": "before it starts",
     "increase": "before each increase",
     "promotion": "before all traffic moves",
@@ -100,7 +100,7 @@ def policy_lines(policy: Policy) -> tuple[str, ...]:
     if policy.parity:
         lines.append("Parity: a version must give the answers shipped with its reference set.")
     for hook in policy.hooks:
-        moments = ", ".join(_MOMENTS[moment] for moment in hook.on)
+        moments = ", ".join(HOOK_MOMENTS[moment] for moment in hook.on)
         lines.append(f"The hook {hook.name} has its say: {moments}.")
     return tuple(lines) or ("Nothing: rollouts start and end without an approval.",)
 

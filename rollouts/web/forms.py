@@ -15,7 +15,7 @@ from rollouts.domain.fields import NAME
 from rollouts.domain.strategies import STARTABLE
 from rollouts.domain.strategies.canary import DEFAULT_STEPS
 from rollouts.errors import Invalid
-from rollouts.models import Endpoint
+from rollouts.models import Endpoint, PlanTemplateVersion
 from rollouts.shelf import REFERENCE
 from rollouts.web.document import read_document
 from rollouts.web.look import STRATEGIES, sentence
@@ -188,6 +188,9 @@ class StartForm(forms.Form):
         help_text="Kept in the timeline and in the audit log.",
         error_messages={"required": "Say why this version is to be released."},
     )
+
+    # The template that the form was filled in from, as read for this request.
+    kept: PlanTemplateVersion | None = None
 
     def __init__(
         self,

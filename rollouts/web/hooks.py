@@ -30,10 +30,11 @@ def call_views(rollout: Rollout) -> list[CallView]:
     plan = rollout.plan
     if not plan.get("hooks") and not any(step["kind"] == "hook" for step in plan["steps"]):
         return []
-    return [_view(call) for call in hooks.calls_of(rollout)]
+    return [call_view(call) for call in hooks.calls_of(rollout)]
 
 
-def _view(call: HookCall) -> CallView:
+def call_view(call: HookCall) -> CallView:
+    """What is shown of one call."""
     asks = call.moment in ASKED
     return CallView(
         hook=call.webhook.name,

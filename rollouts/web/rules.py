@@ -11,9 +11,10 @@ from django import forms
 
 from registry.domain.roles import Role
 from registry.errors import DomainError
+from rollouts.domain.hooks import ASKED, TOLD, HookRequest
 from rollouts.domain.policy import MOMENTS, Policy, Requirement
 from rollouts.models import Environment
-from rollouts.web.calendar import RECURRENCES
+from rollouts.web.calendar import HOOK_MOMENTS, RECURRENCES
 from rollouts.web.look import sentence
 
 OTHER = "other"
@@ -80,7 +81,7 @@ class FreezeForm(forms.Form):
 
 
 class PolicyForm(forms.Form):
-    """An environment's policy without JSON: at most one approval before each moment."""
+    """An environment's policy without JSON: one approval at most before each moment, each hook once."""
 
     four_eyes = forms.BooleanField(
         label="Four eyes",
@@ -99,7 +100,9 @@ class PolicyForm(forms.Form):
     )
     reason = forms.CharField(label="Reason", max_length=1000, widget=_WHY, help_text="Kept in the audit log.")
 
-    def __init__(self, *args: Any, policy: Policy, others: Sequence[str], **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, policy: Policy, others: Sequence[str], hooks: Sequence[str] = (), **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         field: Any = self.fields["after"]
         field.choices = [("", "Nowhere"), *((name, name) for name in others)]
@@ -109,6 +112,29 @@ class PolicyForm(forms.Form):
         for moment in MOMENTS:
             asked = next((n for n in policy.approvals if n.before == moment), None)
             self._add_moment(moment, asked)
+        present = {hook.name: hook for hook in policy.hooks}
+        self._hooks = list(dict.fromkeys([*present, *hooks]))
+        for number, name in enumerate(self._hooks):
+            self._add_hook(number, present.get(name, HookRequest(name, on=())))
+
+    def _add_hook(self, number: int, asked: HookRequest) -> None:
+        self.fields[f"hook{number}_on"] = forms.MultipleChoiceField(
+            label="Has its say",
+            required=False,
+            choices=[(moment, HOOK_MOMENTS[moment]) for moment in (*ASKED, *TOLD)],
+            widget=forms.CheckboxSelectMultiple,
+            initial=asked.on,
+        )
+        self.fields[f"hook{number}_refusal"] = forms.ChoiceField(
+            label="When it says no",
+            choices=[("hold", "a person decides"), ("roll_back", "roll back")],
+            initial=asked.refusal,
+        )
+        self.fields[f"hook{number}_seconds"] = forms.FloatField(
+            label="Waits for its answer (seconds)",
+            min_value=1,
+            initial=float(f"{asked.seconds:.10g}"),
+        )
 
     def _add_moment(self, moment: str, asked: Requirement | None) -> None:
         self.fields[f"{moment}_count"] = forms.IntegerField(
@@ -132,6 +158,27 @@ class PolicyForm(forms.Form):
         parts = ("count", "group", "hours")
         return [(words[moment], [self[f"{moment}_{part}"] for part in parts]) for moment in MOMENTS]
 
+    def hook_fields(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """The fields of each hook that there is, with its name."""
+        parts = ("on", "refusal", "seconds")
+        return [
+            (name, [self[f"hook{number}_{part}"] for part in parts])
+            for number, name in enumerate(self._hooks)
+        ]
+
+    def _asked_hooks(self) -> list[dict[str, Any]]:
+        data = self.cleaned_data
+        return [
+            {
+                "name": name,
+                "on": data[f"hook{number}_on"],
+                "refusal": data[f"hook{number}_refusal"],
+                "seconds": data[f"hook{number}_seconds"],
+            }
+            for number, name in enumerate(self._hooks)
+            if data[f"hook{number}_on"]
+        ]
+
     def policy(self) -> dict[str, Any]:
         """The document of `rollouts.domain.policy.Policy`."""
         data = self.cleaned_data
@@ -149,11 +196,14 @@ class PolicyForm(forms.Form):
             "four_eyes": data["four_eyes"],
             "after": data["after"],
             **({"parity": True} if data["parity"] else {}),
+            **({"hooks": hooks} if (hooks := self._asked_hooks()) else {}),
         }
 
 
 def fits(policy: Policy) -> bool:
-    """Whether the form can show the policy without losing an approval, a group of its own or a hook."""
+    """Whether the form can show the policy without losing an approval, a group of its own or a hook's second
+    entry."""
     moments = [requirement.before for requirement in policy.approvals]
     known = all(requirement.group in list(Role) for requirement in policy.approvals)
-    return len(moments) == len(set(moments)) and known and not policy.hooks
+    hooks = [hook.name for hook in policy.hooks]
+    return len(moments) == len(set(moments)) and known and len(hooks) == len(set(hooks))

@@ -91,7 +91,9 @@ def typed_form(request: HttpRequest, endpoint: Endpoint, versions: Sequence[Vers
     if shown == strategy:
         template = saved_plans.chosen(request.POST.get("template", ""), endpoint)
         base = template.parameters if template and template.strategy == strategy else None
-        return StartForm(request.POST, versions=versions, base=base)
+        form = StartForm(request.POST, versions=versions, base=base)
+        form.kept = template
+        return form
     kept = {name: value for name, value in request.POST.items() if name not in OWN and value}
     return StartForm(versions=versions, strategy=strategy, initial=kept)
 
@@ -120,7 +122,7 @@ def candidates(endpoint: Endpoint) -> Sequence[Version]:
 
 def _started(request: HttpRequest, endpoint: Endpoint, form: StartForm) -> str:
     """Starts the rollout; the address of its page."""
-    template = saved_plans.chosen(form.cleaned_data["template"], endpoint)
+    template = form.kept
     rollout = services.start_rollout(
         endpoint=endpoint,
         version=version_by_number(endpoint.model, int(form.cleaned_data["version"])),

@@ -12,6 +12,7 @@ from rollouts.web import (
     environments,
     freezes,
     gate_pages,
+    hook_pages,
     overview,
     quality,
     retraining,
@@ -37,10 +38,19 @@ urlpatterns = [
     path("endpoints/<slug:name>/history", endpoints.endpoint_history, name="endpoint-history"),
     path("endpoints/<slug:name>/rollback", changes.rollback, name="endpoint-rollback"),
     path("environments/", environments.environments, name="environments"),
+    path("environments/-/new", environments.new, name="environment-new"),
+    path("environments/<slug:name>/target", environments.target, name="environment-target"),
     path("environments/<slug:name>/policy", environments.policy, name="environment-policy"),
     path("freezes/", freezes.freezes, name="freezes"),
     path("freezes/new", freezes.add, name="freeze-new"),
     path("freezes/<int:pk>/end", freezes.end, name="freeze-end"),
+    path("hooks/", hook_pages.hook_list, name="hooks"),
+    path("hooks/<slug:name>/ping", hook_pages.ping, name="hook-ping"),
+    path("hooks/<slug:name>/secret", hook_pages.secret, name="hook-secret"),
+    *(
+        path(f"hooks/<slug:name>/{to}", hook_pages.switch, kwargs={"to": to}, name=f"hook-{to}")
+        for to in ("on", "off")
+    ),
     path("gates/", gate_pages.gate_list, name="gate-templates"),
     path("gates/-/new", gate_pages.new_gates, name="gate-template-new"),
     path("gates/<slug:name>/", gate_pages.gates, name="gate-template"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from rollouts.adapters.kubernetes import manifests
 from rollouts.adapters.kubernetes.api import DEPLOYMENT, POD, Conflicted, Manifest
@@ -17,7 +17,7 @@ from rollouts.adapters.kubernetes.seen import (
     namespace_of,
     refuse_stale,
 )
-from rollouts.adapters.kubernetes.target import Target, Targets, targets
+from rollouts.adapters.kubernetes.target import Target, Targets, configured, targets
 from rollouts.domain.desired import DesiredWorld, ReleaseSpec
 from rollouts.domain.snapshot import WorkloadStatus
 from rollouts.errors import WorldUnavailable
@@ -36,6 +36,11 @@ class KubernetesCluster:
         self._find = find
         self._asserted: dict[tuple[str, str], tuple[str, float]] = {}
         self._homes: dict[str, Target] = {}
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """For a target of SLIPWAY_TARGETS_FILE: `options` are the fields of `Target`."""
+        return cls(configured(options))
 
     def apply(self, world: DesiredWorld, artifacts: Mapping[str, str]) -> None:
         target = self._targets.of(world.environment)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from rollouts.adapters.kubernetes.api import DESTINATION_RULE, SERVICE, VIRTUAL_SERVICE, Manifest
 from rollouts.adapters.kubernetes.manifests import ENDPOINT, OWNED, VERSION
 from rollouts.adapters.kubernetes.routes import RouteWriter
 from rollouts.adapters.kubernetes.seen import Namespace, namespace_of
-from rollouts.adapters.kubernetes.target import Target, Targets
+from rollouts.adapters.kubernetes.target import Target, Targets, configured
 from rollouts.domain.desired import DesiredWorld
 from rollouts.ports import ObservedRoute
 
@@ -57,6 +57,11 @@ class IstioRouter(RouteWriter):
         self, where: Targets | None = None, find: Callable[[Target], Namespace] = namespace_of
     ) -> None:
         super().__init__(IstioDialect(), where, find)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any]) -> Self:
+        """For a target of SLIPWAY_TARGETS_FILE: `options` are the fields of `Target`."""
+        return cls(configured(options))
 
     def set_route(self, world: DesiredWorld) -> None:
         """Subsets first, since a route to a subset that is not named yet answers 503."""

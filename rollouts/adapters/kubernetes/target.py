@@ -71,14 +71,23 @@ class Targets:
 @cache
 def targets() -> Targets:
     """What SLIPWAY_KUBERNETES_FILE says; ImproperlyConfigured names the wrong field."""
-    path = settings.SLIPWAY_KUBERNETES_FILE
-    if not path:
+    if not settings.SLIPWAY_KUBERNETES_FILE:
         raise ImproperlyConfigured("SLIPWAY_KUBERNETES_FILE must name the file with the image and namespace.")
+    return parse(_document())
+
+
+def _document() -> Mapping[str, Any]:
+    path = settings.SLIPWAY_KUBERNETES_FILE
     try:
-        document = yaml.safe_load(Path(path).read_text()) or {}
+        return _mapping(yaml.safe_load(Path(path).read_text()) or {}, path)
     except (OSError, yaml.YAMLError) as error:
         raise ImproperlyConfigured(f"SLIPWAY_KUBERNETES_FILE {path}: {error}") from error
-    return parse(document)
+
+
+def configured(options: Mapping[str, Any]) -> Targets:
+    """One place for all; what the options leave open stands under `default` in SLIPWAY_KUBERNETES_FILE."""
+    default = _document().get("default", {}) if settings.SLIPWAY_KUBERNETES_FILE else {}
+    return parse({"default": {**_mapping(default, "default"), **options}})
 
 
 def parse(document: Any) -> Targets:
