@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
+from tests.servers.chromium import LISTEN, launched
 from tests.stack import Process, Stack, eventually
 
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 ENDPOINT = "diabetes-browser"
-LISTEN = """
-window.violations = [];
-document.addEventListener("securitypolicyviolation", (e) => window.violations.push(`${e.violatedDirective} ${e.blockedURI}`));
-"""
-
-
-@pytest.fixture(scope="session")
-def chromium() -> str:
-    """The path of a Chromium; skips without one, but fails where CI promises it."""
-    found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    if found is None:
-        why = "no Chromium on this machine: `apt install chromium` runs the browser tests"
-        pytest.fail(why) if os.environ.get("CI") == "true" else pytest.skip(why)
-    return found
 
 
 @pytest.fixture(scope="package")
@@ -82,10 +57,8 @@ def quiet_endpoint(stack: Stack, endpoint: str) -> Iterator[str]:
 @pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     """Closed with the last browser test: Playwright's event loop would forbid database access to later tests."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+    with launched(chromium) as browser:
         yield browser
-        browser.close()
 
 
 @dataclass

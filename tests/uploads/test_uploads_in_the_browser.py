@@ -8,13 +8,13 @@ import os
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from registry import services, tasks
 from registry.domain.actor import SYSTEM
 from registry.models import Upload, Version
 from registry.services import uploads
-from tests.browser.conftest import ARGUMENTS, LISTEN
+from tests.servers.chromium import LISTEN, launched
 
 pytestmark = [pytest.mark.stack, pytest.mark.django_db(transaction=True)]
 SIZE = 9 << 20
@@ -43,14 +43,12 @@ def page(model, live_server, chromium):
     user = User.objects.create_superuser("ada", password="a long password")
     client = Client()
     client.force_login(user)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+    with launched(chromium) as browser:
         context = browser.new_context()
         context.add_init_script(LISTEN)
         cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}
         context.add_cookies([cookie])
         yield context.new_page()
-        browser.close()
 
 
 def choose(page: Page, live_server, path) -> None:
