@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.renderers import BaseRenderer
 
 # Moments end in Z; keys that are numbers become text.
@@ -42,3 +43,13 @@ class JSONRenderer(BaseRenderer):
         renderer_context: Mapping[str, Any] | None = None,
     ) -> bytes:
         return b"" if data is None else to_json(data)
+
+
+class Negotiation(DefaultContentNegotiation):
+    """Without a walk through media types for the many that take JSON or anything."""
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: Any = None) -> Any:
+        accepted = request.META.get("HTTP_ACCEPT", "*/*")
+        if accepted in {"*/*", "application/json"} and isinstance(renderers[0], JSONRenderer):
+            return renderers[0], renderers[0].media_type
+        return super().select_renderer(request, renderers, format_suffix)

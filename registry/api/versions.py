@@ -159,8 +159,7 @@ class Profile(RegistryView):
             actor=self.actor,
             reason=clean_text(data.get("reason"), field="reason", maximum=2000),
         )
-        made = _version(self.model, number)
-        return Response(version_document(made), status=status.HTTP_201_CREATED)
+        return Response(version_document(self.model, number), status=status.HTTP_201_CREATED)
 
 
 class OneVersion(RegistryView):

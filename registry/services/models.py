@@ -16,8 +16,9 @@ from registry.domain.text import clean_tags, clean_text
 from registry.errors import Conflict, NotFound
 from registry.models import Model, Version
 from registry.models.signals import version_deleting
-from registry.prepared import PreparedRows
+from registry.prepared import PreparedInsert, PreparedRows
 
+_NEW = PreparedInsert(Model)
 _LOCKED = PreparedRows(
     Model, lambda pk: Model.objects.select_for_update().filter(pk=pk, deleted_at=None).order_by(), pk=-1
 )
@@ -45,7 +46,7 @@ def create_model(
     model = Model(name=name, created_by=actor.name, **details)
     try:
         with transaction.atomic():
-            model.save(force_insert=True)
+            _NEW.save(model)
             audit.record(
                 actor=actor, action="model.create", target=target(model), after=_summary(model), reason=reason
             )
