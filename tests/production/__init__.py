@@ -1,0 +1,1 @@
+"""The production stack of `make stack`: released with, broken, backed up, lost, restored, upgraded."""
