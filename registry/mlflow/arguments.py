@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -116,6 +116,18 @@ class Arguments:
         if value is not None and not isinstance(value, Mapping):
             raise _wrong(name, value)
         return Arguments(value or {})
+
+    def plain_numbers(self, wanted: Sequence[tuple[str, type]]) -> tuple[Any, ...] | None:
+        """What was sent when it is just these arguments in these types, whole ones of 64 bits; else None."""
+        if len(self._data) != len(wanted):
+            return None
+        found = []
+        for name, kind in wanted:
+            value = self._data.get(name)
+            if type(value) is not kind or (kind is int and not -_LARGEST <= value <= _LARGEST):  # type: ignore[operator]
+                return None
+            found.append(value)
+        return tuple(found)
 
     def value(self, name: str) -> Any:
         """The argument as it was sent; it must be there."""

@@ -18,10 +18,8 @@ from registry.domain.states import State
 from registry.errors import Conflict, Invalid, NotFound
 from registry.models import Intake, Model, TrackedFile, Version
 from registry.models.origin import STAGES
-from registry.prepared import PreparedInsert
-from registry.services.versions import locked_version, next_number, target
-
-_VERSION = PreparedInsert(Version)
+from registry.services.numbering import save_as, save_as_next
+from registry.services.versions import locked_version, target
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +54,9 @@ def adopt_version(*, model: Model, said: Recorded, actor: Actor, reason: str = "
     foreign.check_total(said.tags)
     now = timezone.now()
     with transaction.atomic():
-        number = next_number(model) if said.number is None else _given_number(model, said.number)
         version = Version(
             model=model,
-            number=number,
+            number=0 if said.number is None else _given_number(model, said.number),
             digest=said.file.digest if said.file else "",
             size=said.file.size if said.file else 0,
             filename=said.file.name if said.file else "",
@@ -78,10 +75,13 @@ def adopt_version(*, model: Model, said: Recorded, actor: Actor, reason: str = "
             created_at=said.created_at or now,
             updated_at=said.updated_at or now,
         )
-        _VERSION.save(version)
+        if said.number is None:
+            save_as_next(version)
+        else:
+            save_as(version)
         if said.file:
             Intake.objects.create(version=version, folder=said.file.parent)
-        after = {"number": number, "source": said.source, "run": said.run, "digest": version.digest}
+        after = {"number": version.number, "source": said.source, "run": said.run, "digest": version.digest}
         audit.record(
             actor=actor, action="version.register", target=target(version), after=after, reason=reason
         )

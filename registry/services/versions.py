@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from registry import audit, statements
+from registry import audit
 from registry.domain.actor import Actor
 from registry.domain.draft import Point, VersionDraft
 from registry.domain.states import State
@@ -29,13 +29,10 @@ from registry.services.aliases import delete_alias
 from registry.services.content import Content, all_there, local_copy, store_path
 from registry.services.models import locked
 from registry.services.models import target as model_target
+from registry.services.numbering import save_as_next
 
 _LOCKED = PreparedRows(
     Version, lambda pk: Version.objects.select_for_update().filter(pk=pk, deleted_at=None).order_by(), pk=-1
-)
-_NEXT_NUMBER = (
-    "UPDATE registry_model SET last_number = last_number + 1, updated_at = %s "
-    "WHERE id = %s AND deleted_at IS NULL RETURNING last_number"
 )
 
 
@@ -85,9 +82,8 @@ def record_version(
 ) -> None:
     """One short transaction: the number, the version with its files and metrics, the audit entry."""
     with transaction.atomic():
-        version.number = next_number(version.model)
         version.created_by = actor.name
-        version.save(force_insert=True)
+        save_as_next(version)
         VersionFile.objects.bulk_create(
             [VersionFile(version=version, **asdict(file)) for file in content.files], batch_size=500
         )
@@ -206,16 +202,6 @@ def size_on_disk(path: Path) -> int:
 def target(version: Version) -> str:
     """How the audit trail names a version."""
     return f"{model_target(version.model)}/versions/{version.number}"
-
-
-def next_number(model: Model) -> int:
-    """Take the next number: the update locks the model's row until commit, and a rollback gives it back."""
-    now = Model._meta.get_field("updated_at").get_db_prep_save(timezone.now(), connection)
-    taken = statements.row(_NEXT_NUMBER, [now, model.pk])
-    if taken is None:
-        raise NotFound(f"The model {model.name!r} was deleted.")
-    number: int = taken[0]
-    return number
 
 
 @contextmanager

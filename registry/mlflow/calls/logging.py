@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from django.db.models import F
@@ -23,6 +24,7 @@ MAX_BATCH, MAX_BODY = 1000, 1_000_000
 MAX_PARAMS = 100
 _HISTORY = (Sort("timestamp"), Sort("step"), Sort("value"), Sort("nan"), Sort("id"))
 MAX_HISTORY = 25_000
+_POINT = (("key", str), ("value", float), ("timestamp", int), ("step", int))
 
 
 def log_metric(call: Call) -> dict[str, Any]:
@@ -49,7 +51,7 @@ def log_batch(call: Call) -> dict[str, Any]:
     params, tags = arguments.pairs("params"), arguments.pairs("tags")
     _check_batch(len(metrics), len(params), len(tags))
     # Everything is read before anything is written.
-    readings = [_reading(item, f"metrics[{i}].") for i, item in enumerate(metrics)]
+    readings = _readings(metrics)
     if params or tags or not readings:
         run = run_named(call)
         if params:
@@ -147,6 +149,20 @@ def history_bulk(call: Call) -> dict[str, Any]:
             for row in found
         ]
     }
+
+
+def _readings(items: list[Arguments]) -> list[Reading]:
+    """Every reading of a batch; one of plain numbers whose key was checked before is taken as it is."""
+    found: list[Reading] = []
+    checked: set[str] = set()
+    for at, item in enumerate(items):
+        said = item.plain_numbers(_POINT)
+        if said is not None and said[0] in checked and isfinite(said[1]):
+            found.append(Reading(said[0], said[1], False, said[2], said[3]))
+        else:
+            found.append(_reading(item, f"metrics[{at}]."))
+            checked.add(found[-1].key)
+    return found
 
 
 def _reading(item: Arguments, where: str = "") -> Reading:
