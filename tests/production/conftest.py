@@ -9,11 +9,11 @@ import pytest
 
 from controlplane.up.place import NotPossible
 from controlplane.up.servers import find_programs
-from tests.browser.conftest import browser, chromium
+from tests.browser.conftest import browser
 from tests.production.plant import Plant
 from tests.servers.waiting import eventually
 
-__all__ = ["browser", "chromium"]
+__all__ = ["browser"]
 MODEL = ENDPOINT = "production-test"
 POLICY = {"approvals": [{"before": "start", "count": 1, "group": "release_manager", "seconds": 600}]}
 
