@@ -229,11 +229,13 @@ def test_a_series_of_histograms_has_one_per_step(load):
     assert found.quantiles(0.5).values.tolist() == pytest.approx([0.01] * 6, abs=1e-3)
 
 
-def test_the_latest_value_of_each_series_is_added_per_group(load):
+def test_the_latest_value_of_each_series_is_added_per_group_and_a_stale_one_is_not(load):
     feed = Feed()
     for second in range(121):
         for target, value in (("a:1", second), ("b:1", 1000)):
             feed.page(target, T0 + second, sample("model_queue_depth", value), endpoint="prod")
+        if second < 50:
+            feed.page("gone:1", T0 + second, sample("model_queue_depth", 7.0), endpoint="prod")
     found = load(feed).latest("model_queue_depth", by=("endpoint",), where=WHERE, window=window(60.5, 90.5))
     assert found == {("prod",): 1090.0}
 
