@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -18,20 +19,41 @@ from monitoring.samples.retention import delete_in_steps
 CHORE = "concept"
 # What arrives while a window is measured is looked at again: transactions commit later than they begin.
 OVERLAP_SECONDS = 60.0
+# So many labels or predictions are joined at once, for so long at a time: a task has 45 s.
+SLICE_ROWS = 10_000
+BUDGET_SECONDS = 20.0
 CHUNK = 500
 # Endpoint, version, label, end of the window.
 Cell = tuple[str, str, str, float]
 
 
 def update(now: float) -> int:
-    """Measure every window that got labels or labelled predictions since the last time; how many."""
+    """Measure every window that got labels or labelled predictions since the last time; how many.
+
+    In slices, and no longer than BUDGET_SECONDS: what is done stays done, the rest is for the next time.
+    """
     chore, _ = Chore.objects.get_or_create(name=CHORE)
-    since = chore.done_until - OVERLAP_SECONDS
-    cells = sorted({*_labelled_since(since), *_predicted_since(since)})
-    for cell in cells:
-        _measure(cell)
-    Chore.objects.filter(pk=chore.pk).update(done_until=now)
-    return len(cells)
+    began, since, measured = time.monotonic(), chore.done_until, 0
+    overlap = OVERLAP_SECONDS
+    while since < now:
+        until = _until(since, now)
+        cells = sorted({*_labelled(since - overlap, until), *_predicted(since - overlap, until)})
+        for cell in cells:
+            _measure(cell)
+        measured, since, overlap = measured + len(cells), until, 0.0
+        Chore.objects.filter(pk=chore.pk).update(done_until=since)
+        if time.monotonic() - began > BUDGET_SECONDS:
+            break
+    return measured
+
+
+def _until(since: float, now: float) -> float:
+    """How far a slice goes: to `now`, or to where SLICE_ROWS labels or predictions have arrived."""
+    ends = [now]
+    for table in (Label, Prediction):
+        rows = table.objects.filter(received__gt=since, received__lte=now).order_by("received")
+        ends += rows.values_list("received", flat=True)[SLICE_ROWS - 1 : SLICE_ROWS]
+    return min(ends)
 
 
 def trim(now: float) -> int:
@@ -48,8 +70,9 @@ def readings(endpoint: str, window: Window, *, name: str | None = None) -> list[
     return list((rows.filter(name=name) if name else rows).order_by("at", "version", "name"))
 
 
-def _labelled_since(since: float) -> Iterator[Cell]:
-    rows = Label.objects.filter(received__gt=since).values_list("endpoint", "name", "request_id", "version")
+def _labelled(since: float, until: float) -> Iterator[Cell]:
+    arrived = Label.objects.filter(received__gt=since, received__lte=until)
+    rows = arrived.values_list("endpoint", "name", "request_id", "version")
     wanted: dict[str, dict[str, set[tuple[str, str]]]] = defaultdict(lambda: defaultdict(set))
     for endpoint, name, request_id, version in rows.iterator(chunk_size=CHUNK):
         wanted[endpoint][request_id].add((name, version))
@@ -62,10 +85,10 @@ def _labelled_since(since: float) -> Iterator[Cell]:
                         yield endpoint, version, name, _end(at)
 
 
-def _predicted_since(since: float) -> Iterator[Cell]:
+def _predicted(since: float, until: float) -> Iterator[Cell]:
     """Windows of predictions that came after their label."""
     label = Label.objects.filter(endpoint=OuterRef("endpoint"), request_id=OuterRef("request_id"))
-    rows = Prediction.objects.filter(Exists(label), received__gt=since)
+    rows = Prediction.objects.filter(Exists(label), received__gt=since, received__lte=until)
     late: dict[str, dict[str, list[tuple[str, float]]]] = defaultdict(lambda: defaultdict(list))
     found = rows.values_list("endpoint", "request_id", "version", "at")
     for endpoint, request_id, version, at in found.iterator(chunk_size=CHUNK):

@@ -75,6 +75,21 @@ def test_nothing_new_is_nothing_to_do():
     assert Chore.objects.get(name="concept").done_until == NOW + 7200
 
 
+def test_a_backlog_is_worked_off_slice_by_slice_over_several_turns(monkeypatch):
+    monkeypatch.setattr(concept, "SLICE_ROWS", 4)
+    monkeypatch.setattr(concept, "BUDGET_SECONDS", 0.0)
+    for turn in range(3):
+        records, labels = answered(4, 4, at=END - 10 - turn * HOUR, prefix=f"t{turn}-")
+        take_predictions(records, NOW + turn * 1000)
+        take_labels(labels, NOW + turn * 1000 + 1)
+    done = []
+    while not done or done[-1] < NOW + 5000:
+        concept.update(NOW + 5000)
+        done.append(Chore.objects.get(name="concept").done_until)
+    assert len(done) > 3 and done == sorted(set(done))
+    assert [(at, n) for _, at, n, _ in figures()] == [(END - 2 * HOUR, 4), (END - HOUR, 4), (END, 4)]
+
+
 def test_labels_that_fit_no_answer_leave_no_reading():
     take_predictions([prediction("a", at=END - 1, outputs={"price": [3.0, 4.0]})], NOW)
     take_labels([label("a", 3.0)], NOW)
