@@ -12,7 +12,7 @@ import numpy as np
 
 from monitoring.domain.judge.means import Moments
 
-WORST = 20
+WORST, WORST_OF_SEGMENT = 20, 3
 MAX_SEGMENTS = 50
 Value = float | str | None
 
@@ -107,13 +107,14 @@ def compare(pairs: Iterable[Pair], tolerance: Tolerance, worst: int = WORST) -> 
 
 
 def by_segment(pairs: Iterable[Pair], tolerance: Tolerance) -> dict[str, Comparison]:
-    """One comparison per `name=value` of the segments, the largest first; at most MAX_SEGMENTS."""
+    """One comparison per `name=value` of the segments, the largest first; at most MAX_SEGMENTS, each with its
+    few worst disagreements."""
     groups: dict[str, list[Pair]] = defaultdict(list)
     for pair in pairs:
         for name, value in pair.segment.items():
             groups[f"{name}={value}"].append(pair)
     largest = sorted(groups, key=lambda name: (-len(groups[name]), name))[:MAX_SEGMENTS]
-    return {name: compare(groups[name], tolerance, worst=0) for name in largest}
+    return {name: compare(groups[name], tolerance, WORST_OF_SEGMENT) for name in largest}
 
 
 def _compared(pair: Pair, tolerance: Tolerance) -> tuple[bool, list[float]]:

@@ -34,10 +34,7 @@ class Compared:
             "output": self.output,
             "outputs": list(self.outputs),
             **self.whole.to_dict(),
-            "segments": [
-                {"segment": name, **{key: value for key, value in item.to_dict().items() if key != "worst"}}
-                for name, item in self.segments.items()
-            ],
+            "segments": [{"segment": name, **item.to_dict()} for name, item in self.segments.items()],
         }
 
 

@@ -24,6 +24,7 @@ class PairedFigures(Shape):
     mean_absolute_difference = serializers.FloatField(allow_null=True)
     largest_difference = serializers.FloatField(allow_null=True)
     rank_correlation = serializers.FloatField(allow_null=True)
+    worst = serializers.ListField(child=serializers.DictField())
 
 
 class SegmentOut(PairedFigures):
@@ -37,7 +38,6 @@ class ComparisonOut(PairedFigures):
     window = serializers.DictField(child=serializers.DateTimeField())
     output = serializers.CharField()
     outputs = serializers.ListField(child=serializers.CharField())
-    worst = serializers.ListField(child=serializers.DictField())
     segments = SegmentOut(many=True)
 
 

@@ -39,7 +39,9 @@ def test_the_comparison_over_rest_names_the_worst_requests(api):
     body = answer.json()
     assert (body["pairs"], body["agreed"], body["agreement"]) == (2, 1, 0.5)
     assert body["worst"][0]["request_id"] == "far"
-    assert body["segments"][0]["segment"] == "plan=a"
+    (segment,) = body["segments"]
+    assert (segment["segment"], segment["pairs"]) == ("plan=a", 1)
+    assert [item["request_id"] for item in segment["worst"]] == ["far"]
 
 
 @pytest.mark.parametrize(
@@ -60,13 +62,14 @@ def test_a_question_that_makes_no_sense_is_refused(api, changes):
 
 
 def test_the_page_lists_disagreements_with_links_to_the_requests(viewer):
-    take_predictions([*both("far/1?x", 0.1, 0.9), *both("near", 0.5, 0.5)], NOW)
+    far = both("far/1?x", 0.1, 0.9, segment={"plan": "a"})
+    take_predictions([*far, *both("near", 0.5, 0.5)], NOW)
     query = {"stable": "1", "candidate": "2", **AROUND}
     page = viewer.get("/endpoints/churn-production/comparison", query)
     assert page.status_code == 200
     assert b"50.00 %" in page.content
     link = "/endpoints/churn-production/requests/far/1%3Fx"
-    assert f'href="{link}"'.encode() in page.content
+    assert page.content.count(f'href="{link}"'.encode()) == 2, "in its segment, and among the worst of all"
     request = viewer.get(link)
     assert request.status_code == 200
     assert b"copy, seen by nobody" in request.content

@@ -44,6 +44,7 @@ class SegmentRow:
     agreement: str
     difference: str
     correlation: str
+    worst: Sequence[Row] = ()
 
 
 @page()
@@ -61,8 +62,8 @@ def compared(request: HttpRequest, name: str) -> HttpResponse:
         "found": found,
         "whole": _segment("all requests", found.whole),
         "agreed": f"{found.whole.agreed:,} of {found.whole.pairs:,}",
-        "segments": [_segment(name, item) for name, item in found.segments.items()],
-        "worst": _rows(found),
+        "segments": [_segment(name, item, _rows(found, item)) for name, item in found.segments.items()],
+        "worst": _rows(found, found.whole),
     }
     fragment = getattr(request, "htmx", False)
     return render(request, "rollouts/_comparison.html" if fragment else "rollouts/comparison.html", context)
@@ -96,7 +97,7 @@ def moment(at: float) -> datetime:
     return datetime.fromtimestamp(at, UTC)
 
 
-def _rows(found: Compared) -> list[Row]:
+def _rows(found: Compared, of: Comparison) -> list[Row]:
     return [
         Row(
             request_id=item.request_id,
@@ -106,11 +107,11 @@ def _rows(found: Compared) -> list[Row]:
             candidate=_values(item.candidate, SHOWN_VALUES),
             difference=NONE if item.difference is None else f"{item.difference:.4g}",
         )
-        for item in found.whole.worst
+        for item in of.worst
     ]
 
 
-def _segment(name: str, item: Comparison) -> SegmentRow:
+def _segment(name: str, item: Comparison, worst: Sequence[Row] = ()) -> SegmentRow:
     facts: Mapping[str, Any] = item.to_dict()
 
     def figure(key: str) -> str:
@@ -122,6 +123,7 @@ def _segment(name: str, item: Comparison) -> SegmentRow:
         agreement=f"{100 * item.rate:.2f} %" if item.pairs else NONE,
         difference=figure("mean_absolute_difference"),
         correlation=figure("rank_correlation"),
+        worst=worst,
     )
 
 
