@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import singledispatch
 
 from monitoring.adapters.cached import CachedSource, Question, Recorder
 from monitoring.domain import outputs
@@ -56,7 +58,7 @@ def judge(gates: Sequence[GateSpec], subject: Subject, source: MetricsSource, no
     verdict `error`: never a pass, never a reason to roll back.
     """
     cached = CachedSource(source)
-    results = tuple(_guarded(gate, len(gates), subject, cached) for gate in gates)
+    results = tuple(_guarded(gate, Case(subject, cached, len(gates))) for gate in gates)
     verdict, reason = combine(results)
     return Judgement(verdict, reason, results, now, subject.window)
 
@@ -68,45 +70,138 @@ def questions(gates: Sequence[GateSpec], subject: Subject, now: datetime) -> lis
     return list(recorder.questions)
 
 
-def _guarded(gate: GateSpec, gates: int, subject: Subject, source: MetricsSource) -> GateResult:
+def _guarded(gate: GateSpec, case: Case) -> GateResult:
     try:
-        return _judge_gate(gate, gates, subject, source)
+        return _judge_gate(gate, case)
     except MetricsUnavailable as error:
         reason = f"the metrics provider did not answer: {error.message}"
     except outputs.NotComparable as error:
         reason = f"cannot be judged: {error}"
     except Exception as error:
-        logger.exception("Gate %s of endpoint %s could not be judged", gate.name, subject.endpoint)
+        logger.exception("Gate %s of endpoint %s could not be judged", gate.name, case.subject.endpoint)
         reason = f"could not be judged because of an error of Slipway's own ({type(error).__name__}: {error})"
     return GateResult(gate.name, gate.kind, Verdict.ERROR, reason)
 
 
-def _judge_gate(gate: GateSpec, gates: int, subject: Subject, source: MetricsSource) -> GateResult:
-    alpha = alpha_of_window(subject.windows, gates)
-    if isinstance(gate, ErrorRateGate):
-        by_version = _outcomes(gate, subject, source)
-        candidate = by_version.get(subject.candidate, Outcomes(0, 0))
-        return error_rate.judge(gate, candidate, by_version.get(subject.stable or ""), alpha)
-    if isinstance(gate, LatencyGate):
-        found = source.histogram(
-            gate.metric, by=("model_version",), where=_where(subject), window=subject.window
-        )
-        return latency.judge(gate, found.get((subject.candidate,)), found.get((subject.stable or "",)), alpha)
-    if isinstance(gate, OutcomeGate):
-        versions = [subject.candidate, *([subject.stable] if subject.stable else [])]
-        values = outcomes_of(subject.endpoint, gate.outcome, versions, subject.window)
-        return outcome.judge(gate, values[subject.candidate], values.get(subject.stable or ""), alpha)
-    if isinstance(gate, KayentaGate):
-        return _kayenta(gate, subject, source)
-    if isinstance(gate, PairedGate):
-        return _paired(gate, subject, alpha)
-    if isinstance(gate, SaturationGate):
-        return _saturation(gate, subject, source)
-    if isinstance(gate, CustomGate):
-        return _custom(gate, subject, source)
-    if isinstance(gate, InputDriftGate):
-        return input_drift.judge(gate, _features(gate, subject, source), alpha_of_look(subject.look, gates))
-    return distribution.judge(gate, _pair(gate, subject, source), alpha_of_look(subject.look, gates))
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What one gate is judged on, and how many gates share the rollout's budget for false alarms."""
+
+    subject: Subject
+    source: MetricsSource
+    gates: int
+
+    @property
+    def alpha(self) -> float:
+        """The level of a test that holds for all looks at a window together."""
+        return alpha_of_window(self.subject.windows, self.gates)
+
+    @property
+    def alpha_now(self) -> float:
+        """The level of a test that holds for this look alone."""
+        return alpha_of_look(self.subject.look, self.gates)
+
+
+@singledispatch
+def _judge_gate(gate: object, case: Case) -> GateResult:
+    """One function per kind of gate; one that is missing is an error of the gate, never a pass."""
+    raise TypeError(f"{type(gate).__name__} cannot be judged")
+
+
+@_judge_gate.register
+def _error_rate(gate: ErrorRateGate, case: Case) -> GateResult:
+    by_version = _outcomes(gate, case.subject, case.source)
+    candidate = by_version.get(case.subject.candidate, Outcomes(0, 0))
+    return error_rate.judge(gate, candidate, by_version.get(case.subject.stable or ""), case.alpha)
+
+
+@_judge_gate.register
+def _latency(gate: LatencyGate, case: Case) -> GateResult:
+    subject = case.subject
+    found = case.source.histogram(
+        gate.metric, by=("model_version",), where=_where(subject), window=subject.window
+    )
+    sides = found.get((subject.candidate,)), found.get((subject.stable or "",))
+    return latency.judge(gate, *sides, case.alpha)
+
+
+@_judge_gate.register
+def _distribution(gate: DistributionGate, case: Case) -> GateResult:
+    return distribution.judge(gate, _pair(gate, case.subject, case.source), case.alpha_now)
+
+
+@_judge_gate.register
+def _input_drift(gate: InputDriftGate, case: Case) -> GateResult:
+    return input_drift.judge(gate, _features(gate, case.subject, case.source), case.alpha_now)
+
+
+@_judge_gate.register
+def _outcome(gate: OutcomeGate, case: Case) -> GateResult:
+    subject = case.subject
+    versions = [subject.candidate, *([subject.stable] if subject.stable else [])]
+    values = outcomes_of(subject.endpoint, gate.outcome, versions, subject.window)
+    return outcome.judge(gate, values[subject.candidate], values.get(subject.stable or ""), case.alpha)
+
+
+@_judge_gate.register
+def _paired(gate: PairedGate, case: Case) -> GateResult:
+    subject = case.subject
+    if subject.stable is None:
+        raise outputs.NotComparable("there is no stable version whose answers could be compared")
+    found = pairs_of(
+        subject.endpoint,
+        subject.stable,
+        subject.candidate,
+        subject.window,
+        output=gate.output,
+        profile=subject.profile,
+    )
+    segments = by_segment(found.pairs, gate.allowed)
+    return paired.judge(gate, found.output, compare(found.pairs, gate.allowed), segments, case.alpha)
+
+
+@_judge_gate.register
+def _kayenta(gate: KayentaGate, case: Case) -> GateResult:
+    subject = case.subject
+    if subject.stable is None:
+        raise outputs.NotComparable("there is no stable version to compare with")
+    if subject.window.seconds < gate.seconds:
+        return kayenta.waiting(gate, subject.window.seconds)
+    versions = (subject.candidate, subject.stable)
+    found = points_of(gate, case.source, subject.endpoint, versions, subject.window)
+    return kayenta.judge(gate, found[subject.candidate], found[subject.stable])
+
+
+@_judge_gate.register
+def _saturation(gate: SaturationGate, case: Case) -> GateResult:
+    subject = case.subject
+    window = gate.lasting.within(subject.window)
+    if window is None:
+        return sustained.young(gate.name, gate.kind, gate.lasting, subject.window)
+    where = {"endpoint": subject.endpoint, "model_version": subject.candidate}
+    found = case.source.gauges(
+        gate.metric, by=("instance",), where=where, window=window, step=gate.step_seconds
+    )
+    return saturation.judge(gate, {instance: series.values for (instance,), series in found.items()})
+
+
+@_judge_gate.register
+def _custom(gate: CustomGate, case: Case) -> GateResult:
+    subject = case.subject
+    if subject.stable is None and gate.needs_stable():
+        raise outputs.NotComparable("the query names $stable and there is no stable version")
+    window = gate.lasting.within(subject.window)
+    if window is None:
+        return sustained.young(gate.name, gate.kind, gate.lasting, subject.window)
+    values = {
+        "endpoint": subject.endpoint, "candidate": subject.candidate, "stable": subject.stable or "",
+        "window": f"{max(1, round(subject.window.seconds))}s",
+    }  # fmt: skip
+    series = [
+        case.source.expression(custom.filled(query, values), window=window, step=gate.step_seconds).values
+        for query in gate.queries
+    ]
+    return custom.judge(gate, series[0], series[1] if len(series) > 1 else None)
 
 
 def _where(subject: Subject) -> Mapping[str, str | list[str]]:
@@ -125,57 +220,6 @@ def _outcomes(gate: ErrorRateGate, subject: Subject, source: MetricsSource) -> d
     for (version, status), count in counts.items():
         by_version.setdefault(version, {})[status] = count
     return {version: Outcomes.of(statuses, gate.statuses) for version, statuses in by_version.items()}
-
-
-def _kayenta(gate: KayentaGate, subject: Subject, source: MetricsSource) -> GateResult:
-    if subject.stable is None:
-        raise outputs.NotComparable("there is no stable version to compare with")
-    if subject.window.seconds < gate.seconds:
-        return kayenta.waiting(gate, subject.window.seconds)
-    versions = (subject.candidate, subject.stable)
-    found = points_of(gate, source, subject.endpoint, versions, subject.window)
-    return kayenta.judge(gate, found[subject.candidate], found[subject.stable])
-
-
-def _paired(gate: PairedGate, subject: Subject, alpha: float) -> GateResult:
-    if subject.stable is None:
-        raise outputs.NotComparable("there is no stable version whose answers could be compared")
-    found = pairs_of(
-        subject.endpoint,
-        subject.stable,
-        subject.candidate,
-        subject.window,
-        output=gate.output,
-        profile=subject.profile,
-    )
-    segments = by_segment(found.pairs, gate.allowed)
-    return paired.judge(gate, found.output, compare(found.pairs, gate.allowed), segments, alpha)
-
-
-def _saturation(gate: SaturationGate, subject: Subject, source: MetricsSource) -> GateResult:
-    window = gate.lasting.within(subject.window)
-    if window is None:
-        return sustained.young(gate.name, gate.kind, gate.lasting, subject.window)
-    where = {"endpoint": subject.endpoint, "model_version": subject.candidate}
-    found = source.gauges(gate.metric, by=("instance",), where=where, window=window, step=gate.step_seconds)
-    return saturation.judge(gate, {instance: series.values for (instance,), series in found.items()})
-
-
-def _custom(gate: CustomGate, subject: Subject, source: MetricsSource) -> GateResult:
-    if subject.stable is None and gate.needs_stable():
-        raise outputs.NotComparable("the query names $stable and there is no stable version")
-    window = gate.lasting.within(subject.window)
-    if window is None:
-        return sustained.young(gate.name, gate.kind, gate.lasting, subject.window)
-    values = {
-        "endpoint": subject.endpoint, "candidate": subject.candidate, "stable": subject.stable or "",
-        "window": f"{max(1, round(subject.window.seconds))}s",
-    }  # fmt: skip
-    series = [
-        source.expression(custom.filled(query, values), window=window, step=gate.step_seconds).values
-        for query in gate.queries
-    ]
-    return custom.judge(gate, series[0], series[1] if len(series) > 1 else None)
 
 
 def _features(gate: InputDriftGate, subject: Subject, source: MetricsSource) -> list[BinnedPair]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from registry.api import access, models, retention, search, trail, uploads, versions
+from registry.api import access, models, profiles, retention, search, trail, uploads, versions
 
 app_name = "registry-api"
 _VERSION = "models/<str:name>/versions/<int:number>"
@@ -25,7 +25,7 @@ urlpatterns = [
     path(f"{_VERSION}/files", versions.Files.as_view(), name="files"),
     path(f"{_VERSION}/files/<path:path>", versions.OneFile.as_view(), name="file"),
     path(f"{_VERSION}/artifact", versions.Artifact.as_view(), name="artifact"),
-    path(f"{_VERSION}/profile", versions.Profile.as_view(), name="profile"),
+    path(f"{_VERSION}/profile", profiles.Profile.as_view(), name="profile"),
     path(f"{_VERSION}/lineage", search.Lineage.as_view(), name="lineage"),
     path("versions", search.Search.as_view(), name="search"),
     path(f"{_VERSION}/metrics", versions.Metrics.as_view(), name="metrics"),

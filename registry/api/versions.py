@@ -25,7 +25,7 @@ from registry.domain.draft import VersionDraft, parse_points
 from registry.domain.manifest import MAX_FILES, checked_path
 from registry.domain.roles import Permission
 from registry.domain.text import clean_line, clean_text
-from registry.errors import Invalid, NotFound
+from registry.errors import Invalid
 from registry.filtering import version_filter
 from registry.models import Model, Version
 from registry.services.content import entries_of, store_path
@@ -124,42 +124,6 @@ class Versions(RegistryView):
             actor=self.actor,
             **said,
         )
-
-
-class Profile(RegistryView):
-    """The baseline profile: GET reads it, POST computes it for a version that was registered without."""
-
-    permissions = {"POST": Permission.REGISTER}
-    parser_classes = (MultiPartParser,)
-
-    def initialize_request(self, request: HttpRequest, *args: Any, **kwargs: Any) -> Request:
-        transfer.limit_uploads(request)
-        return super().initialize_request(request, *args, **kwargs)
-
-    @extend_schema(operation_id="versions_profile", responses={200: OpenApiTypes.OBJECT})
-    def get(self, request: Request, name: str, number: int) -> Response:
-        version = _version(self.model, number)
-        if version.profile is None:
-            raise NotFound(f"{version} has no baseline profile.", hint="POST a reference set here.")
-        return Response(version.profile)
-
-    @extend_schema(
-        operation_id="versions_profile_attach",
-        parameters=[IDEMPOTENCY_KEY],
-        request={"multipart/form-data": serializers.ReferenceIn},
-        responses={201: serializers.VersionOut},
-    )
-    @idempotent
-    def post(self, request: Request, name: str, number: int) -> Response:
-        data: Any = request.data
-        services.attach_profile(
-            version=_version(self.model, number),
-            reference=transfer.path_of(data.get("reference"), field="reference"),
-            store=wiring.artifact_store(),
-            actor=self.actor,
-            reason=clean_text(data.get("reason"), field="reason", maximum=2000),
-        )
-        return Response(version_document(self.model, number), status=status.HTTP_201_CREATED)
 
 
 class OneVersion(RegistryView):
