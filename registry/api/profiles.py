@@ -15,8 +15,8 @@ from rest_framework.response import Response
 from registry import queries, services, transfer, wiring
 from registry.api import serializers
 from registry.api.base import RegistryView
-from registry.api.documents import version_document
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
+from registry.api.listing import version_document
 from registry.domain.roles import Permission
 from registry.domain.text import clean_text
 from registry.errors import NotFound
