@@ -263,6 +263,8 @@ SLIPWAY_S3_ENDPOINT = env.text("SLIPWAY_S3_ENDPOINT")
 # PUT from our own origin (CORS). Empty: browsers send their parts through the server.
 SLIPWAY_S3_BROWSER_ORIGIN = env.text("SLIPWAY_S3_BROWSER_ORIGIN")
 SLIPWAY_MAX_ARTIFACT_MB = env.integer("SLIPWAY_MAX_ARTIFACT_MB", 5 * 1024)
+# Every so many hours `intake` applies each model's retention; 0: only by hand and by `apply_retention`.
+SLIPWAY_RETENTION_HOURS = env.integer("SLIPWAY_RETENTION_HOURS", 0)
 SLIPWAY_METRICS_SOURCE = env.text("SLIPWAY_METRICS_SOURCE", "monitoring.adapters.scrape.ScrapeSource")
 SLIPWAY_PROMETHEUS_URL = env.text("SLIPWAY_PROMETHEUS_URL")
 # Further "name: value" pairs to send with each query.

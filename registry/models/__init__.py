@@ -6,7 +6,7 @@ from registry.models.access import OpenIDIdentity, RoleGrant, ServiceAccount
 from registry.models.catalogue import Alias, LatestMetric, Metric, Model, Version
 from registry.models.content import Intake, Upload, VersionFile
 from registry.models.files import TrackedFile
-from registry.models.requests import IdempotentRequest
+from registry.models.requests import IdempotentRequest, Turn
 from registry.models.tokens import ApiToken
 from registry.models.tracking import (
     Experiment,
@@ -40,6 +40,7 @@ __all__ = [
     "Series",
     "ServiceAccount",
     "TrackedFile",
+    "Turn",
     "Upload",
     "Version",
     "VersionFile",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django.db import transaction
@@ -13,13 +13,14 @@ from django.utils import timezone
 from registry import audit
 from registry.domain.actor import Actor
 from registry.domain.retention import Candidate, expendable
-from registry.errors import Conflict, Invalid
-from registry.models import Alias, Model, Version
+from registry.errors import Conflict, Invalid, NotFound
+from registry.models import Alias, Model, Turn, Version
 from registry.models.signals import production_asked, version_deleting
 from registry.services.models import locked, target
 from registry.services.versions import delete_version
 
 AT_ONCE = 200
+_TURN = "retention"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +70,27 @@ def apply_retention(*, model: Model, actor: Actor, now: datetime | None = None) 
             if not removal.held:
                 delete_version(version=row, actor=actor, reason=f"retention: {removal.reason}")
             done.append(removal)
-        except Conflict as error:
+        except (Conflict, NotFound) as error:
             done.append(Removal(removal.number, removal.reason, error.message))
     return done
+
+
+def apply_everywhere(actor: Actor) -> Iterator[tuple[Model, Removal]]:
+    """`apply_retention` for every live model."""
+    for model in Model.objects.filter(deleted_at=None).order_by("pk").iterator():
+        for removal in apply_retention(model=model, actor=actor):
+            yield model, removal
+
+
+def take_turn(every: timedelta, now: datetime) -> bool:
+    """Whether the scheduled run is due and the caller's to make: of many processes one is told so."""
+    Turn.objects.get_or_create(name=_TURN, defaults={"at": now - every})
+    return bool(Turn.objects.filter(name=_TURN, at__lte=now - every).update(at=now))
+
+
+def last_turn() -> datetime | None:
+    """When the last scheduled run began."""
+    return Turn.objects.filter(name=_TURN).values_list("at", flat=True).first()
 
 
 def _expendable(model: Model, now: datetime) -> dict[int, str]:

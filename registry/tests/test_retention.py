@@ -10,6 +10,7 @@ from django.utils import timezone
 from registry import queries, services
 from registry.domain.actor import SYSTEM
 from registry.errors import Conflict
+from registry.management.commands.intake import retire
 from registry.models import AuditEntry, Version
 from registry.models.signals import digests_needed, production_asked, version_deleting
 from registry.services import blobs, retention
@@ -151,3 +152,32 @@ def test_the_number_of_queries_does_not_grow_with_the_versions_that_stay(
         6
     ):  # aliases, tenures, versions, what goes, and two questions about that one
         assert len(retention.removals(model)) == 1
+
+
+def test_the_page_shows_a_dry_run_and_removes_what_it_showed(served, versions, web):
+    page = web("viewer").get("/models/churn/retention").content.decode()
+    assert "would be deleted" in page and "v1</a>" in page and "v2</a>" not in page
+    assert "Change the policy" not in page and "Delete 1 version" not in page, "only for administrators"
+    assert Version.objects.filter(deleted_at=None).count() == 4
+    client = web("admin")
+    assert "Delete 1 version<" in client.get("/models/churn/retention").content.decode()
+    client.post("/models/churn/retention/set", {"keep": 1, "reason": "disk"})
+    assert "Delete 2 versions" in client.get("/models/churn/retention").content.decode()
+    assert "Deleted: v1, v2" in client.post("/models/churn/retention/apply", follow=True).content.decode()
+    assert [v.number for v in Version.objects.filter(deleted_at=None).order_by("number")] == [3, 4]
+    assert AuditEntry.objects.filter(action="model.retention", reason="disk").exists()
+    assert client.post("/models/churn/retention/set", {"keep": -1}).status_code == 400
+
+
+def test_the_schedule_applies_it_once_in_a_while_and_only_when_it_is_set(served, store, settings, web):
+    retire()
+    assert Version.objects.filter(deleted_at=None).count() == 4
+    assert "Not applied on a schedule" in web("viewer").get("/models/churn/retention").content.decode()
+    settings.SLIPWAY_RETENTION_HOURS = 24
+    retire()
+    assert [v.number for v in Version.objects.filter(deleted_at=None).order_by("number")] == [2, 3, 4]
+    assert "every 24 hours: last" in web("viewer").get("/models/churn/retention").content.decode()
+    day, now = timedelta(hours=24), timezone.now()
+    assert not retention.take_turn(day, now), "it was just done"
+    assert retention.take_turn(day, now + day)
+    assert not retention.take_turn(day, now + day), "of two processes one does it"

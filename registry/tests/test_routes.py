@@ -78,6 +78,9 @@ WEB = [
     ("new-model", "GET", REGISTER),
     ("new-model", "POST", REGISTER),
     ("model", "GET", VIEW),
+    ("retention", "GET", VIEW),
+    ("set-retention", "POST", ADMINISTER),
+    ("apply-retention", "POST", ADMINISTER),
     ("new-version", "GET", REGISTER),
     ("new-version", "POST", REGISTER),
     ("version", "GET", VIEW),
@@ -199,7 +202,7 @@ def test_the_pages_answer_each_role_as_the_table_says(web, version, account, who
         assert answer.status_code == 403
     elif name in {"revoke-token", "revoke-grant", "revoke-account-token", "file"}:
         assert answer.status_code == 404, "none of that number"
-    elif name == "disable-account":
+    elif name in {"disable-account", "apply-retention"}:
         assert answer.status_code == 302
     elif name in {"login", "logout"}:
         assert answer.status_code in {200, 302}

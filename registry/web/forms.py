@@ -160,3 +160,13 @@ def _document(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise Invalid(f"It is not valid JSON: {error}.", field="hyperparameters") from error
+
+
+class RetentionForm(forms.Form):
+    keep = forms.IntegerField(
+        min_value=0,
+        max_value=1000,
+        label="Versions that served production",
+        help_text="How many of the last ones are kept; 0 keeps everything.",
+    )
+    reason = forms.CharField(max_length=2000, required=False, help_text="For the audit trail.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from registry.web import access, models, openid, tokens, trail, versions
+from registry.web import access, models, openid, retention, tokens, trail, versions
 
 app_name = "registry"
 # Model names never begin with "-", so "/models/-/new" is no model's page.
@@ -16,6 +16,9 @@ urlpatterns = [
     path("models/", models.models, name="models"),
     path("models/-/new", models.new_model, name="new-model"),
     path("models/<str:name>/", models.model, name="model"),
+    path("models/<str:name>/retention", retention.retention, name="retention"),
+    path("models/<str:name>/retention/set", retention.set_retention, name="set-retention"),
+    path("models/<str:name>/retention/apply", retention.apply_retention, name="apply-retention"),
     path("models/<str:name>/versions/new", versions.new_version, name="new-version"),
     path("models/<str:name>/versions/<int:number>/", versions.version, name="version"),
     path("models/<str:name>/versions/<int:number>/files/<path:path>", versions.file, name="file"),

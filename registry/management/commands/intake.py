@@ -12,11 +12,14 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from registry import tasks, wiring
+from registry.domain.actor import SYSTEM
 from registry.errors import DomainError
+from registry.services import blobs, retention
 from registry.services.uploads import sweep_uploads
 
 log = logging.getLogger("registry.intake")
@@ -28,7 +31,8 @@ _ABANDONED = timedelta(days=1)
 class Command(BaseCommand):
     help = (
         "Verify and inspect versions that wait for it; with SLIPWAY_REDIS_URL set, workers do it. "
-        "Every hour uploads that nobody touched for a day are removed."
+        "Every hour uploads that nobody touched for a day are removed; every SLIPWAY_RETENTION_HOURS "
+        "retention is applied."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -67,5 +71,20 @@ class Command(BaseCommand):
         try:
             removed = sweep_uploads(wiring.artifact_store(), _ABANDONED)
             log.info("%s abandoned uploads removed", removed)
+            retire()
         except (DomainError, DatabaseError) as error:
-            log.error("abandoned uploads could not be removed: %s", error)
+            log.error("the hourly tidying failed: %s", error)
+
+
+def retire() -> None:
+    """Apply retention and free content that nobody needs, if that is scheduled and due."""
+    every = timedelta(hours=settings.SLIPWAY_RETENTION_HOURS)
+    if not every or not retention.take_turn(every, timezone.now()):
+        return
+    for model, removal in retention.apply_everywhere(SYSTEM):
+        verb = f"is kept ({removal.held})" if removal.held else "was deleted"
+        log.info("%s version %s %s: %s", model.name, removal.number, verb, removal.reason)
+    store = wiring.artifact_store()
+    digests = blobs.unneeded(store, blobs.GRACE)
+    freed = blobs.free(digests, store, actor=SYSTEM, reason="no version needs it", grace=blobs.GRACE)
+    log.info("the content of %s digests was freed", len(list(freed)))
