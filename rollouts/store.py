@@ -37,7 +37,7 @@ from rollouts.models import (
 log = logging.getLogger(__name__)
 _STATE = (
     "phase", "step", "step_started_at", "exposed_at", "last_look_at", "looks",
-    "unready_since", "rolling_back_since", "ending", "override", "reason",
+    "unready_since", "lapses", "rolling_back_since", "ending", "override", "reason",
 )  # fmt: skip
 
 

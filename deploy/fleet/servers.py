@@ -10,7 +10,7 @@ from deploy.files import write_atomically
 from deploy.fleet import logs
 from deploy.fleet.documents import HOST
 from deploy.fleet.process import Processes, ProcessId
-from deploy.fleet.spec import Workload
+from deploy.fleet.spec import REMOTE, Workload
 
 MARK = "SLIPWAY_FLEET_HOME"
 """Environment variable by which servers are recognised as those of one home's fleet."""
@@ -39,6 +39,8 @@ class Servers:
         out.parent.mkdir(parents=True, exist_ok=True)
         begin = logs.size(err)
         command = [*self.program, *flags(workload, port, self._write_histograms(workload))]
+        if workload.artifact.startswith(REMOTE):
+            command += ["--cache", str(self.home / "cache")]
         return self.processes.start(command, self._env, ROOT, out, err), begin
 
     def out(self, name: str) -> Path:

@@ -14,6 +14,8 @@ VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 OPTIONS = ("max_batch", "batch_delay_ms", "queue", "deadline_ms")
 MOST_REPLICAS = 256
+REMOTE = ("s3://", "http://", "https://")
+"""Where an artifact may be beside a path; a server fetches it into the cache of its home."""
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,8 @@ def _workload(item: object, endpoint: str, model: str, path: str) -> Workload:
 
 def _artifact(item: Mapping[str, Any], path: str) -> str:
     artifact = _text(item, "artifact", f"{path}.artifact")
-    if not artifact.startswith("/"):
-        raise BadFile(f"{path}.artifact: must be an absolute path, not {artifact!r}")
+    if not artifact.startswith(("/", *REMOTE)):
+        raise BadFile(f"{path}.artifact: must be an absolute path or a URL, not {artifact!r}")
     return artifact
 
 

@@ -157,7 +157,13 @@ def _hold_unready(snapshot: Snapshot, message: str, now: datetime) -> Decision:
     """Takes the traffic away while no server can answer it; a promotion under way is given up instead."""
     if snapshot.phase == Phase.PROMOTING:
         return roll_back(snapshot, f"v{snapshot.candidate} lost its last ready server while promoting", now)
-    held = replace(snapshot, unready_since=now, exposed_at=None)
+    if snapshot.lapses >= snapshot.plan.max_restarts:
+        reason = (
+            f"v{snapshot.candidate} lost its last ready server {snapshot.lapses + 1} times; "
+            f"the plan allows {snapshot.plan.max_restarts}"
+        )
+        return roll_back(snapshot, f"{reason}. {message}".strip(), now)
+    held = replace(snapshot, unready_since=now, exposed_at=None, lapses=snapshot.lapses + 1)
     phase = snapshot.phase if snapshot.phase in _WAITING else Phase.HOLDING
     reason = (
         f"v{snapshot.candidate} has no ready server; its traffic went back to v{snapshot.stable}. {message}"

@@ -22,7 +22,8 @@ class Snapshot:
     step_started_at: when the step began, from the database, so a restart neither shortens nor
     lengthens it. exposed_at: when the present share of traffic was seen in effect; the analysis
     window starts there. unready_since: set while the candidate has no ready server; it gets no
-    traffic then. ending: the phase in which a rollback under way will end. digest and plan_digest: what
+    traffic then; lapses: how often that happened. ending: the phase in which a rollback under way will end.
+    digest and plan_digest: what
     approvals are bound to. override: somebody broke the glass; freezes and approvals no longer hold it.
     """
 
@@ -41,6 +42,7 @@ class Snapshot:
     last_look_at: datetime | None = None
     looks: int = 0
     unready_since: datetime | None = None
+    lapses: int = 0
     rolling_back_since: datetime | None = None
     ending: Phase = Phase.ROLLED_BACK
     override: bool = False

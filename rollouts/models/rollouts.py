@@ -49,6 +49,7 @@ class Rollout(models.Model):
     last_look_at = models.DateTimeField(null=True, blank=True)
     looks = models.PositiveIntegerField(default=0)
     unready_since = models.DateTimeField(null=True, blank=True)
+    lapses = models.PositiveIntegerField(default=0)
     rolling_back_since = models.DateTimeField(null=True, blank=True)
     override = models.BooleanField(default=False)
     ending = models.CharField(max_length=20, choices=PHASES, default=Phase.ROLLED_BACK.value)

@@ -158,6 +158,18 @@ def test_a_candidate_that_stays_away_is_rolled_back():
     assert decide(lost, seen(0, candidate=NOT_READY), later(16)).snapshot.phase == Phase.ROLLING_BACK
 
 
+def test_a_candidate_that_flaps_is_rolled_back_although_it_never_crashes():
+    """Each return begins the step anew, so without a limit it would walk for ever."""
+    flapping = snapshot(ANALYSE_5, Phase.HOLDING, lapses=2)
+    third = decide(flapping, seen(5, candidate=NOT_READY), later(3)).snapshot
+    assert (third.phase, third.lapses) == (Phase.HOLDING, 3)
+    back = decide(third, seen(0, candidate=ready()), later(5)).snapshot
+    assert (back.phase, back.lapses) == (Phase.PROGRESSING, 3)
+    fourth = decide(back, seen(5, candidate=NOT_READY), later(9)).snapshot
+    assert fourth.phase == Phase.ROLLING_BACK
+    assert "lost its last ready server 4 times; the plan allows 3" in fourth.reason
+
+
 def test_a_candidate_that_keeps_crashing_is_rolled_back_even_while_it_is_ready():
     decision = decide(snapshot(ANALYSE_5), seen(5, candidate=ready(restarts=4)), later(3))
     assert decision.snapshot.phase == Phase.ROLLING_BACK

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
 
 import psycopg
 import pytest
+from celery import Celery
 
 from tests.chaos.plant import Plant
 from tests.chaos.world import ENDINGS, kind
@@ -19,6 +21,10 @@ from tests.servers.waiting import eventually
 pytestmark = pytest.mark.stack
 ROLLOUTS, SECONDS = 5, 120
 OUTAGE = 4.0
+# The last outage of the queue. A whole minute is SLIPWAY_TEST_QUEUE_OUTAGE=60; CI takes less.
+QUEUE_OUTAGE = float(os.environ.get("SLIPWAY_TEST_QUEUE_OUTAGE", "10"))
+# After a minute, Celery waits up to 30 s before it tries again.
+RECONNECTED = 60.0
 OVER = ("succeeded", "rolled_back", "cancelled", "failed", "concluded", "superseded")
 
 
@@ -52,11 +58,23 @@ def all_over(plant: Plant) -> bool:
     return all(phase in OVER for phase in phases(plant).values())
 
 
-def outage(server: Postgres | Redis) -> None:
+def outage(server: Postgres | Redis, seconds: float = OUTAGE) -> None:
     """Gone for some seconds."""
     server.stop()
-    time.sleep(OUTAGE)
+    time.sleep(seconds)
     server.start()
+
+
+def crowd(queue: Redis) -> None:
+    """So many messages that every process of a worker has one when the queue goes away."""
+    with Celery(broker=queue.url) as sender:
+        for _ in range(150):
+            sender.send_task("rollouts.tick", args=([],))
+
+
+def waiting(queue: Redis) -> int:
+    with queue.client() as client:
+        return client.llen("celery")
 
 
 def begin(plant: Plant) -> None:
@@ -88,6 +106,16 @@ def test_rollouts_outlive_outages_of_the_database_and_of_the_queue(
         outage(queue)
         assert_all_ended_well(plant)
         assert plant.processes["dispatcher"].poll() is None
+        # Without a dispatcher, that the queue empties is the work of the worker alone.
+        plant.kill("dispatcher")
+        for seconds in (1.0, 1.0, QUEUE_OUTAGE):
+            crowd(queue)
+            outage(queue, seconds)
+            crowd(queue)
+            began = time.monotonic()
+            eventually(lambda: waiting(queue) == 0, RECONNECTED, lambda: plant.log("worker-1"))
+            print(f"the queue was away for {seconds:g} s, taken again after {time.monotonic() - began:.0f} s")
+        assert plant.processes["worker-1"].poll() is None, "the same worker, that nobody restarted"
 
 
 def test_a_tick_process_outlives_a_crash_of_the_database(database: Postgres, tmp_path: Path) -> None:

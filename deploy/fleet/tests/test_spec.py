@@ -29,6 +29,11 @@ def test_a_desired_file_is_read():
     assert found.options == (("max_batch", 32), ("queue", 256))
 
 
+@pytest.mark.parametrize("place", ["s3://models/one", "https://models.example.org/one"])
+def test_an_artifact_may_be_behind_a_url(place):
+    assert with_item(artifact=place).workloads[0].artifact == place
+
+
 def test_replicas_threads_warmup_histograms_and_options_have_defaults():
     least = {key: ITEM[key] for key in ("version", "digest", "artifact")}
     (found,) = desired(workloads=[least]).workloads
@@ -46,6 +51,7 @@ def test_replicas_threads_warmup_histograms_and_options_have_defaults():
     [
         ({"digest": "md5:1"}, "workloads[0].digest: must be sha256:"),
         ({"artifact": "model.onnx"}, "workloads[0].artifact: must be an absolute path"),
+        ({"artifact": "ftp://models/3.onnx"}, "workloads[0].artifact: must be an absolute path or a URL"),
         ({"artifact": None}, "workloads[0].artifact: must be a text"),
         ({"replicas": -1}, "workloads[0].replicas"),
         ({"replicas": 1.5}, "workloads[0].replicas"),
