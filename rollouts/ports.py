@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rollouts.domain.desired import DesiredWorld
+from rollouts.domain.room import Room
 from rollouts.domain.snapshot import WorkloadStatus
 
 
@@ -38,6 +39,9 @@ class Cluster(Protocol):
 
     def observe(self, endpoint: str) -> Mapping[str, WorkloadStatus]:
         """The endpoint's servers by version, as they are now."""
+
+    def room(self, environment: str) -> Room | None:
+        """How many more servers fit; None where that is nobody's question."""
 
 
 class TrafficRouter(Protocol):

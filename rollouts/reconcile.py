@@ -69,7 +69,7 @@ def _tick(loaded: store.Loaded, ports: Ports, now: datetime) -> None:
         return
     if loaded.rollout is None and loaded.endpoint.queued_id and store.activate_queued(loaded.endpoint, now):
         loaded = store.load(endpoint_id)
-    world = observe(loaded.endpoint.name, ports)
+    world = observe(loaded.endpoint.name, ports, loaded.endpoint.environment.name)
     judgement = _look(loaded, ports.metrics, now)
     if loaded.snapshot is not None:
         decision = _decide(loaded, world, judgement, now)
@@ -102,7 +102,7 @@ def _decide(loaded: store.Loaded, world: World, judgement: Judgement | None, now
     return decide(loaded.snapshot, replace(seen, freeze=freeze), now) if freeze else decision
 
 
-def observe(endpoint: str, ports: Ports) -> World:
+def observe(endpoint: str, ports: Ports, environment: str = "") -> World:
     """What the cluster and the router say; a side that does not answer is marked unknown."""
     world = World()
     try:
@@ -110,6 +110,11 @@ def observe(endpoint: str, ports: Ports) -> World:
             world = replace(world, workloads=ports.cluster.observe(endpoint))
     except WorldUnavailable as error:
         world = replace(world, cluster_known=False, problem=str(error))
+    try:
+        room = ports.cluster.room(environment)
+        world = replace(world, room=room.says if room else "")
+    except WorldUnavailable as error:
+        world = replace(world, room=f"Whether more fits is not known: {error}")
     try:
         with telemetry.step("router.observed_route"):
             route = ports.router.observed_route(endpoint)
@@ -248,6 +253,7 @@ def observation_document(world: World) -> Mapping[str, Any]:
         "mirror": dict(world.mirror),
         "preview": world.preview,
         "problem": world.problem,
+        **({"room": world.room} if world.room else {}),
     }
 
 

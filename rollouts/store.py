@@ -227,8 +227,9 @@ def _move_endpoint(loaded: Loaded, decision: Decision, now: datetime) -> None:
         warm = timedelta(seconds=decision.snapshot.plan.retire_after)
         changes |= {
             "stable": loaded.rollout.candidate,
-            "previous": loaded.rollout.stable,
-            "previous_until": now + warm,
+            # Without a surge there is no room for servers that nobody uses.
+            "previous": None if decision.snapshot.plan.no_surge else loaded.rollout.stable,
+            "previous_until": None if decision.snapshot.plan.no_surge else now + warm,
         }
     Endpoint.objects.filter(pk=loaded.endpoint.pk).update(**changes)
     if decision.promoted and loaded.rollout is not None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from rollouts.domain.desired import DesiredWorld
+from rollouts.domain.room import Room
 from rollouts.domain.snapshot import WorkloadStatus
 from rollouts.errors import WorldUnavailable
 from rollouts.ports import ObservedRoute
@@ -22,6 +23,10 @@ class Absent:
 
     def observe(self, endpoint: str) -> Mapping[str, WorkloadStatus]:
         self._refuse()
+
+    def room(self, environment: str) -> Room | None:
+        """Nobody knows."""
+        return None
 
     def set_route(self, world: DesiredWorld) -> None:
         self._refuse()

@@ -50,6 +50,10 @@ class LocalCluster:
             by_version.setdefault(str(instance["version"]), []).append(instance)
         return {version: _status(instances) for version, instances in by_version.items()}
 
+    def room(self, environment: str) -> None:
+        """Processes of one machine share what there is."""
+        return
+
 
 class LocalRouter:
     """The gateway: its routes are files, and it reports over HTTP what it applies."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rollouts.domain.desired import DesiredWorld
+from rollouts.domain.room import Room
 from rollouts.domain.snapshot import WorkloadStatus
 from rollouts.errors import StaleWrite, WorldUnavailable
 from rollouts.ports import ObservedRoute
@@ -18,6 +19,7 @@ class MemoryCluster:
     worlds: dict[str, DesiredWorld] = field(default_factory=dict)
     override: dict[tuple[str, str], WorkloadStatus] = field(default_factory=dict)
     down: bool = False
+    space: Room | None = None
 
     def apply(self, world: DesiredWorld, artifacts: Mapping[str, str]) -> None:
         _check(self.down, self.worlds.get(world.endpoint), world)
@@ -35,6 +37,9 @@ class MemoryCluster:
             )
             for release in (world.releases if world else ())
         }
+
+    def room(self, environment: str) -> Room | None:
+        return self.space
 
 
 @dataclass

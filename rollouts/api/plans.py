@@ -29,7 +29,14 @@ class PlanPreview(APIView):
         wanted = wanted_plan(values, endpoint)
         plan = services.preview(endpoint=endpoint, strategy=wanted.strategy, parameters=wanted.parameters)
         steps = [{"kind": step.kind, "description": step.describe()} for step in plan.steps]
-        return Response({"plan": plan.to_dict(), "steps": steps, "least_seconds": plan.least_seconds})
+        return Response(
+            {
+                "plan": plan.to_dict(),
+                "steps": steps,
+                "least_seconds": plan.least_seconds,
+                "room": endpoint.observed.get("room", ""),
+            }
+        )
 
 
 class Templates(APIView):

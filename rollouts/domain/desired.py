@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rollouts.domain.snapshot import Snapshot
@@ -68,10 +68,14 @@ class EndpointState:
 def desired_world(endpoint: EndpointState, rollout: Snapshot | None) -> DesiredWorld:
     """Servers and split for an endpoint, with or without an active rollout.
 
+    Without a surge the candidate's servers take the place of as many stable ones while the rollout lasts.
     Until a first server of the stable version is ready there is no route: nothing could answer.
     """
-    releases = {endpoint.stable.version: endpoint.stable}
     candidate = endpoint.candidate if rollout and rollout.wants_servers else None
+    stable = endpoint.stable
+    if rollout and rollout.plan.no_surge and candidate:
+        stable = replace(stable, replicas=max(1, stable.replicas - candidate.replicas))
+    releases = {stable.version: stable}
     for release in (endpoint.previous, candidate):
         if release is not None:
             releases.setdefault(release.version, release)

@@ -64,3 +64,11 @@ def only_known(source: Mapping[str, Any], known: frozenset[str], path: str) -> N
             raise InvalidPlan(
                 "no such parameter.", field=f"{path}{key}", hint=f"Known here: {', '.join(sorted(known))}."
             )
+
+
+def switch(source: Mapping[str, Any], key: str, path: str, *, default: bool = False) -> bool:
+    """True or false; InvalidPlan for anything else."""
+    value = source.get(key, default)
+    if not isinstance(value, bool):
+        raise InvalidPlan(f"{value!r} is neither true nor false.", field=path + key)
+    return value

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from rollouts.domain.fields import number, only_known, text, whole
+from rollouts.domain.fields import number, only_known, switch, text, whole
 from rollouts.domain.steps import (
     KEY_NAME,
     YEAR,
@@ -67,6 +67,7 @@ class Plan:
     max_restarts: how often the candidate's servers may crash before it is rolled back.
     sticky: {"header": name} or {"cookie": name} whose value decides which version a user meets; None: the
     router's own. hooks: which hooks are told of a rollback or of the end; those that are asked are steps.
+    no_surge: the candidate's servers take the place of as many stable ones.
     """
 
     steps: tuple[Step, ...]
@@ -77,6 +78,7 @@ class Plan:
     max_restarts: int = 3
     sticky: Mapping[str, str] | None = None
     hooks: tuple[Mapping[str, Any], ...] = ()
+    no_surge: bool = False
 
     def weight_at(self, index: int) -> int:
         """Candidate's share in percent while the step at `index` runs (that step included)."""
@@ -163,12 +165,13 @@ class Plan:
             max_restarts=whole(document, "max_restarts", path, default=3, least=0, most=1000),
             sticky=sticky_key(document, "sticky", path),
             hooks=_told(document.get("hooks"), f"{path}hooks"),
+            no_surge=switch(document, "no_surge", path),
         )
         check(plan, f"{path}steps")
         return plan
 
 
-_OPTIONAL = frozenset({"sticky", "hooks"})
+_OPTIONAL = frozenset({"sticky", "hooks", "no_surge"})
 
 
 def _guards_promotion(step: Step) -> bool:

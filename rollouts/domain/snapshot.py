@@ -111,7 +111,8 @@ class World:
     weights and mirror: percent by version; `weights` is None while the router has no route. preview: the
     version that testers, or one arm of an experiment, reach.
     cluster_known, router_known: False when that side did not answer (`problem` says why); what it
-    would have told is then unknown, which is not the same as absent.
+    would have told is then unknown, which is not the same as absent. room: what the cluster says of how many
+    more servers fit, where it is asked.
     """
 
     workloads: Mapping[str, WorkloadStatus] = field(default_factory=dict)
@@ -121,6 +122,7 @@ class World:
     cluster_known: bool = True
     router_known: bool = True
     problem: str = ""
+    room: str = ""
 
     @property
     def known(self) -> bool:

@@ -58,6 +58,9 @@ class FileCluster:
         document = read_document(folder() / "cluster" / f"{endpoint}.json") or {"releases": {}}
         return {version: _status(endpoint, version, size) for version, size in document["releases"].items()}
 
+    def room(self, environment: str) -> None:
+        return None
+
 
 def _status(endpoint: str, version: str, replicas: int) -> WorkloadStatus:
     if kind(endpoint) == "broken" and version == CANDIDATE:

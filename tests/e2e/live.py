@@ -13,7 +13,6 @@ from registry.adapters.memory import MemoryStore
 from registry.domain.actor import Actor
 from registry.models import Model, Version
 from rollouts import reconcile, services
-from rollouts.adapters.kubernetes.target import Target
 from rollouts.models import Endpoint, Rollout
 from rollouts.reconcile import Ports
 from rollouts.tests.cast import judgement
@@ -46,7 +45,6 @@ class Live:
     endpoint: Endpoint
     versions: list[Version]
     ports: Ports
-    target: Target
     verdict: Verdict | None = Verdict.PASS
     judge: Callable[..., object] = field(default=reconcile.judge)
 
@@ -113,7 +111,7 @@ class Live:
             self.place.call("DELETE", f"{root}/namespaces/{namespace}/{plural}", labelSelector=selector)
 
 
-def endpoint_of(name: str) -> tuple[Endpoint, list[Version]]:
+def endpoint_of(name: str, replicas: int = 1) -> tuple[Endpoint, list[Version]]:
     """An endpoint that is to serve version 1 of three whose artifacts are in the store."""
     model = Model.objects.create(name=name, last_number=3)
     versions = [
@@ -123,5 +121,7 @@ def endpoint_of(name: str) -> tuple[Endpoint, list[Version]]:
         for n in "123"
     ]
     production = services.create_environment(name="production", actor=ADA)
-    endpoint = services.create_endpoint(name=name, environment=production, version=versions[0], actor=ADA)
+    endpoint = services.create_endpoint(
+        name=name, environment=production, version=versions[0], replicas=replicas, actor=ADA
+    )
     return endpoint, versions

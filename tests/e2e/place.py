@@ -28,6 +28,8 @@ from rollouts.adapters.kubernetes.target import Target
 
 ROOT = Path(__file__).resolve().parents[2]
 ROLE = ROOT / "deploy" / "kubernetes" / "role.yaml"
+PREFLIGHT = ROLE.with_name("preflight.yaml")
+RBAC = "rbac.authorization.k8s.io"
 IMAGE = os.environ.get("SLIPWAY_E2E_IMAGE", "localhost/slipway-serving:e2e")
 # Whoever routes for real; without one the tests accept routes as a controller would (controller.py).
 GATEWAY = os.environ.get("SLIPWAY_E2E_GATEWAY", "")
@@ -86,12 +88,26 @@ class Place:
             },
             "rolebindings",
         )  # fmt: skip
+        self.allow_preflight()
         asked = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
             "spec": {"expirationSeconds": 7200},
         }
         self.token = self.call("POST", "/serviceaccounts/slipway/token", asked)["status"]["token"]
+
+    def allow_preflight(self, rules: list[dict[str, Any]] | None = None) -> None:
+        """The cluster-wide role of the check for free GPUs, under a name of this run's own."""
+        given = rules if rules is not None else yaml.safe_load(PREFLIGHT.read_text())["rules"]
+        api = {"apiVersion": f"{RBAC}/v1", "metadata": {"name": self.name}}
+        subject = {"kind": "ServiceAccount", "name": "slipway", "namespace": self.name}
+        ref = {"apiGroup": RBAC, "kind": "ClusterRole", "name": self.name}
+        for plural, manifest in (
+            ("clusterroles", {**api, "kind": "ClusterRole", "rules": given}),
+            ("clusterrolebindings", {**api, "kind": "ClusterRoleBinding", "roleRef": ref, "subjects": [subject]}),
+        ):  # fmt: skip
+            path = f"/apis/{RBAC}/v1/{plural}/{self.name}"
+            self.call("PATCH", path, manifest, APPLY, fieldManager="e2e", force="true")
 
     def allow(self, rules: list[dict[str, Any]]) -> None:
         """The rules of the role that Slipway's account has."""
@@ -159,6 +175,8 @@ class Place:
     def remove(self) -> None:
         """The namespace and all that is in it."""
         self.call("DELETE", f"/api/v1/namespaces/{self.name}")
+        for plural in ("clusterrolebindings", "clusterroles"):
+            self.call("DELETE", f"/apis/{RBAC}/v1/{plural}/{self.name}")
 
 
 class Refused(Exception):

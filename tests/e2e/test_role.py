@@ -15,7 +15,7 @@ from rollouts.adapters.kubernetes import GatewayApiRouter, IstioRouter, Kubernet
 from rollouts.adapters.kubernetes.target import Targets
 from rollouts.domain.desired import DesiredWorld, ReleaseSpec, Route
 from rollouts.errors import WorldUnavailable
-from tests.e2e.place import ROLE, Place, digest_of, until
+from tests.e2e.place import PREFLIGHT, ROLE, Place, digest_of, until
 
 RULES: list[dict[str, Any]] = yaml.safe_load(ROLE.read_text())["rules"]
 ONE, TWO = (ReleaseSpec(n, digest_of(n), replicas=1) for n in "12")
@@ -27,10 +27,16 @@ VERBS = [
 ]
 
 
-def everything(place: Place) -> None:
+def everything(place: Place, *, preflight: bool = True) -> None:
     """All that Slipway ever asks of a cluster; its pods are never scheduled."""
     name = f"role-{uuid.uuid4().hex[:6]}"
-    target = place.target(max_replicas=2, pod_monitor=True, node_selector={"slipway.dev/no": "such-node"})
+    target = place.target(
+        max_replicas=2,
+        pod_monitor=True,
+        gpus=1,
+        preflight="say",
+        node_selector={"slipway.dev/no": "such-node"},
+    )
     namespace, where = place.namespace(), Targets(target, {})
     cluster = KubernetesCluster(where, lambda _: namespace)
     routers = [make(where, lambda _: namespace) for make in (GatewayApiRouter, IstioRouter)]
@@ -40,6 +46,8 @@ def everything(place: Place) -> None:
             world = DesiredWorld(name, "churn", generation, releases, Route(split=split))
             cluster.apply(world, ARTIFACTS)
             cluster.observe(name)
+            if preflight:
+                cluster.room("")
             for router in routers if releases else ():
                 router.set_route(world)
         routers[1].observed_route(name)
@@ -57,7 +65,7 @@ def role(bare_place) -> Iterator[Place]:
     _in_force(bare_place, 0, "deployments", "list", allowed=True)
 
 
-def _in_force(place: Place, at: int, resource: str, verb: str, *, allowed: bool) -> None:
+def _in_force(place: Place, at: int, resource: str, verb: str, *, allowed: bool, wide: bool = False) -> None:
     """The API server has taken the change of the role over."""
     asked = {
         "apiVersion": "authorization.k8s.io/v1",
@@ -65,7 +73,7 @@ def _in_force(place: Place, at: int, resource: str, verb: str, *, allowed: bool)
         "spec": {
             "user": f"system:serviceaccount:{place.name}:slipway",
             "resourceAttributes": {
-                "namespace": place.name, "verb": verb, "resource": resource, "group": RULES[at]["apiGroups"][0],
+                "namespace": "" if wide else place.name, "verb": verb, "resource": resource, "group": "" if wide else RULES[at]["apiGroups"][0],
             },
         },
     }  # fmt: skip
@@ -86,6 +94,29 @@ def test_without_this_verb_something_is_refused(role, at, resource, verb):
     rules += [{**rule, "resources": others}] if others else []
     rules += [{**rule, "resources": [resource], "verbs": verbs}] if verbs else []
     role.allow(rules)
-    _in_force(role, at, resource, verb, allowed=False)
-    with pytest.raises(WorldUnavailable, match="403"):
-        everything(role)
+    # The cluster-wide role lets all pods be listed, so it must not be there when this one is asked about.
+    preflight = resource != "pods"
+    if not preflight:
+        role.allow_preflight([])
+    try:
+        _in_force(role, at, resource, verb, allowed=False)
+        with pytest.raises(WorldUnavailable, match="403"):
+            everything(role, preflight=preflight)
+    finally:
+        if not preflight:
+            role.allow_preflight()
+
+
+@pytest.mark.parametrize("resource", ["nodes", "pods"])
+def test_without_this_verb_of_the_clusters_role_nobody_can_say_what_fits(role, resource):
+    (rule,) = yaml.safe_load(PREFLIGHT.read_text())["rules"]
+    left = [one for one in rule["resources"] if one != resource]
+    assert len(left) == 1 and rule["verbs"] == ["list"]
+    role.allow_preflight([{**rule, "resources": left}])
+    try:
+        _in_force(role, 0, resource, "list", allowed=False, wide=True)
+        with pytest.raises(WorldUnavailable, match="403"):
+            everything(role)
+    finally:
+        role.allow_preflight()
+        _in_force(role, 0, resource, "list", allowed=True, wide=True)

@@ -4,33 +4,39 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from monitoring.adapters.memory import MemorySource
 from rollouts import reconcile, services
 from rollouts.adapters.kubernetes import GatewayApiRouter, IstioRouter, KubernetesCluster
-from rollouts.adapters.kubernetes.target import Targets
+from rollouts.adapters.kubernetes.target import Target, Targets
 from rollouts.models import Rollout
 from rollouts.reconcile import Ports
 from tests.e2e.live import ADA, Live, Store, endpoint_of
+from tests.e2e.place import Place
 from tests.e2e.traffic import Traffic
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(params=[GatewayApiRouter, IstioRouter])
-def live(request, place, controller, db, monkeypatch) -> Iterator[Live]:
-    endpoint, versions = endpoint_of(f"e2e-{uuid.uuid4().hex[:6]}")
-    namespace, target = place.namespace(), place.target()
-    where = Targets(target, {})
+def begin(place: Place, router: type[Any], target: Target, replicas: int = 1) -> Live:
+    """An endpoint of that many servers, and Slipway's ports as one worker has them."""
+    endpoint, versions = endpoint_of(f"e2e-{uuid.uuid4().hex[:6]}", replicas)
+    namespace, where = place.namespace(), Targets(target, {})
     ports = Ports(
         cluster=KubernetesCluster(where, lambda _: namespace),
-        router=request.param(where, lambda _: namespace),
+        router=router(where, lambda _: namespace),
         metrics=MemorySource(),
         artifacts=Store(),
     )
-    live = Live(place, endpoint, versions, ports, target)
+    return Live(place, endpoint, versions, ports)
+
+
+@pytest.fixture(params=[GatewayApiRouter, IstioRouter])
+def live(request, place, controller, db, monkeypatch) -> Iterator[Live]:
+    live = begin(place, request.param, place.target())
     monkeypatch.setattr(reconcile, "judge", live.judged)
     live.serving()
     yield live

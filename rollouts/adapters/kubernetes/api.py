@@ -32,14 +32,20 @@ class Kind:
     kind: str
     plural: str
 
+    @property
+    def root(self) -> str:
+        """The path of its API."""
+        return f"/apis/{self.api}" if "/" in self.api else f"/api/{self.api}"
+
     def path(self, namespace: str, name: str = "") -> str:
-        """The path of all of them, or of one."""
-        root = f"/apis/{self.api}" if "/" in self.api else f"/api/{self.api}"
-        return f"{root}/namespaces/{namespace}/{self.plural}" + (f"/{name}" if name else "")
+        """The path of all of them in a namespace, or of one."""
+        return f"{self.root}/namespaces/{namespace}/{self.plural}" + (f"/{name}" if name else "")
 
 
 DEPLOYMENT = Kind("apps/v1", "Deployment", "deployments")
 POD = Kind("v1", "Pod", "pods")
+NODE = Kind("v1", "Node", "nodes")
+QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 SERVICE = Kind("v1", "Service", "services")
 CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
 HPA = Kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
@@ -71,6 +77,12 @@ class Api:
     def __init__(self, client: Any = None, *, context: str = "") -> None:
         self._given, self._context = client, context
         self._client = client or _client(context)
+
+    def list_all(self, kind: Kind) -> list[Manifest]:
+        """All objects of a kind in the cluster, from the API server's cache."""
+        path = f"{kind.root}/{kind.plural}"
+        found: list[Manifest] = self._call("GET", path, {"resourceVersion": "0"})["items"]
+        return found
 
     def list(self, kind: Kind, namespace: str, selector: str, *, since: str = "0") -> list[Manifest]:
         """Objects with these labels, from the API server's own cache as of version `since` or later.

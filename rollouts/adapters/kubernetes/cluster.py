@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -11,6 +12,7 @@ from rollouts.adapters.kubernetes import manifests
 from rollouts.adapters.kubernetes.api import DEPLOYMENT, POD, Conflicted, Manifest
 from rollouts.adapters.kubernetes.manifests import APPLIED, GENERATION, VERSION, fingerprint, name_of
 from rollouts.adapters.kubernetes.pods import status_of
+from rollouts.adapters.kubernetes.preflight import Capacity
 from rollouts.adapters.kubernetes.seen import (
     Namespace,
     alone_in_charge_of_replicas,
@@ -19,9 +21,11 @@ from rollouts.adapters.kubernetes.seen import (
 )
 from rollouts.adapters.kubernetes.target import Target, Targets, configured, targets
 from rollouts.domain.desired import DesiredWorld, ReleaseSpec
+from rollouts.domain.room import Room
 from rollouts.domain.snapshot import WorkloadStatus
 from rollouts.errors import WorldUnavailable
 
+log = logging.getLogger(__name__)
 # What stands beside a Deployment is asserted again after so long, in case somebody changed it by hand.
 ASSERT_SECONDS = 60.0
 
@@ -36,6 +40,8 @@ class KubernetesCluster:
         self._find = find
         self._asserted: dict[tuple[str, str], tuple[str, float]] = {}
         self._homes: dict[str, Target] = {}
+        self._capacities: dict[str, Capacity] = {}
+        self._held: dict[str, dict[str, WorkloadStatus]] = {}
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
@@ -54,6 +60,8 @@ class KubernetesCluster:
             name = name_of(world.endpoint, release.version)
             item = present.get(release.version) or namespace.present(DEPLOYMENT, world.endpoint, name)
             refuse_stale([item] if item else [], world.generation)
+            if item is None and self._is_held(target, world, release):
+                continue
             self._assert(namespace, target, world, release, artifacts[release.digest], item)
         wanted = {release.version for release in world.releases}
         for version, item in present.items():
@@ -67,11 +75,38 @@ class KubernetesCluster:
         pods: dict[str, list[Manifest]] = defaultdict(list)
         for pod in namespace.all(POD, endpoint):
             pods[pod["metadata"]["labels"].get(VERSION, "")].append(pod)
-        return {
+        created = {
             version: status_of(item, pods[version])
             for item in namespace.all(DEPLOYMENT, endpoint)
             if (version := item["metadata"]["labels"].get(VERSION))
         }
+        return {**self._held.get(endpoint, {}), **created}
+
+    def room(self, environment: str) -> Room | None:
+        target = self._targets.of(environment)
+        if not target.gpus or target.preflight == "off":
+            return None
+        api = self._find(target).api
+        return self._capacities.setdefault(target.context, Capacity(api)).room(target)
+
+    def _is_held(self, target: Target, world: DesiredWorld, release: ReleaseSpec) -> bool:
+        """Whether servers are not created because they would not fit; `observe` then says so."""
+        held = self._held.setdefault(world.endpoint, {})
+        held.pop(release.version, None)
+        try:
+            there = self.room(world.environment) if target.preflight == "hold" else None
+        except WorldUnavailable as error:
+            # Who may not look asks the scheduler instead, who leaves pods waiting and says why.
+            log.info("endpoint %s: whether it fits is not known: %s", world.endpoint, error)
+            return False
+        if there is None or there.fits(release.replicas):
+            return False
+        held[release.version] = WorkloadStatus(
+            desired=release.replicas,
+            message=f"nothing is created, it would not fit: {release.replicas} wanted. {there.says} "
+            "A canary with `no_surge` takes the place of servers that run already.",
+        )
+        return True
 
     def _home(self, endpoint: str) -> Namespace | None:
         """Where the endpoint's servers are; after a restart found by looking everywhere."""
@@ -120,6 +155,8 @@ class KubernetesCluster:
             raise WorldUnavailable(
                 f"{name_of(*key)} was changed meanwhile; the next tick looks again"
             ) from error
+        if target.context in self._capacities:
+            self._capacities[target.context].forget()
         for companion in manifests.companions(world, release, target, owner):
             namespace.api.apply(companion, namespace=namespace.name)
         self._asserted[key] = (mark, time.monotonic())

@@ -27,7 +27,8 @@ class Target:
     PersistentVolumeClaim that pods share for fetched artifacts; without it each pod has its own. gpus: per
     server. max_replicas: above the rollout's replicas an autoscaler may go so far; 0 means no autoscaler.
     gateway: `name` and `namespace` of the Gateway (Gateway API), or the name of Istio's. host: what the
-    route answers to; empty means every host.
+    route answers to; empty means every host. preflight: for servers with GPUs: `hold` creates none that
+    do not fit, `say` only says so (where nodes are added on demand), `off` does not look.
     """
 
     namespace: str = "default"
@@ -48,6 +49,7 @@ class Target:
     gateway: Mapping[str, str] = field(default_factory=dict)
     host: str = ""
     pod_monitor: bool = False
+    preflight: str = "hold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,8 @@ def _target(values: Mapping[str, Any], path: str) -> Target:
             raise ImproperlyConfigured(f"{path}.{name}: {value!r} is not a {wanted.__name__}.")
     read: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
     target = Target(**read)
+    if target.preflight not in ("hold", "say", "off"):
+        raise ImproperlyConfigured(f"{path}.preflight: {target.preflight!r} is not hold, say or off.")
     if not target.image:
         raise ImproperlyConfigured(f"{path}.image: the image of the model server must be named.")
     return target

@@ -12,7 +12,7 @@ from rollouts.domain.strategies import common
 from rollouts.errors import InvalidPlan
 
 DEFAULT_STEPS = (5, 10, 25, 50)
-PARAMETERS = common.SHARED | {"steps", "hold_seconds", "mirror_percent", "retire_after_seconds"}
+PARAMETERS = common.SHARED | {"steps", "hold_seconds", "mirror_percent", "retire_after_seconds", "no_surge"}
 
 
 def compile_canary(parameters: Mapping[str, Any], *, replicas: int) -> Plan:

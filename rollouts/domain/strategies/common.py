@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from monitoring.domain.judge import parse_gates
-from rollouts.domain.fields import number, whole
+from rollouts.domain.fields import number, switch, whole
 from rollouts.domain.plan import YEAR, Plan, Retire, Step, check
+from rollouts.errors import InvalidPlan
 
 PATH = "parameters."
 # Every strategy that starts servers and watches them takes these.
@@ -30,7 +31,15 @@ def analyse_seconds(parameters: Mapping[str, Any]) -> float:
 
 
 def size(parameters: Mapping[str, Any], replicas: int) -> int:
-    """The candidate's servers: the endpoint's own number, or more."""
+    """The candidate's servers: the endpoint's own number, or more; without a surge fewer, by default half."""
+    if switch(parameters, "no_surge", PATH):
+        if replicas < 2:
+            raise InvalidPlan(
+                "with one server there is none whose place the candidate's could take.",
+                field=f"{PATH}no_surge",
+                hint="Free what a second server needs, or give the endpoint two.",
+            )
+        return whole(parameters, "replicas", PATH, default=replicas // 2, least=1, most=replicas - 1)
     return whole(parameters, "replicas", PATH, default=replicas, least=replicas, most=1000)
 
 
@@ -65,6 +74,7 @@ def watched_plan(
         ready_within=number(parameters, "ready_within_seconds", PATH, default=600, least=1, most=86_400),
         max_restarts=whole(parameters, "max_restarts", PATH, default=3, least=0, most=1000),
         sticky=sticky,
+        no_surge=switch(parameters, "no_surge", PATH),
     )
     check(plan, "steps")
     return plan

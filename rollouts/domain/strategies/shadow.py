@@ -13,7 +13,7 @@ from rollouts.domain.strategies import common
 
 def compile_shadow(parameters: Mapping[str, Any], *, replicas: int) -> Plan:
     """Provision, mirror, analyse, end: what was measured stays with the version."""
-    only_known(parameters, common.SHARED | {"mirror_percent"}, common.PATH)
+    only_known(parameters, common.SHARED | {"mirror_percent", "no_surge"}, common.PATH)
     steps = (
         Provision(common.size(parameters, replicas)),
         Mirror(common.percent(parameters, "mirror_percent", default=100, least=1)),

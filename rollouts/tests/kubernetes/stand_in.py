@@ -41,6 +41,7 @@ class Cluster:
         self.behaviour: dict[str, str] = {}
         self.faults: list[tuple[int, dict[str, str], str]] = []
         self.calls: Counter[tuple[str, str]] = Counter()
+        self.forbidden: set[str] = set()
         self.routes_frozen = False
         self.stall_seconds = 0.0
         self._numbers = itertools.count(1)
@@ -174,7 +175,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         cluster: Cluster = self.server.cluster
         parts = urlsplit(self.path)
-        _, plural, *name = parts.path.partition("/namespaces/")[2].split("/")
+        if "/namespaces/" in parts.path:
+            _, plural, *name = parts.path.partition("/namespaces/")[2].split("/")
+        else:
+            plural, name = parts.path.rpartition("/")[2], []
         length = int(self.headers.get("Content-Length") or 0)
         body = json.loads(self.rfile.read(length)) if length else {}
         cluster.calls[self.command, plural] += 1
@@ -182,6 +186,8 @@ class _Handler(BaseHTTPRequestHandler):
         if cluster.faults and cluster.faults[0][2] in ("", self.command):
             status, headers, _ = cluster.faults.pop(0)
             return self._answer(status, {"message": "a fault"}, headers)
+        if plural in cluster.forbidden:
+            return self._answer(403, {"message": f"{plural} is forbidden"})
         if self.command == "PATCH":
             assert self.headers["Content-Type"] == "application/apply-patch+yaml"
             return self._answer(*cluster.apply(plural, name[0], body))

@@ -164,7 +164,7 @@ def test_an_autoscaler_is_not_fought_over_the_number_of_replicas(kube, namespace
 
 
 def test_gpus_are_requested_by_the_server_alone_and_never_surged(kube, namespace):
-    cluster = KubernetesCluster(Targets(replace(TARGET, gpus=2), {}), lambda _: namespace)
+    cluster = KubernetesCluster(Targets(replace(TARGET, gpus=2, preflight="off"), {}), lambda _: namespace)
     cluster.apply(world(), ARTIFACTS)
     spec = kube.objects["deployments", "churn-production-v1"]["spec"]
     assert spec["strategy"]["rollingUpdate"]["maxSurge"] == 0
