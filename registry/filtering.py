@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from django.db import connection
-from django.db.models import BooleanField, Exists, Func, JSONField, OuterRef, Q, Value
+from django.db.models import BooleanField, Exists, F, Func, JSONField, OuterRef, Q, Value
 from django.db.models.fields.json import (
     KeyTextTransform,
     KeyTransform,
@@ -111,9 +111,9 @@ def _tags(said: Comparison) -> Q:
         return Q(tags__has_key=key)
     if said.op in {"=", "in"}:
         values = [_as_text(said, v) for v in (_values(said) if said.op == "in" else (said.value,))]
-        return _any(_json_equal("tags", key, value) for value in values)
+        return _any(_tagged(key, value) for value in values)
     if said.op == "!=":
-        return Q(tags__has_key=key) & ~_json_equal("tags", key, _as_text(said, said.value))
+        return Q(tags__has_key=key) & ~_tagged(key, _as_text(said, said.value))
     if said.op in {"~", "!~"}:
         holds = Q(IContains(KeyTextTransform(key, "tags"), _as_text(said, said.value)))
         return Q(tags__has_key=key) & (holds if said.op == "~" else ~holds)
@@ -171,6 +171,23 @@ class _IsNumber(Func):
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
         template = "(typeof(%(expressions)s) IN ('integer', 'real'))"
         return super().as_sql(compiler, connection, template=template)
+
+
+class _HasPair(Func):
+    """Whether `tags` holds a pair, as the index of migration 0015 knows it; on PostgreSQL only."""
+
+    output_field = BooleanField()
+    arg_joiner = ") @> ARRAY["
+
+    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return super().as_sql(compiler, connection, template="(slipway_pairs(%(expressions)s]::text[])")
+
+
+def _tagged(key: str, value: str) -> Q:
+    """Whether the tag has this value."""
+    if connection.vendor == "postgresql":
+        return Q(_HasPair(F("tags"), Value(f"{len(key)}:{key}{value}")))
+    return _json_equal("tags", key, value)
 
 
 def _json_equal(column: str, key: str, value: Any) -> Q:
