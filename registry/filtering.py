@@ -179,7 +179,7 @@ class _HasPair(Func):
     output_field = BooleanField()
     arg_joiner = ") @> ARRAY["
 
-    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> Any:  # type: ignore[override]
         return super().as_sql(compiler, connection, template="(slipway_pairs(%(expressions)s]::text[])")
 
 

@@ -32,7 +32,7 @@ MAX_PAGE = 200
 EVERYTHING = Q()
 # Of a whole number in a prepared query; the largest that a column of numbers can hold.
 _STAND_IN = 1_900_000_000
-_LARGEST = 2**31 - 1
+LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +103,11 @@ def version_by_number(model: Model, number: int) -> Version:
 
 def plain_version(model: Model, number: int) -> Version:
     """The live version with its model, or `NotFound`; 1 query."""
-    found = _VERSION.find(model=model.pk, number=existing_number(model, number))
+    found = _VERSION.find(model=model.pk, number=number) if number <= LARGEST else []
     if not found:
         raise no_version(model, number)
     found[0].model = model
     return found[0]
-
-
-def existing_number(model: Model, number: int) -> int:
-    """The number if a version can have it; PostgreSQL would refuse a larger one with an error of its own."""
-    if number > _LARGEST:
-        raise no_version(model, number)
-    return number
 
 
 def no_version(model: Model, number: int) -> NotFound:

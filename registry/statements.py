@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.utils import CursorWrapper
 
 Row = Sequence[Any]
@@ -39,10 +39,12 @@ def run(sql: str, parameters: Sequence[Any]) -> int:
 
 def _cursor() -> CursorWrapper:
     """Django's cursor, which logs and translates errors, around one that prepares what it sends."""
-    if connection.vendor != "postgresql" or not settings.SLIPWAY_DATABASE_PREPARE:
-        return connection.cursor()
-    connection.ensure_connection()
-    made: CursorWrapper = connection._prepare_cursor(_preparing()(connection.connection))  # type: ignore[attr-defined]
+    # `connection` looks itself up at every use; once is enough here.
+    own = connections[DEFAULT_DB_ALIAS]
+    if own.vendor != "postgresql" or not settings.SLIPWAY_DATABASE_PREPARE:
+        return own.cursor()
+    own.ensure_connection()
+    made: CursorWrapper = own._prepare_cursor(_preparing()(own.connection))  # type: ignore[attr-defined]
     return made
 
 

@@ -34,7 +34,11 @@ class RegistryView(APIView):
     everywhere: ClassVar[bool] = False
     # Whether it is one resource, whose answers carry an ETag.
     tagged: ClassVar[bool] = False
+    # For GET: finds the route's model and the document of the answer in one query, or None; the permission
+    # is asked all the same before anything is answered.
+    at_once: ClassVar[Callable[..., tuple[Model, Any] | None] | None] = None
     model: Model
+    document: Any = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -48,7 +52,9 @@ class RegistryView(APIView):
             require_anywhere(request.user, needed)
         else:
             require_anywhere(request.user, Permission.VIEW)
-            self.model = model_by_name(kwargs["name"])
+            find = type(self).at_once if method == "GET" else None
+            found = find(**kwargs) if find else None
+            self.model, self.document = found or (model_by_name(kwargs["name"]), None)
             require(request.user, needed, self.model)
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.db.models import F, OuterRef
 
-from registry import queries
 from registry.api.shapes import Document, Gathered, One, Shape, added
 from registry.domain.names import alias_name
 from registry.domain.states import State
 from registry.errors import NotFound
 from registry.models import Alias, Intake, LatestMetric, Model, Version
+from registry.queries import LARGEST, no_version
 
 _OF_VERSION = {"version": OuterRef("pk")}
 # A version as lists show it: everything but the two large documents.
@@ -39,28 +40,67 @@ MODEL = Shape(
     ),
 )
 ALIAS = Shape(("name", "updated_at"), version=F("version__number"))
-# Stand-ins of prepared queries: no constants of theirs.
-_A, _B = 1_900_000_000, 1_900_000_001
+# The stand-in of a number in prepared queries: no constant of theirs.
+_A = 1_900_000_000
 
 
-def _numbered(model: int, number: int) -> Any:
-    return Version.objects.filter(model=model, number=number, deleted_at=None).order_by()
-
-
-_MODEL = One(MODEL, lambda pk: Model.objects.filter(pk=pk, deleted_at=None).order_by(), pk=_A)
-_ALIAS = One(
-    ALIAS,
-    lambda model, name: Alias.objects.filter(model=model, name=name).order_by(),
-    model=_A,
+_LIVE = {"deleted_at": None, "model__deleted_at": None}
+_OWNER = ("model_id", "model__name", "model__owner_team")
+_MODEL = One(
+    MODEL,
+    lambda name: Model.objects.filter(name=name, deleted_at=None).order_by(),
+    keys=("pk", "name", "owner_team"),
     name="@name",
 )
-_SUMMARY = One(SUMMARY, _numbered, model=_A, number=_B)
-_VERSION = One(SUMMARY.wider(("profile", "inspection")), _numbered, keys=("pk", "state"), model=_A, number=_B)
+_ALIAS = One(
+    ALIAS,
+    lambda name, alias: Alias.objects.filter(model__name=name, model__deleted_at=None, name=alias).order_by(),
+    keys=_OWNER,
+    name="@name",
+    alias="@alias",
+)
+_SUMMARY = One(
+    SUMMARY,
+    lambda name, number: Version.objects.filter(model__name=name, number=number, **_LIVE).order_by(),
+    name="@name",
+    number=_A,
+)
+_VERSION = One(
+    SUMMARY.wider(("profile", "inspection")),
+    lambda name, number: Version.objects.filter(model__name=name, number=number, **_LIVE).order_by(),
+    keys=(*_OWNER, "pk", "state"),
+    name="@name",
+    number=_A,
+)
+Found = tuple[Model, Document]
+
+
+def find_model(name: str) -> Found | None:
+    """The live model of that name (no more of it than who it belongs to) and its document; 1 query."""
+    found = _MODEL.find(name=name) if "\x00" not in name else None
+    return found and (_owner(found[0]), found[1])
+
+
+def find_alias(name: str, alias: str) -> Found | None:
+    """The model and the document of one of its aliases; 1 query."""
+    found = _ALIAS.find(name=name, alias=alias) if "\x00" not in name + alias else None
+    return found and (_owner(found[0]), found[1])
+
+
+def find_version(name: str, number: int) -> Found | None:
+    """The model and the document of one of its live versions; 1 query."""
+    found = _VERSION.find(name=name, number=number) if number <= LARGEST and "\x00" not in name else None
+    if found is None:
+        return None
+    *owner, pk, state = found[0]
+    settled = state in {State.READY.value, State.REFUSED.value}
+    intake = None if settled else Intake.objects.filter(version=pk).first()
+    return _owner(owner), added(found[1], progress=_progress(intake))
 
 
 def model_document(model: Model) -> Document:
     """The model as it is stored now, or `NotFound`."""
-    found = _MODEL.find(pk=model.pk)
+    found = find_model(model.name)
     if found is None:
         raise NotFound(f"The model {model.name!r} was deleted.")
     return found[1]
@@ -68,7 +108,7 @@ def model_document(model: Model) -> Document:
 
 def alias_document(model: Model, name: str) -> Document:
     """An alias and the version it points at, or `NotFound`."""
-    found = _ALIAS.find(model=model.pk, name=alias_name(name))
+    found = find_alias(model.name, alias_name(name))
     if found is None:
         raise NotFound(f"{model.name} has no alias {name!r}.")
     return found[1]
@@ -76,22 +116,24 @@ def alias_document(model: Model, name: str) -> Document:
 
 def version_summary(model: Model, number: int) -> Document:
     """A live version as lists show it, or `NotFound`."""
-    found = _SUMMARY.find(model=model.pk, number=queries.existing_number(model, number))
+    found = _SUMMARY.find(name=model.name, number=number)
     if found is None:
-        raise queries.no_version(model, number)
+        raise no_version(model, number)
     return found[1]
 
 
 def version_document(model: Model, number: int) -> Document:
     """The whole live version, with its baseline profile, what the inspection found, and how far the
     verification of an unfinished one is."""
-    found = _VERSION.find(model=model.pk, number=queries.existing_number(model, number))
+    found = find_version(model.name, number)
     if found is None:
-        raise queries.no_version(model, number)
-    (pk, state), document = found
-    settled = state in {State.READY.value, State.REFUSED.value}
-    intake = None if settled else Intake.objects.filter(version=pk).first()
-    return added(document, progress=_progress(intake))
+        raise no_version(model, number)
+    return found[1]
+
+
+def _owner(keys: Sequence[Any]) -> Model:
+    pk, name, team = keys
+    return Model(pk=pk, name=name, owner_team=team)
 
 
 def _progress(intake: Intake | None) -> dict[str, Any] | None:

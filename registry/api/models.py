@@ -13,7 +13,7 @@ from registry import queries, services
 from registry.api import serializers
 from registry.api.base import RegistryView, body_of, limit_of, paged, text_of
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
-from registry.api.listing import ALIAS, MODEL, alias_document, model_document
+from registry.api.listing import ALIAS, MODEL, alias_document, find_alias, find_model, model_document
 from registry.api.preconditions import IF_MATCH, unchanged
 from registry.api.search import FILTER
 from registry.domain.access import Scope
@@ -70,11 +70,12 @@ class OneModel(RegistryView):
     """One model."""
 
     tagged = True
+    at_once = staticmethod(find_model)
     permissions = {"PATCH": Permission.REGISTER, "DELETE": Permission.ADMINISTER}
 
     @extend_schema(operation_id="models_get", responses=serializers.ModelOut)
     def get(self, request: Request, name: str) -> Response:
-        return Response(model_document(self.model))
+        return Response(model_document(self.model) if self.document is None else self.document)
 
     @extend_schema(
         parameters=[IF_MATCH],
@@ -112,11 +113,12 @@ class OneAlias(RegistryView):
     """One alias; `champion` may be moved only by those who may promote."""
 
     tagged = True
+    at_once = staticmethod(find_alias)
     permissions = {"PUT": Permission.REGISTER, "DELETE": Permission.REGISTER}
 
     @extend_schema(operation_id="aliases_get", responses=serializers.AliasOut)
     def get(self, request: Request, name: str, alias: str) -> Response:
-        return Response(alias_document(self.model, alias))
+        return Response(alias_document(self.model, alias) if self.document is None else self.document)
 
     @extend_schema(
         parameters=[IF_MATCH],

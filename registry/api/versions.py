@@ -18,7 +18,7 @@ from registry.api import serializers
 from registry.api.base import RegistryView, body_of, limit_of, number_of, paged, text_of
 from registry.api.history import history_page
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
-from registry.api.listing import SUMMARY, version_document, version_summary
+from registry.api.listing import SUMMARY, find_version, version_document, version_summary
 from registry.api.preconditions import IF_MATCH, unchanged
 from registry.api.search import FILTER
 from registry.domain.draft import VersionDraft, parse_points
@@ -130,11 +130,12 @@ class OneVersion(RegistryView):
     """One version; only its notes and tags can change."""
 
     tagged = True
+    at_once = staticmethod(find_version)
     permissions = {"PATCH": Permission.REGISTER, "DELETE": Permission.ADMINISTER}
 
     @extend_schema(operation_id="versions_get", responses=serializers.VersionOut)
     def get(self, request: Request, name: str, number: int) -> Response:
-        return Response(version_document(self.model, number))
+        return Response(version_document(self.model, number) if self.document is None else self.document)
 
     @extend_schema(
         parameters=[IF_MATCH],
