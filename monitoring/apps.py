@@ -12,6 +12,10 @@ from django.utils.module_loading import import_string
 from monitoring.domain.destinations import check_networks
 from monitoring.errors import BadSetting
 
+SOURCE_METHODS = (
+    "from_settings", "increase", "histogram", "rates", "histogram_series", "latest", "gauges", "expression",
+)  # fmt: skip
+
 
 class MonitoringConfig(AppConfig):
     name = "monitoring"
@@ -32,10 +36,14 @@ def check_metrics_source(**kwargs: Any) -> list[CheckMessage]:
             "Use monitoring.adapters.scrape.ScrapeSource or monitoring.adapters.prometheus.PrometheusSource."
         )
         return [Error(f"SLIPWAY_METRICS_SOURCE {path!r}: {error}.", hint=hint, id="monitoring.E001")]
-    if not hasattr(adapter, "from_settings") or not hasattr(adapter, "histogram_series"):
+    if missing := [name for name in SOURCE_METHODS if not callable(getattr(adapter, name, None))]:
         hint = "Name a class with the methods of monitoring.ports.MetricsSource and a from_settings()."
         return [
-            Error(f"SLIPWAY_METRICS_SOURCE {path!r} is no metrics source.", hint=hint, id="monitoring.E002")
+            Error(
+                f"SLIPWAY_METRICS_SOURCE {path!r} is no metrics source: it lacks {', '.join(missing)}.",
+                hint=hint,
+                id="monitoring.E002",
+            )
         ]
     if getattr(adapter, "needs_url", False) and not settings.SLIPWAY_PROMETHEUS_URL:
         hint = "Set SLIPWAY_PROMETHEUS_URL, for example to http://prometheus:9090."
