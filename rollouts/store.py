@@ -15,6 +15,7 @@ from registry import telemetry
 from registry.domain.actor import SYSTEM, Actor
 from registry.models import Version
 from registry.services import set_alias
+from rollouts.domain.clock import TOLERANCE
 from rollouts.domain.commands import activate
 from rollouts.domain.desired import EndpointState, ReleaseSpec
 from rollouts.domain.freeze import freeze_at
@@ -294,9 +295,10 @@ def claim_due(now: datetime, interval: timedelta, *, limit: int = 100) -> list[i
     """Endpoints whose tick is due, the longest waiting first, claimed: `look_at` moves an interval on.
 
     Any number of callers may claim at once and nobody waits: rows that another one is claiming are
-    skipped. One query when nothing is due, three for any number of endpoints.
+    skipped. One query when nothing is due, three for any number of endpoints. A tick that is due later than
+    any claim can move it was put there by a clock that was ahead: it is due now.
     """
-    due = Endpoint.objects.filter(look_at__lte=now)
+    due = Endpoint.objects.filter(Q(look_at__lte=now) | Q(look_at__gt=now + interval + TOLERANCE))
     if not due.exists():
         return []
     with transaction.atomic():

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from monitoring.domain.judge import Judgement, Verdict
+from rollouts.domain.clock import in_its_time
 from rollouts.domain.hooks import Answer, rule
 from rollouts.domain.phases import GLASS, TERMINAL, Phase, may_move
 from rollouts.domain.plan import (
@@ -60,7 +61,7 @@ def decide(snapshot: Snapshot, observation: Observation, now: datetime) -> Decis
     """The next row of this rollout given what was seen; the same row when there is nothing to do."""
     if snapshot.phase in TERMINAL or snapshot.phase == Phase.QUEUED:
         return Decision(snapshot)
-    looked = _note_look(snapshot, observation.judgement, now)
+    looked = _note_look(in_its_time(snapshot, now), observation.judgement, now)
     if snapshot.phase == Phase.ROLLING_BACK:
         return _confirm_rollback(looked, observation.world, now)
     if observation.judgement and observation.judgement.verdict == Verdict.FAIL:

@@ -170,6 +170,20 @@ def test_a_candidate_that_flaps_is_rolled_back_although_it_never_crashes():
     assert "lost its last ready server 4 times; the plan allows 3" in fourth.reason
 
 
+def test_what_began_in_the_future_begins_now_when_a_clock_is_set_back():
+    """Otherwise the hold would last until the clock is where it was."""
+    held = snapshot(HOLD_5, step_started_at=later(3600), exposed_at=later(3600))
+    after = decide(held, seen(5), NOON).snapshot
+    assert (after.step, after.step_started_at, after.exposed_at) == (held.step, NOON, NOON)
+    assert decide(after, seen(5), later(9)).snapshot.step == held.step, "never shorter than the plan says"
+    assert decide(after, seen(5), later(11)).snapshot.step == held.step + 1
+
+
+def test_clocks_of_workers_may_differ_a_little():
+    held = snapshot(HOLD_5, step_started_at=later(4))
+    assert decide(held, seen(5), NOON).snapshot == held
+
+
 def test_a_candidate_that_keeps_crashing_is_rolled_back_even_while_it_is_ready():
     decision = decide(snapshot(ANALYSE_5), seen(5, candidate=ready(restarts=4)), later(3))
     assert decision.snapshot.phase == Phase.ROLLING_BACK

@@ -70,6 +70,24 @@ def test_a_good_version_is_promoted_step_by_step(driver, rollout):
     assert done.finished_at is not None
 
 
+def test_without_any_traffic_a_rollout_is_held_and_a_person_is_asked_in_the_end(
+    endpoint, ports, versions, author
+):
+    """The real gates over a source that never saw a request: no promotion, no rollback, nobody is blamed."""
+    driver = Driver(endpoint, ports)
+    driver.tick(2)
+    rollout = services.start_rollout(
+        endpoint=endpoint, version=versions[1], strategy="canary", parameters=FAST, actor=author, reason="x"
+    )
+    driver.until("paused")
+    rollout.refresh_from_db()
+    assert driver.now - rollout.created_at >= timedelta(seconds=FAST["deadline_seconds"])
+    assert shares(driver) == {"1": 95, "2": 5}
+    assert set(rollout.look_log.values_list("verdict", flat=True)) == {"no_data"}
+    driver.tick(20, seconds=60)
+    assert shares(driver) == {"1": 95, "2": 5}
+
+
 def test_the_previous_version_stays_warm_for_its_window_and_then_goes(driver, rollout):
     driver.until("succeeded")
     driver.tick()
@@ -240,6 +258,8 @@ def test_a_due_endpoint_is_claimed_by_one_worker_only(driver):
     assert store.claim_due(now, timedelta(seconds=1)) == [driver.endpoint.pk]
     assert store.claim_due(now, timedelta(seconds=1)) == []
     assert store.claim_due(now + timedelta(seconds=1), timedelta(seconds=1)) == [driver.endpoint.pk]
+    # A clock that was an hour ahead claimed it, and was set right.
+    assert store.claim_due(now - timedelta(hours=1), timedelta(seconds=1)) == [driver.endpoint.pk]
 
 
 def test_the_candidate_exposes_the_bins_of_the_stable_version_too(driver, versions, author):

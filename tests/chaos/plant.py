@@ -29,6 +29,7 @@ class Plant:
     queue: str
     killing: bool = False
     chat: str = ""
+    variables: dict[str, str] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
@@ -67,7 +68,7 @@ class Plant:
             "SLIPWAY_CHAOS_WORLD": str(self.folder / "world"),
         }
         kills = {"SLIPWAY_CHAOS_KILLS": str(self.folder / "kills")} if self.killing else {}
-        return {**os.environ, **own, **kills}
+        return {**os.environ, **own, **kills, **self.variables}
 
     def worker(self, name: str) -> None:
         """A Celery worker with its pool of processes that tick."""

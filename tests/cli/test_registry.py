@@ -217,6 +217,6 @@ def test_the_routes_of_the_server_are_listed(cli):
 
 def test_endpoints_environments_freezes_and_templates_are_shown(cli, endpoint):
     assert ENDPOINT in cli("endpoints").out and "v1" in cli("endpoint", ENDPOINT).out
-    assert "production" in cli("environments").out
+    assert "default: embedded with gateway" in cli("environments").out
     assert cli("freezes").status == 0 and cli("templates").status == 0
     assert cli("history", ENDPOINT, "--at", "2020-01-01T00:00:00Z").status == 4

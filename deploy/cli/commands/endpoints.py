@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import click
 
+from deploy.cli.client import Document
 from deploy.cli.complete import ENDPOINT
 from deploy.cli.exits import Exit
 from deploy.cli.session import Session, command
@@ -69,10 +70,10 @@ def history(session: Session, name: str, at: str | None, limit: int) -> Exit:
 
 @command(group)
 def environments(session: Session) -> Exit:
-    """Environments and their policies."""
+    """Environments, where they are, and their policies."""
     answer = session.client.get("environments")
-    rows = [(item["name"], item["alias"], item.get("policy")) for item in answer["items"]]
-    session.out.show(answer, table(["ENVIRONMENT", "ALIAS", "POLICY"], rows))
+    rows = [(item["name"], item["alias"], _place(item), item.get("policy")) for item in answer["items"]]
+    session.out.show(answer, table(["ENVIRONMENT", "ALIAS", "TARGET", "POLICY"], rows))
     return Exit.DONE
 
 
@@ -105,6 +106,13 @@ def templates(session: Session, endpoint: str | None) -> Exit:
     ]
     session.out.show(answer, table(["TEMPLATE", "MODEL", "ENVIRONMENT", "VERSIONS"], rows))
     return Exit.DONE
+
+
+def _place(environment: Document) -> str:
+    """`eu: kubernetes with istio`; the bare name when the server's settings do not know it."""
+    name = str(environment.get("target", ""))
+    cluster, router = environment.get("cluster"), environment.get("router")
+    return f"{name}: {cluster} with {router}" if cluster else name
 
 
 def _path(name: str) -> str:
