@@ -132,18 +132,21 @@ def throughput(client: Client, seconds: float) -> float:
         return sum(pool.map(work, range(8))) / seconds
 
 
-def show(found: list[tuple[Ask, dict[str, tuple[float, list[float]]]]]) -> None:
+HEAD = (
+    "| call | MLflow CPU ms | Slipway CPU ms | ratio | wanted | MLflow p50 / p95 ms | Slipway p50 / p95 ms |\n"
+    "|---|---|---|---|---|---|---|"
+)
+
+
+def show(ask: Ask, result: dict[str, tuple[float, list[float]]]) -> None:
+    """One line of the table, as soon as it is known."""
+    (theirs, slow), (ours, quick) = result["MLflow"], result["Slipway"]
+    ratio = theirs / max(ours, 0.001)
     print(
-        "| call | MLflow CPU ms | Slipway CPU ms | ratio | wanted | MLflow p50 / p95 ms | Slipway p50 / p95 ms |"
+        f"| {ask.name} | {theirs:.1f} | {ours:.2f} | {ratio:.1f} | {ask.target:g} | "
+        f"{_latency(slow)} | {_latency(quick)} |",
+        flush=True,
     )
-    print("|---|---|---|---|---|---|---|")
-    for ask, result in found:
-        (theirs, slow), (ours, quick) = result["MLflow"], result["Slipway"]
-        ratio = theirs / max(ours, 0.001)
-        print(
-            f"| {ask.name} | {theirs:.1f} | {ours:.2f} | {ratio:.1f} | {ask.target:g} | "
-            f"{_latency(slow)} | {_latency(quick)} |"
-        )
 
 
 def _latency(values: list[float]) -> str:
@@ -168,7 +171,9 @@ def main() -> int:
             clients = [Client(server) for server in running]
             for client in clients:
                 client.begin_run()
-            show([(ask, measure(ask, clients, postgres, rounds)) for ask in asks(models, large, scale)])
+            print(HEAD, flush=True)
+            for ask in asks(models, large, scale):
+                show(ask, measure(ask, clients, postgres, rounds))
             for client in clients:
                 rate = throughput(client, 3 if quick else 10)
                 print(

@@ -129,10 +129,10 @@ class Arguments:
             found.append(value)
         return tuple(found)
 
-    def value(self, name: str) -> Any:
-        """The argument as it was sent; it must be there."""
+    def value(self, name: str, where: str = "") -> Any:
+        """The argument as it was sent; it must be there. `where` leads to it in the message."""
         value = self._raw(name)
-        return _missing(name) if value is None or value == "" else value
+        return _missing(f"{where}{name}") if value is None or value == "" else value
 
     def _raw(self, name: str) -> Any:
         value = self._data.get(name)
@@ -161,7 +161,8 @@ def arguments_of(request: HttpRequest) -> Arguments:
     """From the query of a GET, else from the JSON body; one that is no JSON counts as empty, as in MLflow."""
     if request.method == "GET" and request.META.get("QUERY_STRING"):
         return Arguments(_Query(request.GET))
-    if request.method != "GET":
+    # Clients send a DELETE that says all in its path without a body, and then without a type.
+    if request.method != "GET" and not (request.method == "DELETE" and not request.body):
         kind = request.content_type.partition(";")[0].strip().lower() if request.content_type else ""
         if kind != "application/json":
             raise ProtocolError(

@@ -22,9 +22,9 @@ class Experiment(models.Model):
     deleted = models.BooleanField(default=False)
 
     class Meta:
-        ordering = ("-updated_ms", "-id")
+        ordering = ("-created_ms", "id")
         indexes = (
-            models.Index(fields=("-updated_ms", "-id"), name="experiment_by_change"),
+            models.Index(fields=("-created_ms", "id"), name="experiment_by_creation"),
             GinIndex(fields=("tags",), name="experiment_tags"),
         )
 

@@ -39,7 +39,11 @@ FILES = {
         "rollouts/tests/test_retraining.py",
         "rollouts/tests/test_comparison.py",
     ),
-    "mlflow": ("registry/tests/mlflow/test_client.py", "registry/tests/mlflow/test_filters.py"),
+    "mlflow": (
+        "registry/tests/mlflow/test_client.py",
+        "registry/tests/mlflow/test_filters.py",
+        "registry/tests/mlflow/test_load.py",
+    ),
 }
 
 

@@ -63,7 +63,7 @@ def get_by_name(call: Call) -> dict[str, Any]:
 def search(call: Call) -> dict[str, Any]:
     arguments = call.arguments
     tracking.default_experiment()
-    clauses = arguments.texts("order_by") or ["last_update_time DESC"]
+    clauses = arguments.texts("order_by") or ["creation_time DESC", "experiment_id ASC"]
     sorts = sorts_of(clauses, _ORDERS, ties=[("id", True)])
     rows = Experiment.objects.filter(
         _VOCABULARY.filter(arguments.text("filter")), **view(arguments.text("view_type"))

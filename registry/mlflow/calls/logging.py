@@ -34,6 +34,7 @@ def log_metric(call: Call) -> dict[str, Any]:
 
 def log_parameter(call: Call) -> dict[str, Any]:
     arguments = call.arguments
+    run_id(call)
     params = [(arguments.need("key"), arguments.text("value", maximum=1_000_000))]
     tracking.log_params(run=run_named(call), params=params)
     return {}
@@ -167,8 +168,8 @@ def _readings(items: list[Arguments]) -> list[Reading]:
 
 def _reading(item: Arguments, where: str = "") -> Reading:
     key = item.text("key") or _absent(f"{where}key")
-    value, nan = real_number(f"{where}value", item.value("value"))
-    timestamp = whole_number(f"{where}timestamp", item.value("timestamp"))
+    value, nan = real_number(f"{where}value", item.value("value", where))
+    timestamp = whole_number(f"{where}timestamp", item.value("timestamp", where))
     return Reading(
         foreign.key_name(key, field=f"{where}key", what="metric"),
         value,

@@ -192,6 +192,15 @@ def test_runs_log_and_are_found(client):
     assert client.get_run(run).info.status == "FINISHED"
 
 
+def test_tags_of_logged_models_come_and_go(client):
+    number = client.create_experiment("logged")
+    model = client.create_logged_model(number, "m").model_id
+    client.set_logged_model_tags(model, {"a": "b"})
+    # This DELETE has neither a body nor a content type.
+    client.delete_logged_model_tag(model, "a")
+    assert "a" not in client.get_logged_model(model).tags
+
+
 def test_the_history_of_10000_points_comes_in_pages(client):
     from mlflow.entities import Metric
 
