@@ -1,8 +1,10 @@
 """Celery: the production queue. It only says "look now"; the database is the truth."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
 # A tick waits for a cluster, a router and a metrics provider, each with a time-out of seconds.
@@ -45,3 +47,8 @@ app.conf.update(
     CELERY_DB_REUSE_MAX=500,
 )
 app.autodiscover_tasks()
+
+
+@setup_logging.connect  # type: ignore[untyped-decorator]
+def keep_logging(**_: Any) -> None:
+    """Workers log as every other process does: Django has set it up, and Celery leaves it alone."""

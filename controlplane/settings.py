@@ -323,6 +323,8 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.text("SLIPWAY_LOG_LEVEL", "INFO")},
     "loggers": {
         "django.request": {"level": "ERROR"},
+        # Two lines for each tick otherwise.
+        "celery": {"level": "WARNING"},
         # Its debug lines hold the paths of requests, and the path of a chat's address is a secret.
         "urllib3": {"level": "INFO"},
     },

@@ -239,3 +239,12 @@ def test_wrong_values_are_refused_by_name(helm: Any, wrong: dict[str, Any], said
 def test_without_a_secret_it_says_which_are_needed(helm: Any) -> None:
     answer, _ = helm("install", {})
     assert "Set existingSecret, or secrets.secretKey" in answer["error"]
+
+
+def test_the_job_that_scores_is_of_a_published_type_and_speaks_of_what_the_chart_makes(rendered: Any) -> None:
+    job = _load(ROOT / "deploy" / "kubernetes" / "score.yaml")
+    check(job, type_of(job), "Job")
+    spec = job["spec"]["template"]["spec"]
+    theirs = next(spec for name, spec in pods(rendered["try"]) if "migrate" in name)
+    assert spec["containers"][0]["volumeMounts"] == theirs["containers"][0]["volumeMounts"][:4]
+    assert spec["serviceAccountName"] == theirs["serviceAccountName"].replace("demo", "slipway")

@@ -1,0 +1,36 @@
+"""An ONNX model as a function from rows to answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from registry.errors import Invalid
+
+
+class OnnxModel:
+    """The model in `path` on `threads` threads. Raises Invalid when it cannot be loaded."""
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        options = ort.SessionOptions()
+        # The same sums in the same order, so that a chunk is answered alike whenever it is.
+        options.intra_op_num_threads = threads
+        options.use_deterministic_compute = True
+        try:
+            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise Invalid(f"the model cannot be loaded: {error}") from error
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Answers by output for rows by input. Raises Invalid when the model refuses them."""
+        names = [output.name for output in self._session.get_outputs()]
+        try:
+            answers = self._session.run(names, dict(feeds))
+        except Exception as error:
+            raise Invalid(f"the model refuses these rows: {str(error).splitlines()[0]}") from error
+        return {name: np.asarray(answer) for name, answer in zip(names, answers, strict=True)}

@@ -1,0 +1,240 @@
+"""Batch scoring: every format, killed and resumed, memory, and the comparison with the baseline."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+from django.core.management import CommandError, call_command
+
+from monitoring import scoring, tasks
+from monitoring.adapters.tables import Folder
+from registry import services
+from registry.adapters.filesystem import FilesystemStore
+from registry.domain.actor import SYSTEM
+from registry.errors import Invalid
+from registry.models import Model
+from registry.tests import onnx_files, s3
+
+pytestmark = pytest.mark.django_db
+NAMES = ("X_0", "X_1", "X_2")
+ROWS = 1_050
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FilesystemStore(tmp_path / "artifacts")
+
+
+@pytest.fixture
+def version(store, tmp_path):
+    """y = the sum of three columns, with a baseline of sums around 1.5."""
+    path, reference = tmp_path / "model.onnx", tmp_path / "reference.npz"
+    path.write_bytes(onnx_files.linear().SerializeToString())
+    reference.write_bytes(onnx_files.reference(X=rows(2_000, seed=7)))
+    model = Model.objects.create(name="adder")
+    return services.register_version(
+        model=model, artifact=path, reference=reference, store=store, actor=SYSTEM
+    )
+
+
+def rows(count, seed=1, shift=0.0):
+    return (np.random.default_rng(seed).random((count, 3)) + shift).astype(np.float32)
+
+
+def table(values):
+    return pa.table({name: values[:, index] for index, name in enumerate(NAMES)})
+
+
+def write(folder, kind, values):
+    folder.mkdir(exist_ok=True)
+    if kind == "csv":
+        pyarrow.csv.write_csv(table(values), folder / "rows.csv")
+    elif kind == "parquet":
+        pq.write_table(table(values), folder / "rows.parquet", row_group_size=3_330)
+    else:
+        np.savez(folder / "rows.npz", X=values)
+
+
+def score(version, store, source, target, chunk_rows=100, **options):
+    job = scoring.Job(version, Folder(str(source)), Folder(str(target)), chunk_rows)
+    return scoring.score(job, store, **options)
+
+
+def answers(target):
+    return np.concatenate([pq.read_table(part)["y"].to_numpy() for part in sorted(target.glob("part-*"))])
+
+
+def content(target):
+    """Every file of the result; the progress is no part of it."""
+    return {path.name: path.read_bytes() for path in target.iterdir()}
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
+def test_every_row_of_every_format_is_answered_in_its_order(version, store, tmp_path, kind):
+    write(tmp_path / "in", kind, rows(ROWS))
+    result = score(version, store, tmp_path / "in", tmp_path / "out")
+    assert np.allclose(answers(tmp_path / "out"), rows(ROWS).sum(axis=1), rtol=1e-5)
+    assert (result["rows"], len(result["parts"])) == (ROWS, 11)
+
+
+def test_a_part_says_which_version_made_it_of_what(version, store, tmp_path):
+    write(tmp_path / "in", "csv", rows(10))
+    score(version, store, tmp_path / "in", tmp_path / "out")
+    about = Folder(str(tmp_path / "out")).about("part-00000-000000.parquet")
+    assert (about["version"], about["digest"], about["file"]) == (version.ref, version.digest, "rows.csv")
+    result = json.loads((tmp_path / "out" / "_result.json").read_text())
+    assert (result["version"], result["digest"]) == (version.ref, version.digest)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
+@pytest.mark.parametrize("after", [1, 5, 12])
+def test_a_run_that_was_stopped_goes_on_and_ends_as_one_that_was_not(version, store, tmp_path, kind, after):
+    write(tmp_path / "in", kind, rows(ROWS))
+    if kind != "parquet":
+        write(tmp_path / "in", "parquet", rows(250, seed=2))
+    score(version, store, tmp_path / "in", tmp_path / "whole")
+    seen = []
+
+    def stop():
+        seen.append(1)
+        return len(seen) == after
+
+    first = score(version, store, tmp_path / "in", tmp_path / "broken", stop=stop)
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "broken").glob("part-*")}
+    if first is None:
+        score(version, store, tmp_path / "in", tmp_path / "broken")
+    assert content(tmp_path / "broken") == content(tmp_path / "whole")
+    assert all(path.stat().st_mtime_ns == at for path, at in before.items()), "a part was made twice"
+
+
+def test_a_process_killed_half_way_leaves_no_half_part_and_its_successor_ends_byte_for_byte_alike(
+    version, store, tmp_path
+):
+    write(tmp_path / "in", "npz", rows(60_000))
+    score(version, store, tmp_path / "in", tmp_path / "whole", chunk_rows=500)
+    broken = tmp_path / "broken"
+    child = os.fork()
+    if not child:
+        # Without the database: what was read of the version is all that is needed.
+        try:
+            score(version, store, tmp_path / "in", broken, chunk_rows=500)
+        finally:
+            os._exit(0)
+    deadline = time.monotonic() + 60
+    while len(list(broken.glob("part-*.parquet"))) < 20 and time.monotonic() < deadline:
+        time.sleep(0.002)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    made = len(list(broken.glob("part-*.parquet")))
+    assert 20 <= made < 120 and not (broken / "_result.json").exists()
+    score(version, store, tmp_path / "in", broken, chunk_rows=500)
+    for path in broken.glob("*.part"):
+        path.unlink()  # the draft of the write that was killed
+    assert content(broken) == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "npz"])
+def test_memory_does_not_grow_with_the_input(tmp_path, kind):
+    """The peak of reading four times the rows is the same, in processes of their own."""
+    peaks = []
+    for count in (400_000, 1_600_000):
+        source = tmp_path / str(count)
+        write(source, kind, rows(count))
+        code = (
+            "import sys; from monitoring.adapters.tables import Folder; f = Folder(sys.argv[1]); "
+            "n = sum(len(next(iter(c.values()))) for name in f.files() for c in f.chunks(name, 5000)); "
+            "print(n, next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
+        )
+        done = subprocess.run([sys.executable, "-c", code, str(source)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        read, peak = map(int, done.stdout.split())
+        assert read == count
+        peaks.append(peak)
+    # In KiB; getrusage would tell of the process that forked. The larger CSV has 50 MB; what is measured beside is the noise of an allocator.
+    assert peaks[1] - peaks[0] < 12_000, peaks
+
+
+def test_answers_are_compared_with_the_baseline_at_the_end(version, store, tmp_path):
+    write(tmp_path / "same", "parquet", rows(2_000, seed=3))
+    write(tmp_path / "other", "parquet", rows(2_000, seed=3, shift=0.4))
+    same = score(version, store, tmp_path / "same", tmp_path / "out-same")
+    other = score(version, store, tmp_path / "other", tmp_path / "out-other")
+    assert (same["state"], other["state"]) == ("stable", "drifted")
+    (output,) = other["outputs"]
+    assert output["n"] == 2_000 and output["psi"] > 0.2
+
+
+def test_another_run_s_parts_are_not_mixed_with_ours(version, store, tmp_path):
+    write(tmp_path / "in", "csv", rows(100))
+    score(version, store, tmp_path / "in", tmp_path / "out")
+    with pytest.raises(Invalid, match="another run"):
+        score(version, store, tmp_path / "in", tmp_path / "out", chunk_rows=50)
+
+
+@pytest.mark.parametrize(
+    "name, text, said",
+    [
+        ("rows.csv", "X_0,X_1\n1,2\n", "lacks the columns X_2"),
+        ("rows.csv", "X_0,X_1,X_2\n1,2,three\n", "must be float32"),
+        ("rows.parquet", "no parquet", "rows.parquet cannot be read"),
+        ("rows.npz", "no zip", "rows.npz cannot be read"),
+        ("notes.txt", "", "holds no CSV, Parquet or NPZ"),
+    ],
+    ids=["missing column", "text", "broken parquet", "broken npz", "no table"],
+)
+def test_input_that_does_not_fit_is_refused_by_name(version, store, tmp_path, name, text, said):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / name).write_text(text)
+    with pytest.raises(Invalid, match=said):
+        score(version, store, tmp_path / "in", tmp_path / "out")
+
+
+def test_the_command_shows_progress_and_the_result(version, store, tmp_path, settings, capsys):
+    settings.SLIPWAY_ARTIFACT_FOLDER = tmp_path / "artifacts"
+    write(tmp_path / "in", "csv", rows(250))
+    arguments = ("adder", str(version.number), str(tmp_path / "in"), str(tmp_path / "out"))
+    call_command("score", *arguments, chunk_rows=100)
+    said = capsys.readouterr()
+    assert "file 1 of 1: 100 rows" in said.err and '"rows": 250' in said.out
+    with pytest.raises(CommandError, match="no version 9 of adder"):
+        call_command("score", "adder", "9", "a", "b")
+
+
+def test_a_worker_takes_turns_until_all_is_scored(version, store, tmp_path, settings, monkeypatch):
+    settings.SLIPWAY_ARTIFACT_FOLDER = tmp_path / "artifacts"
+    monkeypatch.setattr(tasks, "TURN", -1)
+    sent = []
+    monkeypatch.setattr(tasks.score_folder, "delay", lambda *arguments: sent.append(arguments))
+    write(tmp_path / "in", "csv", rows(250))
+    arguments = (version.pk, str(tmp_path / "in"), str(tmp_path / "out"), 100)
+    turns = 0
+    while turns == 0 or sent:
+        sent.clear()
+        tasks.score_folder(*arguments)
+        turns += 1
+    assert turns >= 2 and json.loads((tmp_path / "out" / "_result.json").read_text())["rows"] == 250
+
+
+def test_a_bucket_is_a_folder_too(version, store, tmp_path, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    write(tmp_path / "in", "parquet", rows(250))
+    with s3.serving() as (address, client):
+        client.upload_file(str(tmp_path / "in" / "rows.parquet"), s3.BUCKET, "in/rows.parquet")
+        host = address.removeprefix("http://")
+        place = f"s3://{s3.BUCKET}/{{}}?endpoint_override={host}&scheme=http&region=us-east-1"
+        result = score(version, store, place.format("in"), place.format("out"))
+        found = client.list_objects_v2(Bucket=s3.BUCKET, Prefix="out/")["Contents"]
+    keys = {item["Key"] for item in found}
+    assert result["rows"] == 250
+    assert {"out/_result.json", "out/part-00000-000002.parquet"} <= keys
