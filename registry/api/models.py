@@ -129,7 +129,7 @@ class OneAlias(RegistryView):
     def put(self, request: Request, name: str, alias: str) -> Response:
         require(request.user, alias_permission(alias), self.model)
         body = body_of(request, "version", "reason")
-        version = queries.version_by_number(self.model, version_number(body.get("version")))
+        version = queries.plain_version(self.model, version_number(body.get("version")))
         reason = body.get("reason", "")
         with unchanged(request, self.model, lambda: alias_document(self.model, alias)):
             services.set_alias(model=self.model, name=alias, version=version, actor=self.actor, reason=reason)
