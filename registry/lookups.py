@@ -12,13 +12,13 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection
 from django.utils.dateparse import parse_datetime
 
 from registry import statements
 from registry.models import Model, Version
 from registry.models.origin import STAGES
-from registry.prepared import PreparedRows
+from registry.prepared import Prepared, PreparedRows
 
 VERSION_FIELDS = (
     "model_id", "name", "owner_team", "number", "created_ms", "updated_ms", "stage", "notes", "source",
@@ -67,12 +67,17 @@ _ALIASES = (
 _LIVE_MODEL = PreparedRows(
     Model, lambda name: Model.objects.filter(name=name, deleted_at=None).order_by(), name="@name"
 )
-_LIVE_VERSION = PreparedRows(
-    Version,
-    lambda model, number: Version.objects.filter(model=model, number=number, deleted_at=None).order_by(),
-    without=("profile", "inspection", "signature", "findings", "hyperparameters", "dependencies"),
-    model=1_000_000_001,
-    number=1_000_000_002,
+_LARGE = {"profile", "inspection", "signature", "findings", "hyperparameters", "dependencies"}
+_OF_VERSION = [f.attname for f in Version._meta.concrete_fields if f.name not in _LARGE]
+_OF_ITS_MODEL = [field.attname for field in Model._meta.concrete_fields]
+_LIVE_VERSION = Prepared(
+    lambda name, number: (
+        Version.objects.filter(model__name=name, model__deleted_at=None, number=number, deleted_at=None)
+        .order_by()
+        .values_list(*_OF_VERSION, *(f"model__{column}" for column in _OF_ITS_MODEL))
+    ),
+    name="@name",
+    number=1_000_000_001,
 )
 _FUNCTIONS = {
     "postgresql": {
@@ -106,11 +111,11 @@ def model(name: str) -> Model | None:
 
 def version(name: str, number: int) -> Version | None:
     """A live version with its model, as an instance without the largest columns."""
-    of = model(name)
-    found = next(iter(_LIVE_VERSION.find(model=of.pk, number=number)), None) if of else None
-    if found is not None and of is not None:
-        found.model = of
-    return found
+    for row in _LIVE_VERSION.rows(name=name, number=number):
+        found = Version.from_db(DEFAULT_DB_ALIAS, _OF_VERSION, row[: len(_OF_VERSION)])
+        found.model = Model.from_db(DEFAULT_DB_ALIAS, _OF_ITS_MODEL, row[len(_OF_VERSION) :])
+        return found
+    return None
 
 
 def model_row(name: str) -> ModelRow | None:

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from registry import audit
+from registry import audit, statements
 from registry.domain import foreign
 from registry.domain.actor import Actor
 from registry.domain.names import alias_name
 from registry.errors import Conflict, NotFound
 from registry.models import Alias, Model, Version
-from registry.prepared import Prepared, PreparedInsert, PreparedUpdate
+from registry.prepared import PreparedInsert, PreparedUpdate
 from registry.services.models import locked, target
 
-_LIVE = Prepared(
-    lambda pk, model: (
-        Version.objects.filter(pk=pk, model=model, deleted_at=None).order_by().values_list("pk")
-    ),
-    pk=-1,
-    model=-2,
-)
-_NAMED = Prepared(
-    lambda model, name: (
-        Alias.objects.filter(model=model, name=name)
-        .order_by()
-        .values_list("pk", "version", "version__number")
-    ),
-    model=-1,
-    name="@name",
+# The live version with the alias of that name, wherever it points now. Asked once the model is locked: a
+# statement that waits for the lock itself would see the alias as it was before.
+_LIVE_AND_NAMED = (
+    "SELECT a.id, a.version_id, n.number FROM registry_version v "
+    "LEFT JOIN registry_alias a ON a.model_id = v.model_id AND a.name = %s "
+    "LEFT JOIN registry_version n ON n.id = a.version_id "
+    "WHERE v.id = %s AND v.model_id = %s AND v.deleted_at IS NULL"
 )
 _NEW, _MOVED = PreparedInsert(Alias), PreparedUpdate(Alias, "version", "updated_at")
 
@@ -42,19 +34,19 @@ def set_alias(
     name = foreign.alias_name(name) if wide else alias_name(name)
     with transaction.atomic():
         locked(model)
-        if not _LIVE.rows(pk=version.pk, model=model.pk):
+        found = statements.row(_LIVE_AND_NAMED, [name, version.pk, model.pk])
+        if found is None:
             raise Conflict(f"{version} is no version of {model.name}.", field="version")
         if not (wide or version.is_ready):
             raise Conflict(
                 f"{version} is {version.state}; an alias names only what is ready.", field="version"
             )
-        found = _NAMED.rows(model=model.pk, name=name)
-        key, at, number = found[0] if found else (None, None, None)
+        key, at, number = found
         alias = Alias(pk=key, model=model, name=name, version=version)
         if at == version.pk:
             return alias
-        before = {"version": number} if found else None
-        if found:
+        before = None if key is None else {"version": number}
+        if before:
             _MOVED.save(alias)
         else:
             _NEW.save(alias)
