@@ -295,10 +295,13 @@ def claim_due(now: datetime, interval: timedelta, *, limit: int = 100) -> list[i
     """Endpoints whose tick is due, the longest waiting first, claimed: `look_at` moves an interval on.
 
     Any number of callers may claim at once and nobody waits: rows that another one is claiming are
-    skipped. One query when nothing is due, three for any number of endpoints. A tick that is due later than
+    skipped. Two queries when nothing is due, four for any number of endpoints. A tick that is due later than
     any claim can move it was put there by a clock that was ahead: it is due now.
     """
-    due = Endpoint.objects.filter(Q(look_at__lte=now) | Q(look_at__gt=now + interval + TOLERANCE))
+    ahead = Endpoint.objects.filter(look_at__gt=now + interval + TOLERANCE)
+    if ahead.exists():
+        ahead.update(look_at=now)
+    due = Endpoint.objects.filter(look_at__lte=now)
     if not due.exists():
         return []
     with transaction.atomic():

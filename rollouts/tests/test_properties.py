@@ -17,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from monitoring.domain.judge import Verdict
 from rollouts.domain import commands
+from rollouts.domain.clock import in_its_time
 from rollouts.domain.desired import EndpointState, ReleaseSpec, desired_world
 from rollouts.domain.hooks import Answer
 from rollouts.domain.looks import window_due
@@ -72,7 +73,7 @@ class Histories(RuleBasedStateMachine):
         return None
 
     # --- time and the world ---------------------------------------------------------------------
-    @rule(seconds=st.sampled_from([0.2, 1, 5, 20, 90, -3]))
+    @rule(seconds=st.sampled_from([0.2, 1, 5, 20, 90, -3, 3600, -3600]))
     def time_passes(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
@@ -114,6 +115,8 @@ class Histories(RuleBasedStateMachine):
         seen = Observation(world, look, votes=votes, freeze=freeze, answer=self.answer())
         before = self.row
         self._take(decide(before, seen, self.now))
+        if self.row.phase not in TERMINAL:
+            assert in_its_time(self.row, self.now) == self.row, "a wait for a moment that a wrong clock wrote"
         if self.frozen and not before.override and not before.unready_since:
             assert self.row.weight <= before.weight, "a share grew during a freeze"
         if look and look.verdict is Verdict.FAIL:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import timedelta
 from typing import Any
+
+from tests.chaos import killer
 
 LEASE = timedelta(seconds=5)
 
 
 def shorten(**_: Any) -> None:
-    """What a killed courier had claimed is due again after seconds instead of a minute."""
+    """What a killed courier or caller had claimed is due again after seconds instead of a minute."""
     from monitoring import courier
+    from rollouts import calls
 
-    courier.LEASE = LEASE
+    courier.LEASE = calls.LEASE = LEASE
 
 
 if __name__ == "__main__":
@@ -22,4 +26,6 @@ if __name__ == "__main__":
 
     django.setup()
     shorten()
+    if os.environ.get("SLIPWAY_CHAOS_KILLS"):
+        killer.install_caller()
     execute_from_command_line(["manage.py", *sys.argv[1:]])

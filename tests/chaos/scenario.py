@@ -23,6 +23,9 @@ PARAMETERS: dict[str, Any] = {
     "gates": [{"kind": "error_rate", "name": "errors", "max": 0.05, "min_samples": 20}],
 }
 
+# Asked of what gets so far, told of every end.
+HOOKS: dict[str, list[str]] = {"good": ["promotion", "end"], "bad": ["rollback", "end"]}
+
 
 def main(count: int, report: Path) -> None:
     """Everything from the first endpoint to the report."""
@@ -52,7 +55,7 @@ def _start(count: int) -> list[int]:
             endpoint=endpoint,
             version=second,
             strategy="canary",
-            parameters=PARAMETERS,
+            parameters={**PARAMETERS, **_hooks(kind)},
             actor=ada,
             reason="chaos",
         )
@@ -61,11 +64,20 @@ def _start(count: int) -> list[int]:
 
 
 def _add_chat(actor: Any) -> None:
-    """The chat of the tests is told of everything."""
+    """The chat of the tests is told of everything, and a hook listens beside it."""
     from monitoring import notices, wiring
+    from rollouts import hooks
 
     if url := os.environ.get("SLIPWAY_CHAOS_CHAT"):
         notices.add_target(name="chat", url=url, notifier=wiring.notifier(), actor=actor)
+        hooks.add_webhook(name="gate", url=f"{url.replace('json:', 'http:')}gate", actor=actor)
+
+
+def _hooks(kind: str) -> dict[str, Any]:
+    """The hooks that a rollout of this kind names, where somebody listens."""
+    if kind not in HOOKS or not os.environ.get("SLIPWAY_CHAOS_CHAT"):
+        return {}
+    return {"hooks": [{"name": "gate", "on": HOOKS[kind]}]}
 
 
 def _versions(name: str) -> list[Any]:

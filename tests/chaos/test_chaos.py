@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.chaos.killer import BOUNDARIES, QUOTA, kills
+from tests.chaos.killer import ANSWERED, BOUNDARIES, QUOTA, kills
 from tests.chaos.plant import Plant
+from tests.chaos.scenario import HOOKS
 from tests.chaos.world import CANDIDATE, ENDINGS, kind
 from tests.receiver import Receiver
 from tests.servers.postgres import Postgres
@@ -32,7 +33,7 @@ POST_SECONDS = 60
 @pytest.fixture(scope="module")
 def chat() -> Iterator[Receiver]:
     """A chat that keeps what it was told."""
-    with Receiver() as receiver:
+    with Receiver(lambda request: (200, {}, b'{"allow": true}')) as receiver:
         yield receiver
 
 
@@ -61,6 +62,9 @@ def _over_while_killing(plant: Plant) -> Any:
 
     def over() -> bool:
         nonlocal due
+        if plant.processes["dispatcher"].poll() is not None:
+            plant.kill("dispatcher")
+            plant.dispatcher()
         if time.monotonic() > due:
             victim = victims[0]
             victims.append(victims.pop(0))
@@ -80,7 +84,9 @@ def rollouts(plant: Plant) -> list[dict[str, Any]]:
 def _entries(chat: Receiver) -> list[tuple[int, int]]:
     """The rollout and the entry of its timeline of every notice, as they arrived."""
     places = (
-        re.search(r"Rollout (\d+), entry (\d+), ", sent.json["message"]) for sent in list(chat.received)
+        re.search(r"Rollout (\d+), entry (\d+), ", sent.json["message"])
+        for sent in list(chat.received)
+        if sent.path != "/gate"
     )
     return [(int(place[1]), int(place[2])) for place in places if place]
 
@@ -107,7 +113,7 @@ def applied(plant: Plant) -> list[dict[str, Any]]:
 
 
 def test_workers_were_killed_at_every_boundary(plant: Plant) -> None:
-    assert kills(plant.folder / "kills") == dict.fromkeys(BOUNDARIES, QUOTA)
+    assert kills(plant.folder / "kills") == {**dict.fromkeys(BOUNDARIES, QUOTA), "answered": ANSWERED}
 
 
 def test_every_rollout_ended_where_it_should(rollouts: list[dict[str, Any]]) -> None:
@@ -169,6 +175,31 @@ def test_every_move_was_told_and_in_the_order_of_its_rollout(told: list[tuple[in
         )
         newest[rollout] = max(newest[rollout], entry)
     assert len(told) > len(set(told)), "no courier was killed between sending and marking"
+
+
+def test_every_hook_was_asked_and_told_and_its_calls_can_be_told_apart(
+    plant: Plant, chat: Receiver, rollouts: list[dict[str, Any]]
+) -> None:
+    """A call may arrive again after its caller was killed, under the same id; none is lost."""
+    wanted = {
+        (item["id"], f"rollout.{moment}")
+        for item in rollouts
+        for moment in HOOKS.get(kind(item["endpoint"]), ())
+    }
+
+    def calls() -> list[tuple[tuple[int, str], str]]:
+        found = [sent for sent in list(chat.received) if sent.path == "/gate"]
+        return [((s.json["data"]["rollout"], s.json["type"]), s.headers["webhook-id"]) for s in found]
+
+    eventually(
+        lambda: wanted <= {what for what, _ in calls()},
+        POST_SECONDS,
+        lambda: f"{wanted - {what for what, _ in calls()}} lost",
+    )
+    found = calls()
+    assert {what for what, _ in found} == wanted
+    assert len(set(found)) == len({identity for _, identity in found}) == len(wanted)
+    assert len(found) > len(wanted), "no caller was killed between answer and mark"
 
 
 def test_who_aborted_is_recorded(rollouts: list[dict[str, Any]]) -> None:
