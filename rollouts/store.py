@@ -318,5 +318,9 @@ def release_claims(claimed: Sequence[int], now: datetime) -> None:
 
 def _spec(release: Release, replicas: int) -> ReleaseSpec:
     return ReleaseSpec(
-        version=release.version.ref, digest=release.digest, replicas=replicas, histograms=release.histograms
+        version=release.version.ref,
+        digest=release.digest,
+        replicas=replicas,
+        histograms=release.histograms,
+        signature=release.version.signature,
     )

@@ -25,9 +25,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--artifact", required=True, help="a path, or an http(s):// or s3:// URL")
     parser.add_argument("--digest", required=True, help="sha256:<hex> it must have")
     parser.add_argument("--cache", type=Path, required=True, help="folder for artifacts, by digest")
+    parser.add_argument("--place", type=Path, help="where another model server looks for it")
+    parser.add_argument("--copy", type=Path, nargs=2, metavar=("FROM", "TO"), help="a file to put beside it")
     options = parser.parse_args(arguments)
     try:
-        obtain(options.artifact, options.digest, options.cache)
+        artifact = obtain(options.artifact, options.digest, options.cache)
+        if options.place:
+            _put(artifact.content, options.place)
+        if options.copy:
+            _put(options.copy[0].read_bytes(), options.copy[1])
     except SourceUnavailable as error:
         print(f"not now: {error}", file=sys.stderr)
         return LATER
@@ -35,6 +41,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return NEVER
     return 0
+
+
+def _put(content: bytes, path: Path) -> None:
+    """A reader sees the whole file or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_bytes(content)
+    draft.replace(path)
 
 
 if __name__ == "__main__":

@@ -11,12 +11,16 @@ from rollouts.domain.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True)
 class ReleaseSpec:
-    """What is deployed: one version pinned to its digest, with the histograms its servers expose."""
+    """What is deployed: one version pinned to its digest, with the histograms its servers expose.
+
+    signature: the version's inputs and outputs, for servers that must be told them.
+    """
 
     version: str
     digest: str
     replicas: int
     histograms: Mapping[str, Any] = field(default_factory=dict)
+    signature: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from rollouts.adapters.kubernetes import manifests
 from rollouts.adapters.kubernetes.api import DEPLOYMENT, POD, Conflicted, Manifest
+from rollouts.adapters.kubernetes.companions import companions
 from rollouts.adapters.kubernetes.manifests import APPLIED, GENERATION, VERSION, fingerprint, name_of
 from rollouts.adapters.kubernetes.pods import status_of
 from rollouts.adapters.kubernetes.preflight import Capacity
@@ -157,7 +158,7 @@ class KubernetesCluster:
             ) from error
         if target.context in self._capacities:
             self._capacities[target.context].forget()
-        for companion in manifests.companions(world, release, target, owner):
+        for companion in companions(world, release, target, owner):
             namespace.api.apply(companion, namespace=namespace.name)
         self._asserted[key] = (mark, time.monotonic())
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from rollouts.adapters.kubernetes.api import HTTP_ROUTE, Manifest
 from rollouts.adapters.kubernetes.manifests import name_of
-from rollouts.adapters.kubernetes.routes import RouteWriter
+from rollouts.adapters.kubernetes.routes import RouteWriter, service
 from rollouts.adapters.kubernetes.seen import Namespace, namespace_of
 from rollouts.adapters.kubernetes.target import Target, Targets, configured
 from rollouts.domain.desired import DesiredWorld
@@ -26,10 +26,10 @@ class GatewayApiDialect:
     def spec(self, world: DesiredWorld, target: Target, present: Mapping[str, Any]) -> Manifest:
         assert world.route is not None
         theirs = [rule for rule in present.get("rules", []) if rule.get("name") not in (SPLIT, MATCHED)]
-        rules = [_split(world)]
+        rules = [_split(world, target)]
         if world.route.preview:
-            rules.insert(0, _matched(world))
-        spec: Manifest = {"parentRefs": [_parent(target)], "rules": [*rules, *theirs]}
+            rules.insert(0, _matched(world, target))
+        spec: Manifest = {"parentRefs": [_parent(target, world.endpoint)], "rules": [*rules, *theirs]}
         return {**spec, "hostnames": [target.host]} if target.host else spec
 
     def observed(self, endpoint: str, item: Manifest) -> ObservedRoute:
@@ -55,6 +55,15 @@ class GatewayApiRouter(RouteWriter):
         self, where: Targets | None = None, find: Callable[[Target], Namespace] = namespace_of
     ) -> None:
         super().__init__(GatewayApiDialect(), where, find)
+        self._served: set[str] = set()
+
+    def set_route(self, world: DesiredWorld) -> None:
+        """In a mesh the endpoint has a Service of its own, which the route divides."""
+        target = self._targets.of(world.environment)
+        if is_mesh(target) and not target.gateway.get("name") and world.endpoint not in self._served:
+            self._find(target).api.apply(service(world), namespace=target.namespace)
+            self._served.add(world.endpoint)
+        super().set_route(world)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
@@ -62,11 +71,19 @@ class GatewayApiRouter(RouteWriter):
         return cls(configured(options))
 
 
-def _parent(target: Target) -> Manifest:
-    """The Gateway, or the Service of a mesh such as Linkerd."""
-    mesh = target.gateway.get("kind") == "Service"
+def is_mesh(target: Target) -> bool:
+    """Whether the route belongs to a Service inside a mesh such as Linkerd, and not to a Gateway."""
+    return target.gateway.get("kind") == "Service"
+
+
+def _parent(target: Target, endpoint: str) -> Manifest:
+    """The Gateway; in a mesh the Service that callers name, the endpoint's unless another is given."""
+    mesh = is_mesh(target)
+    name = target.gateway.get("name") or (endpoint if mesh else "")
+    if not name:
+        raise WorldUnavailable("No Gateway is named: set `gateway: {name: …}` for this environment.")
     parent = {
-        "name": target.gateway.get("name", ""),
+        "name": name,
         "kind": "Service" if mesh else "Gateway",
         "group": "" if mesh else "gateway.networking.k8s.io",
     }
@@ -74,7 +91,7 @@ def _parent(target: Target) -> Manifest:
     return {**parent, "namespace": namespace} if namespace else parent
 
 
-def _split(world: DesiredWorld) -> Manifest:
+def _split(world: DesiredWorld, target: Target) -> Manifest:
     assert world.route is not None
     mirrors = [
         {
@@ -85,8 +102,8 @@ def _split(world: DesiredWorld) -> Manifest:
     ]
     return {
         "name": SPLIT,
-        "matches": [{"path": _path(world)}],
-        "filters": [_rewrite(), *mirrors],
+        "matches": [{"path": _path(world, target)}],
+        "filters": [*_rewrite(target), *mirrors],
         "backendRefs": [
             {**_backend(world.endpoint, version), "weight": weight, "filters": [_answer(version)]}
             for version, weight in world.route.split
@@ -94,7 +111,7 @@ def _split(world: DesiredWorld) -> Manifest:
     }
 
 
-def _matched(world: DesiredWorld) -> Manifest:
+def _matched(world: DesiredWorld, target: Target) -> Manifest:
     """The rule of testers, or of one arm of an experiment; it goes first."""
     assert world.route is not None and world.route.preview is not None
     by, name, value, version = world.route.preview
@@ -105,21 +122,20 @@ def _matched(world: DesiredWorld) -> Manifest:
         header = {"type": "RegularExpression", "name": "cookie", "value": pattern}
     return {
         "name": MATCHED,
-        "matches": [{"path": _path(world), "headers": [header]}],
-        "filters": [_rewrite()],
+        "matches": [{"path": _path(world, target), "headers": [header]}],
+        "filters": _rewrite(target),
         "backendRefs": [{**_backend(world.endpoint, version), "weight": 1, "filters": [_answer(version)]}],
     }
 
 
-def _path(world: DesiredWorld) -> Manifest:
-    return {"type": "PathPrefix", "value": f"/{world.endpoint}"}
+def _path(world: DesiredWorld, target: Target) -> Manifest:
+    return {"type": "PathPrefix", "value": "/" if is_mesh(target) else f"/{world.endpoint}"}
 
 
-def _rewrite() -> Manifest:
-    return {
-        "type": "URLRewrite",
-        "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}},
-    }
+def _rewrite(target: Target) -> list[Manifest]:
+    """Servers know nothing of the endpoint's name; in a mesh it is the host and not in the path."""
+    path = {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}
+    return [] if is_mesh(target) else [{"type": "URLRewrite", "urlRewrite": {"path": path}}]
 
 
 def _answer(version: str) -> Manifest:

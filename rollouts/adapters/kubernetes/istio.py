@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from rollouts.adapters.kubernetes.api import DESTINATION_RULE, SERVICE, VIRTUAL_SERVICE, Manifest
-from rollouts.adapters.kubernetes.manifests import ENDPOINT, OWNED, VERSION
-from rollouts.adapters.kubernetes.routes import RouteWriter
+from rollouts.adapters.kubernetes.api import DESTINATION_RULE, VIRTUAL_SERVICE, Manifest
+from rollouts.adapters.kubernetes.manifests import VERSION
+from rollouts.adapters.kubernetes.routes import RouteWriter, route_object, service
 from rollouts.adapters.kubernetes.seen import Namespace, namespace_of
 from rollouts.adapters.kubernetes.target import Target, Targets, configured
 from rollouts.domain.desired import DesiredWorld
@@ -81,23 +81,9 @@ def destination_rule(world: DesiredWorld, present: Mapping[str, Any]) -> Manifes
         {"name": f"v{release.version}", "labels": {VERSION: release.version}} for release in world.releases
     ]
     subsets += [item for item in present.get("subsets", []) if not re.fullmatch(r"v\d+", item["name"])]
-    return _object(
+    return route_object(
         DESTINATION_RULE.api, DESTINATION_RULE.kind, world, {"host": world.endpoint, "subsets": subsets}
     )
-
-
-def service(world: DesiredWorld) -> Manifest:
-    """The host that the subsets divide: every server of the endpoint."""
-    spec = {
-        "selector": {**OWNED, ENDPOINT: world.endpoint},
-        "ports": [{"name": "http", "port": 80, "targetPort": "http"}],
-    }
-    return _object(SERVICE.api, SERVICE.kind, world, spec)
-
-
-def _object(api: str, kind: str, world: DesiredWorld, spec: Manifest) -> Manifest:
-    metadata = {"name": world.endpoint, "labels": {**OWNED, ENDPOINT: world.endpoint}}
-    return {"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def _split(world: DesiredWorld) -> Manifest:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rollouts.adapters.kubernetes.api import Manifest
+from rollouts.adapters.kubernetes.runtimes import MODELS, Runtime
 from rollouts.adapters.kubernetes.target import Target
 from rollouts.domain.desired import DesiredWorld, ReleaseSpec
 
@@ -45,19 +46,27 @@ def deployment(world: DesiredWorld, release: ReleaseSpec, artifact: str, target:
     }
     if not target.max_replicas:
         spec["replicas"] = release.replicas
-    return _object("apps/v1", "Deployment", world, release, spec=spec)
+    return object_of("apps/v1", "Deployment", world, release, spec=spec)
 
 
 def _pod(world: DesiredWorld, release: ReleaseSpec, artifact: str, target: Target) -> Manifest:
     name = name_of(world.endpoint, release.version)
+    fetch = _container("fetch", world, release, artifact, target, fetch=True)
+    server = _container("server", world, release, artifact, target)
+    volumes = [
+        _cache(target),
+        {"name": "histograms", "configMap": {"name": name}},
+        {"name": "tmp", "emptyDir": {}},
+    ]
+    if target.serving:
+        fetch["args"] += _layout(target.serving, world, release)
+        fetch["volumeMounts"].append({"name": "models", "mountPath": MODELS})
+        server = _other(server, target.serving, world, release, target)
+        volumes.append({"name": "models", "emptyDir": {}})
     spec: Manifest = {
-        "initContainers": [_container("fetch", world, release, artifact, target, fetch=True)],
-        "containers": [_container("server", world, release, artifact, target)],
-        "volumes": [
-            _cache(target),
-            {"name": "histograms", "configMap": {"name": name}},
-            {"name": "tmp", "emptyDir": {}},
-        ],
+        "initContainers": [fetch],
+        "containers": [server],
+        "volumes": volumes,
         "automountServiceAccountToken": False,
         "terminationGracePeriodSeconds": DRAIN_SECONDS + 10,
         "securityContext": {
@@ -131,16 +140,56 @@ def _container(
     return found if fetch else {**found, **_serving(target)}
 
 
-def _serving(target: Target) -> Manifest:
+def _values(world: DesiredWorld, release: ReleaseSpec) -> dict[str, str]:
+    """What a runtime's template may name."""
+    return {
+        "model": world.model,
+        "version": release.version,
+        "endpoint": world.endpoint,
+        "digest": release.digest,
+    }
+
+
+def _layout(runtime: Runtime, world: DesiredWorld, release: ReleaseSpec) -> list[str]:
+    """Where the init step puts the artifact, and the configuration beside it."""
+    values = _values(world, release)
+    place = ["--place", runtime.filled("{file}", values)]
+    if not runtime.config:
+        return place
+    config = f"{MODELS}/{runtime.config.format(**values)}"
+    return [*place, "--copy", f"{HISTOGRAMS}/config.pbtxt", config]
+
+
+def _other(
+    ours: Manifest, runtime: Runtime, world: DesiredWorld, release: ReleaseSpec, target: Target
+) -> Manifest:
+    """Another model server in the place of ours, kept as tightly."""
+    values = _values(world, release)
+    ports = [{"name": "http", "containerPort": runtime.port}]
+    if runtime.metrics_port and runtime.metrics_port != runtime.port:
+        ports.append({"name": "metrics", "containerPort": runtime.metrics_port})
+    found = {
+        **ours,
+        "image": runtime.image,
+        "command": [runtime.filled(part, values) for part in runtime.command],
+        "args": [runtime.filled(part, values) for part in runtime.args],
+        "volumeMounts": [
+            {"name": "models", "mountPath": MODELS, "readOnly": True},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
+        **_serving(target, runtime.ready, runtime.live),
+        "ports": ports,
+    }
+    return {name: value for name, value in found.items() if value or name not in ("command", "args")}
+
+
+def _serving(target: Target, ready: str = "/v2/health/ready", live: str = "/v2/health/live") -> Manifest:
     """Ports and probes. A model may take minutes to load; once it has, silence is an illness."""
     return {
         "ports": [{"name": "http", "containerPort": PORT}],
-        "startupProbe": {
-            **_probe("/v2/health/ready", 2),
-            "failureThreshold": max(1, target.start_seconds // 2),
-        },
-        "readinessProbe": {**_probe("/v2/health/ready", 5), "failureThreshold": 2},
-        "livenessProbe": {**_probe("/v2/health/live", 10), "failureThreshold": 3},
+        "startupProbe": {**_probe(ready, 2), "failureThreshold": max(1, target.start_seconds // 2)},
+        "readinessProbe": {**_probe(ready, 5), "failureThreshold": 2},
+        "livenessProbe": {**_probe(live, 10), "failureThreshold": 3},
         # Routes forget the pod before it stops listening.
         "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
     }
@@ -165,57 +214,8 @@ def _cache(target: Target) -> Manifest:
     return {"name": "cache", "emptyDir": {}}
 
 
-def companions(
-    world: DesiredWorld, release: ReleaseSpec, target: Target, owner: Mapping[str, Any]
-) -> list[Manifest]:
-    """What stands beside the servers and goes with them: `owner` is their Deployment."""
-    marks = labels(world.endpoint, release.version)
-    histograms = json.dumps(release.histograms, sort_keys=True)
-    found = [
-        _object(
-            "v1", "ConfigMap", world, release, data={"histograms.json": histograms}
-        ),
-        _object(
-            "v1", "Service", world, release,
-            spec={"selector": marks, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
-        ),
-        _object(
-            "policy/v1", "PodDisruptionBudget", world, release,
-            spec={"selector": {"matchLabels": marks}, "maxUnavailable": 1},
-        ),
-    ]  # fmt: skip
-    if target.max_replicas:
-        found.append(_autoscaler(world, release, target))
-    if target.pod_monitor:
-        spec = {
-            "selector": {"matchLabels": marks},
-            "podMetricsEndpoints": [{"port": "http", "path": "/metrics"}],
-        }
-        found.append(_object("monitoring.coreos.com/v1", "PodMonitor", world, release, spec=spec))
-    reference = {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "name": owner["metadata"]["name"],
-        "uid": owner["metadata"]["uid"],
-    }
-    for manifest in found:
-        manifest["metadata"]["ownerReferences"] = [reference]
-    return found
-
-
-def _autoscaler(world: DesiredWorld, release: ReleaseSpec, target: Target) -> Manifest:
-    name = name_of(world.endpoint, release.version)
-    utilization = {"type": "Utilization", "averageUtilization": target.target_cpu_percent}
-    spec = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
-        "minReplicas": release.replicas,
-        "maxReplicas": max(release.replicas, target.max_replicas),
-        "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": utilization}}],
-    }
-    return _object("autoscaling/v2", "HorizontalPodAutoscaler", world, release, spec=spec)
-
-
-def _object(api: str, kind: str, world: DesiredWorld, release: ReleaseSpec, **content: Any) -> Manifest:
+def object_of(api: str, kind: str, world: DesiredWorld, release: ReleaseSpec, **content: Any) -> Manifest:
+    """An object of one version, named and labelled as such."""
     return {
         "apiVersion": api,
         "kind": kind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from rollouts.adapters.kubernetes.api import Conflicted, Kind, Manifest
+from rollouts.adapters.kubernetes.api import SERVICE, Conflicted, Kind, Manifest
 from rollouts.adapters.kubernetes.manifests import ENDPOINT, GENERATION, OWNED
 from rollouts.adapters.kubernetes.seen import Namespace, namespace_of, refuse_stale
 from rollouts.adapters.kubernetes.target import Target, Targets, targets
@@ -100,3 +100,18 @@ def _within(wanted: Any, found: Any) -> bool:
     if isinstance(wanted, list):
         return isinstance(found, list) and len(wanted) == len(found) and all(map(_within, wanted, found))
     return bool(wanted == found)
+
+
+def service(world: DesiredWorld) -> Manifest:
+    """The host that the subsets divide: every server of the endpoint."""
+    spec = {
+        "selector": {**OWNED, ENDPOINT: world.endpoint},
+        "ports": [{"name": "http", "port": 80, "targetPort": "http"}],
+    }
+    return route_object(SERVICE.api, SERVICE.kind, world, spec)
+
+
+def route_object(api: str, kind: str, world: DesiredWorld, spec: Manifest) -> Manifest:
+    """An object of the whole endpoint."""
+    metadata = {"name": world.endpoint, "labels": {**OWNED, ENDPOINT: world.endpoint}}
+    return {"apiVersion": api, "kind": kind, "metadata": metadata, "spec": spec}

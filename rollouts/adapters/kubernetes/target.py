@@ -8,7 +8,7 @@ environments:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,8 @@ from typing import Any
 import yaml
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+
+from rollouts.adapters.kubernetes.runtimes import Runtime, parse_runtimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class Target:
     server. max_replicas: above the rollout's replicas an autoscaler may go so far; 0 means no autoscaler.
     gateway: `name` and `namespace` of the Gateway (Gateway API), or the name of Istio's. host: what the
     route answers to; empty means every host. preflight: for servers with GPUs: `hold` creates none that
-    do not fit, `say` only says so (where nodes are added on demand), `off` does not look.
+    do not fit, `say` only says so (where nodes are added on demand), `off` does not look. runtime: `triton`
+    or one of `runtimes` in the place of our model server; runtime_image: its image. serving: what that means.
     """
 
     namespace: str = "default"
@@ -50,6 +53,9 @@ class Target:
     host: str = ""
     pod_monitor: bool = False
     preflight: str = "hold"
+    runtime: str = ""
+    runtime_image: str = ""
+    serving: Runtime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +94,33 @@ def _document() -> Mapping[str, Any]:
 
 def configured(options: Mapping[str, Any]) -> Targets:
     """One place for all; what the options leave open stands under `default` in SLIPWAY_KUBERNETES_FILE."""
-    default = _document().get("default", {}) if settings.SLIPWAY_KUBERNETES_FILE else {}
-    return parse({"default": {**_mapping(default, "default"), **options}})
+    document = _document() if settings.SLIPWAY_KUBERNETES_FILE else {}
+    default = _mapping(document.get("default", {}), "default")
+    return parse({"default": {**default, **options}, "runtimes": document.get("runtimes", {})})
 
 
 def parse(document: Any) -> Targets:
     """Targets from the file's document."""
-    if not isinstance(document, Mapping) or set(document) - {"default", "environments"}:
-        raise ImproperlyConfigured("The file of targets has `default` and `environments`, and nothing else.")
+    if not isinstance(document, Mapping) or set(document) - {"default", "environments", "runtimes"}:
+        raise ImproperlyConfigured(
+            "The file of targets has `default`, `environments` and `runtimes`, and nothing else."
+        )
+    runtimes = parse_runtimes(_mapping(document.get("runtimes", {}), "runtimes"))
     default = _mapping(document.get("default", {}), "default")
     environments = _mapping(document.get("environments", {}), "environments")
     return Targets(
-        default=_target(default, "default"),
+        default=_target(default, "default", runtimes),
         environments={
-            name: _target({**default, **_mapping(own, f"environments.{name}")}, f"environments.{name}")
+            name: _target(
+                {**default, **_mapping(own, f"environments.{name}")}, f"environments.{name}", runtimes
+            )
             for name, own in environments.items()
         },
     )
 
 
-def _target(values: Mapping[str, Any], path: str) -> Target:
-    shapes = {item.name: item for item in fields(Target)}
+def _target(values: Mapping[str, Any], path: str, runtimes: Mapping[str, Runtime]) -> Target:
+    shapes = {item.name: item for item in fields(Target) if item.name != "serving"}
     for name, value in values.items():
         if name not in shapes:
             known = ", ".join(sorted(shapes))
@@ -123,7 +135,20 @@ def _target(values: Mapping[str, Any], path: str) -> Target:
         raise ImproperlyConfigured(f"{path}.preflight: {target.preflight!r} is not hold, say or off.")
     if not target.image:
         raise ImproperlyConfigured(f"{path}.image: the image of the model server must be named.")
-    return target
+    return replace(target, serving=_serving(target, path, runtimes))
+
+
+def _serving(target: Target, path: str, runtimes: Mapping[str, Runtime]) -> Runtime | None:
+    if not target.runtime:
+        return None
+    if target.runtime not in runtimes:
+        known = ", ".join(sorted(runtimes))
+        raise ImproperlyConfigured(f"{path}.runtime: there is no {target.runtime!r}. Known: {known}.")
+    runtime = runtimes[target.runtime]
+    image = target.runtime_image or runtime.image
+    if not image:
+        raise ImproperlyConfigured(f"{path}.runtime_image: the image of {target.runtime} must be named.")
+    return replace(runtime, image=image)
 
 
 def _mapping(value: Any, path: str) -> Mapping[str, Any]:

@@ -298,3 +298,20 @@ def test_replicas_are_let_go_of_only_when_an_autoscaler_has_taken_them_over(kube
         world(2), ARTIFACTS
     )
     assert applied[0]["spec"].get("replicas") == kept
+
+
+def test_in_a_mesh_the_route_belongs_to_a_service_that_callers_name(kube, namespace):
+    target = replace(TARGET, gateway={"kind": "Service"})
+    router = GatewayApiRouter(Targets(target, {}), lambda _: namespace)
+    router.set_route(world())
+    spec = kube.objects["httproutes", "churn-production"]["spec"]
+    assert spec["parentRefs"] == [{"name": "churn-production", "kind": "Service", "group": ""}]
+    assert spec["rules"][0]["matches"] == [{"path": {"type": "PathPrefix", "value": "/"}}]
+    assert ("services", "churn-production") in kube.objects
+    assert router.observed_route("churn-production").weights == {"1": 100}
+
+
+def test_a_route_without_a_gateway_is_refused_in_words(namespace):
+    router = GatewayApiRouter(Targets(replace(TARGET, gateway={}), {}), lambda _: namespace)
+    with pytest.raises(WorldUnavailable, match="No Gateway is named"):
+        router.set_route(world())

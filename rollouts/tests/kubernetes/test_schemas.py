@@ -15,8 +15,10 @@ import pytest
 import yaml
 
 from rollouts.adapters.kubernetes import manifests
+from rollouts.adapters.kubernetes.companions import companions
 from rollouts.adapters.kubernetes.gateway_api import GatewayApiDialect
 from rollouts.adapters.kubernetes.istio import IstioDialect, destination_rule, service
+from rollouts.adapters.kubernetes.target import parse
 from rollouts.domain.desired import DesiredWorld, ReleaseSpec, Route
 from rollouts.tests.kubernetes.stand_in import TARGET
 
@@ -40,9 +42,16 @@ def world(**route: Any) -> DesiredWorld:
 def everything() -> list[dict[str, Any]]:
     owner = {"metadata": {"name": "churn-production-v1", "uid": "u"}}
     found = []
-    for target in (TARGET, FULL):
+    theirs = {
+        "image": "ours",
+        "gateway": {"kind": "Service"},
+        "runtime": "triton",
+        "runtime_image": "theirs",
+        "pod_monitor": True,
+    }
+    for target in (TARGET, FULL, parse({"default": theirs}).default):
         found.append(manifests.deployment(world(), ONE, "s3://models/one", target))
-        found += manifests.companions(world(), ONE, target, owner)
+        found += companions(world(), ONE, target, owner)
         for dialect in (GatewayApiDialect(), IstioDialect()):
             for by in ("header", "cookie"):
                 wanted = world(mirror=(("2", 20),), preview=(by, "x-arm", "b", "2"))

@@ -1,0 +1,80 @@
+"""What stands beside a version's servers and goes with them: pure functions from values to manifests."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rollouts.adapters.kubernetes import triton
+from rollouts.adapters.kubernetes.api import Manifest
+from rollouts.adapters.kubernetes.manifests import labels, name_of, object_of
+from rollouts.adapters.kubernetes.runtimes import Runtime
+from rollouts.adapters.kubernetes.target import Target
+from rollouts.domain.desired import DesiredWorld, ReleaseSpec
+
+
+def companions(
+    world: DesiredWorld, release: ReleaseSpec, target: Target, owner: Mapping[str, Any]
+) -> list[Manifest]:
+    """What stands beside the servers and goes with them: `owner` is their Deployment."""
+    marks = labels(world.endpoint, release.version)
+    files = {"histograms.json": json.dumps(release.histograms, sort_keys=True)}
+    if target.serving and target.serving.config:
+        files["config.pbtxt"] = triton.config(world.model, release.signature, gpus=target.gpus)
+    found = [
+        object_of("v1", "ConfigMap", world, release, data=files),
+        object_of(
+            "v1", "Service", world, release,
+            spec={"selector": marks, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+        ),
+        object_of(
+            "policy/v1", "PodDisruptionBudget", world, release,
+            spec={"selector": {"matchLabels": marks}, "maxUnavailable": 1},
+        ),
+    ]  # fmt: skip
+    if target.max_replicas:
+        found.append(_autoscaler(world, release, target))
+    if target.pod_monitor:
+        spec = {"selector": {"matchLabels": marks}, "podMetricsEndpoints": [_scraped(target.serving)]}
+        found.append(object_of("monitoring.coreos.com/v1", "PodMonitor", world, release, spec=spec))
+    reference = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "name": owner["metadata"]["name"],
+        "uid": owner["metadata"]["uid"],
+    }
+    for manifest in found:
+        manifest["metadata"]["ownerReferences"] = [reference]
+    return found
+
+
+def _scraped(runtime: Runtime | None) -> Manifest:
+    """How Prometheus reads the pods. Our labels win over those that its operator adds (`endpoint` is one)."""
+    if runtime is None:
+        return {"port": "http", "path": "/metrics", "honorLabels": True}
+    own = "metrics" if runtime.metrics_port not in (0, runtime.port) else "http"
+    labels = [
+        {"sourceLabels": [f"__meta_kubernetes_pod_label_slipway_dev_{name}"], "targetLabel": name}
+        for name in ("endpoint", "version")
+    ]
+    renamed = [
+        {"sourceLabels": ["__name__"], "regex": theirs, "targetLabel": label, "replacement": value}
+        for theirs, ours in runtime.metrics.items()
+        # The name last: the others look for the one that it had.
+        for label, value in (*ours.labels.items(), ("__name__", ours.name))
+    ]
+    found: Manifest = {"port": own, "path": runtime.metrics_path, "relabelings": labels}
+    return {**found, "metricRelabelings": renamed} if renamed else found
+
+
+def _autoscaler(world: DesiredWorld, release: ReleaseSpec, target: Target) -> Manifest:
+    name = name_of(world.endpoint, release.version)
+    utilization = {"type": "Utilization", "averageUtilization": target.target_cpu_percent}
+    spec = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
+        "minReplicas": release.replicas,
+        "maxReplicas": max(release.replicas, target.max_replicas),
+        "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": utilization}}],
+    }
+    return object_of("autoscaling/v2", "HorizontalPodAutoscaler", world, release, spec=spec)
