@@ -9,6 +9,7 @@ import orjson
 from django.db.models import QuerySet
 
 from registry import lookups, services
+from registry.domain import foreign
 from registry.domain.access import Scope
 from registry.domain.roles import Permission, alias_permission
 from registry.errors import Conflict, NotFound
@@ -117,7 +118,7 @@ def delete_tag(call: Call) -> dict[str, Any]:
 
 
 def set_alias(call: Call) -> dict[str, Any]:
-    alias, number = call.arguments.need("alias"), number_of(call)
+    alias, number = foreign.alias_name(call.arguments.need("alias")), number_of(call)
     name = call.arguments.need("name")
     version = live_version(call, name, number, alias_permission(alias))
     services.set_alias(model=version.model, name=alias, version=version, actor=call.actor, wide=True)

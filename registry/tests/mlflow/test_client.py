@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from mlflow.exceptions import MlflowException, RestException
 
@@ -122,15 +125,55 @@ ERRORS = {
     "somebody's artifacts": (
         lambda c: c.create_model_version("churn", "mlflow-artifacts:/1/x"), "INVALID_PARAMETER_VALUE",
     ),
+    "an alias for ever": (lambda c: c.set_registered_model_alias("churn", "v1", "1"), "INVALID_PARAMETER_VALUE"),
+    "an alias of nothing": (lambda c: c.set_registered_model_alias("churn", "a", "1"), "RESOURCE_DOES_NOT_EXIST"),
+    "no such alias": (lambda c: c.get_model_version_by_alias("churn", "a"), "INVALID_PARAMETER_VALUE"),
+    "no such stage": (lambda c: c.transition_model_version_stage("churn", "1", "x"), "INVALID_PARAMETER_VALUE"),
+    "a stage of nothing": (
+        lambda c: c.transition_model_version_stage("churn", "1", "Staging"), "RESOURCE_DOES_NOT_EXIST",
+    ),
+    "no such stages": (lambda c: c.get_latest_versions("churn", ["x"]), "INVALID_PARAMETER_VALUE"),
+    "too many at once": (lambda c: c.search_registered_models(max_results=1001), "INVALID_PARAMETER_VALUE"),
+    "too many versions": (lambda c: c.search_model_versions(max_results=200_001), "INVALID_PARAMETER_VALUE"),
+    # The client's own word for the server's 404.
+    "a copy of nothing": (lambda c: c.copy_model_version("models:/churn/1", "other"), "INTERNAL_ERROR"),
+    **{f"{name} of a missing version": (
+        lambda c, name=name, more=more: getattr(c, name)("churn", "7", *more), "RESOURCE_DOES_NOT_EXIST",
+    ) for name, more in {
+        "update_model_version": ["text"], "delete_model_version": [], "get_model_version": [],
+        "set_model_version_tag": ["k", "v"], "delete_model_version_tag": ["k"],
+        "get_model_version_download_uri": [],
+    }.items()},
+    **{f"{name} of a missing model": (
+        lambda c, name=name, more=more: getattr(c, name)("none", *more), "RESOURCE_DOES_NOT_EXIST",
+    ) for name, more in {
+        "update_registered_model": ["text"], "rename_registered_model": ["new"], "delete_registered_model": [],
+        "set_registered_model_tag": ["k", "v"], "delete_registered_model_tag": ["k"],
+        "set_registered_model_alias": ["a", "1"], "delete_registered_model_alias": ["a"],
+        "get_model_version_by_alias": ["a"], "get_latest_versions": [],
+    }.items()},
 }  # fmt: skip
+METHODS = re.compile("registered_model|model_version|latest_versions")
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_what_is_wrong_is_told_with_mlflows_codes_and_never_as_a_fault_of_the_server(churn):
     churn.create_registered_model("other")
     for what, (call, expected) in ERRORS.items():
         with pytest.raises(MlflowException) as error:
             call(churn)
         assert (what, code(error)) == (what, expected)
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_every_registry_method_of_the_client_is_called_by_these_tests(churn):
+    assert churn.get_model_version_stages("churn", "1") == ["None", "Staging", "Production", "Archived"]
+    methods = {name for name in dir(churn) if not name.startswith("_") and METHODS.search(name)}
+    written = Path(__file__).read_text()
+    assert sorted(name for name in methods if f".{name}(" not in written) == []
+    # Each but those that only read or search is also called wrongly.
+    spoken = written[written.index("ERRORS = {") : written.index("METHODS = ")]
+    assert {name for name in methods if name not in spoken} == {"get_model_version_stages"}
 
 
 def test_pages_over_2500_versions_hold_each_once(churn):
