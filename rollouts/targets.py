@@ -82,6 +82,12 @@ def find(name: str) -> Target | None:
     return targets().get(name)
 
 
+def address(target: str, endpoint: str) -> str:
+    """Where applications send requests to the endpoint; empty when the target does not say."""
+    found = find(target)
+    return f"{found.url.rstrip('/')}/{endpoint}/predict" if found and found.url else ""
+
+
 @cache
 def _read(path: str) -> Mapping[str, Target]:
     try:

@@ -19,6 +19,7 @@ from rollouts.models import (
     Transition,
 )
 from rollouts.queries import allowed_verbs
+from rollouts.targets import address
 
 
 class EnvironmentIn(serializers.Serializer[Any]):
@@ -240,6 +241,7 @@ class EndpointOut(serializers.Serializer[Any]):
     name = serializers.CharField()
     model = serializers.CharField()
     environment = serializers.CharField()
+    url = serializers.CharField(help_text="Where applications send requests; empty when it is not known.")
     replicas = serializers.IntegerField()
     stable = serializers.DictField(allow_null=True)
     previous = serializers.DictField(allow_null=True)
@@ -304,6 +306,7 @@ def endpoint_document(endpoint: Endpoint) -> dict[str, Any]:
         "name": endpoint.name,
         "model": endpoint.model.name,
         "environment": endpoint.environment.name,
+        "url": address(endpoint.environment.target, endpoint.name),
         "replicas": endpoint.replicas,
         "stable": _release(endpoint.stable),
         "previous": _release(endpoint.previous),

@@ -141,6 +141,16 @@ def test_a_tick_touches_the_world_of_its_environment_and_no_other(both, anywhere
         assert router.observed_route(f"churn-{other}").weights is None
 
 
+def test_an_endpoint_says_where_applications_reach_it(file, client, versions, author, db):
+    file(FILE)
+    environment = services.create_environment(name="production", target="eu", actor=author)
+    services.create_endpoint(name="churn", environment=environment, version=versions[0], actor=author)
+    viewer = partial(sign_in, client)("viewer")
+    url = "https://models.example.org/churn/predict"
+    assert viewer.get("/api/v1/endpoints/churn").json()["url"] == url
+    assert url in viewer.get("/endpoints/churn/").content.decode()
+
+
 def test_an_environment_whose_target_is_gone_waits_and_says_why(both, anywhere, file):
     file(f"west: {MEMORY}")
     for _ in range(3):

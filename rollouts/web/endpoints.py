@@ -16,6 +16,7 @@ from registry.identity import may, may_anywhere, permissions_of, visible
 from rollouts import queries, reach
 from rollouts.models import Endpoint
 from rollouts.store import freeze_of
+from rollouts.targets import address
 from rollouts.web.charts import endpoint_charts as draw
 from rollouts.web.charts import outcome_marks, show
 from rollouts.web.door import page
@@ -55,6 +56,7 @@ def endpoint(request: HttpRequest, name: str) -> HttpResponse:
     tenures = queries.tenures(view.endpoint, HISTORY)
     context = {
         **_context(view),
+        "url": address(view.endpoint.environment.target, view.endpoint.name),
         "tenures": tenure_views(tenures, view.stable, now),
         "back": button(ROLLBACK, permissions_of(request.user, view.endpoint.model)),
         "history": rollout_views(recent, queries.causes(recent), now),

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.stack
 ROLLOUTS, SECONDS = 5, 120
 OUTAGE = 4.0
 # The last outage of the queue. A whole minute is SLIPWAY_TEST_QUEUE_OUTAGE=60; CI takes less.
-QUEUE_OUTAGE = float(os.environ.get("SLIPWAY_TEST_QUEUE_OUTAGE", "10"))
+QUEUE_OUTAGE = float(os.environ.get("SLIPWAY_TEST_QUEUE_OUTAGE", "6"))
 # After a minute, Celery waits up to 30 s before it tries again.
 RECONNECTED = 60.0
 OVER = ("succeeded", "rolled_back", "cancelled", "failed", "concluded", "superseded")
@@ -108,7 +108,7 @@ def test_rollouts_outlive_outages_of_the_database_and_of_the_queue(
         assert plant.processes["dispatcher"].poll() is None
         # Without a dispatcher, that the queue empties is the work of the worker alone.
         plant.kill("dispatcher")
-        for seconds in (1.0, 1.0, QUEUE_OUTAGE):
+        for seconds in (1.0, QUEUE_OUTAGE):
             crowd(queue)
             outage(queue, seconds)
             crowd(queue)
