@@ -1,7 +1,6 @@
 """`python -m tests.e2e.image NAME:TAG OUT.tar`: the model server as a container image, packed from this environment.
 
-For a cluster whose nodes can be given an archive (`ctr -n k8s.io images import`, `kind load`, `k3s ctr`); where
-there is a registry, build deploy/kubernetes/Dockerfile instead.
+For a cluster whose nodes can be given an archive (`ctr -n k8s.io images import`, `kind load`, `k3s ctr`).
 """
 
 from __future__ import annotations

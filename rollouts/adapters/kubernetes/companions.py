@@ -70,11 +70,19 @@ def _scraped(runtime: Runtime | None) -> Manifest:
 
 def _autoscaler(world: DesiredWorld, release: ReleaseSpec, target: Target) -> Manifest:
     name = name_of(world.endpoint, release.version)
-    utilization = {"type": "Utilization", "averageUtilization": target.target_cpu_percent}
     spec = {
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
         "minReplicas": release.replicas,
         "maxReplicas": max(release.replicas, target.max_replicas),
-        "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": utilization}}],
+        "metrics": [_followed(target)],
     }
     return object_of("autoscaling/v2", "HorizontalPodAutoscaler", world, release, spec=spec)
+
+
+def _followed(target: Target) -> Manifest:
+    """What the autoscaler follows: a metric of the pods through the custom metrics API, else their CPU."""
+    if target.scale_on:
+        average = {"type": "AverageValue", "averageValue": target.scale_on["value"]}
+        return {"type": "Pods", "pods": {"metric": {"name": target.scale_on["metric"]}, "target": average}}
+    utilization = {"type": "Utilization", "averageUtilization": target.target_cpu_percent}
+    return {"type": "Resource", "resource": {"name": "cpu", "target": utilization}}

@@ -28,6 +28,7 @@ class Target:
     of the model server. env_from: a Secret with credentials for fetching artifacts. cache_claim: a
     PersistentVolumeClaim that pods share for fetched artifacts; without it each pod has its own. gpus: per
     server. max_replicas: above the rollout's replicas an autoscaler may go so far; 0 means no autoscaler.
+    It keeps target_cpu_percent, or with scale_on a metric of the pods at an average `value` each.
     gateway: `name` and `namespace` of the Gateway (Gateway API), or the name of Istio's. host: what the
     route answers to; empty means every host. preflight: for servers with GPUs: `hold` creates none that
     do not fit, `say` only says so (where nodes are added on demand), `off` does not look. runtime: `triton`
@@ -48,6 +49,7 @@ class Target:
     runtime_class: str = ""
     max_replicas: int = 0
     target_cpu_percent: int = 70
+    scale_on: Mapping[str, str] = field(default_factory=dict)
     start_seconds: int = 600
     gateway: Mapping[str, str] = field(default_factory=dict)
     host: str = ""
@@ -131,6 +133,11 @@ def _target(values: Mapping[str, Any], path: str, runtimes: Mapping[str, Runtime
             raise ImproperlyConfigured(f"{path}.{name}: {value!r} is not a {wanted.__name__}.")
     read: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
     target = Target(**read)
+    if target.scale_on and (
+        set(target.scale_on) != {"metric", "value"}
+        or not all(isinstance(value, str) for value in target.scale_on.values())
+    ):
+        raise ImproperlyConfigured(f'{path}.scale_on: write {{metric: model_queue_depth, value: "5"}}.')
     if target.preflight not in ("hold", "say", "off"):
         raise ImproperlyConfigured(f"{path}.preflight: {target.preflight!r} is not hold, say or off.")
     if not target.image:

@@ -30,7 +30,7 @@ ONE, TWO = (ReleaseSpec(n, f"sha256:{n * 64}", replicas=2, histograms={"a": [1]}
 FULL = replace(
     TARGET, gpus=1, max_replicas=6, pod_monitor=True, env_from="s3", cache_claim="cache", runtime_class="nvidia",
     node_selector={"pool": "gpu"}, tolerations=({"key": "nvidia.com/gpu", "operator": "Exists"},),
-    affinity={"nodeAffinity": {}}, host="models.example.org",
+    affinity={"nodeAffinity": {}}, host="models.example.org", scale_on={"metric": "model_queue_depth", "value": "5"},
 )  # fmt: skip
 
 
