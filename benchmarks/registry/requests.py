@@ -46,7 +46,7 @@ SCALED = [
     Call("models, word that many have", "/api/v1/models?limit=50&search=thing"),
     Call("models, word that one has", "/api/v1/models?limit=50&search=model-0000042"),
     Call("models, word that none has", "/api/v1/models?limit=50&search=zebra"),
-    Call("models, filter on a tag", "/api/v1/models?limit=50&filter=tags.tier%20%3D%20%223%22"),
+    Call("models, filter on a tag", "/api/v1/models?limit=15&filter=tags.tier%20%3D%20%223%22"),
     Call("models, filter on a team", "/api/v1/models?limit=50&filter=team%20%3D%20%22team-3%22"),
     Call("one model", "/api/v1/models/model-0000042"),
     Call("versions", "/api/v1/models/big/versions?limit=50"),

@@ -1,4 +1,4 @@
-"""Rows as JSON documents straight from the database: one query a page, and PostgreSQL writes the text.
+"""Rows as JSON documents straight from the database: PostgreSQL writes the text.
 
 Neither rows nor JSON columns become Python objects on their way, which would cost several times as much; see
 benchmarks/registry. Other databases answer with columns, and the same documents are put together here.
@@ -11,7 +11,8 @@ from typing import Any
 
 import orjson
 from django.db import connection
-from django.db.models import F, Func, JSONField, QuerySet, Subquery, TextField
+from django.db.models import F, Func, JSONField, Model, QuerySet, Subquery, TextField
+from django.db.models.expressions import RawSQL
 
 from registry.api.rendering import to_json
 from registry.prepared import Prepared
@@ -26,6 +27,7 @@ class Shape:
 
     def __init__(self, columns: Iterable[str] = (), **expressions: Field) -> None:
         self.fields: dict[str, Field] = {**{name: F(name) for name in columns}, **expressions}
+        self._prepared: Prepared | None = None
 
     def wider(self, columns: Iterable[str] = (), **expressions: Field) -> Shape:
         """The same with more fields."""
@@ -44,12 +46,32 @@ class Shape:
         return dict(zip(self.fields, columns, strict=True))
 
     def page(self, rows: QuerySet[Any], limit: int, key: str) -> Page[Document]:
-        """The first `limit` of the ordered rows; 1 query. `key` is the column that tells where to go on."""
+        """The first `limit` of the ordered rows; `key` is the column that tells where to go on.
+
+        2 queries: which rows, whatever is asked of them, and then what they hold, which is always the same
+        statement: the ORM writes it once, and PostgreSQL plans it once.
+        """
         limit = max(1, min(limit, MAX_PAGE))
-        found = list(self.columns(rows, key)[: limit + 1])
-        more, found = len(found) > limit, found[:limit]
-        items = [self.document(row[1:]) for row in found]
-        return Page(items, str(found[-1][0]) if more else None)
+        keys = list(rows.values_list(key, "pk")[: limit + 1])
+        more, keys = len(keys) > limit, keys[:limit]
+        held = self._held(rows.model, [pk for _, pk in keys]) if keys else {}
+        # What was deleted in between is no longer there.
+        items = [held[pk] for _, pk in keys if pk in held]
+        return Page(items, str(keys[-1][0]) if more else None)
+
+    def _held(self, model: type[Model], ids: list[int]) -> dict[int, Document]:
+        if connection.vendor == "postgresql":
+            wanted: Any = ids
+            return {pk: orjson.Fragment(text) for pk, text in self._by_ids(model).rows(ids=wanted)}
+        found = self.columns(model._default_manager.filter(pk__in=ids), "pk")
+        return {row[0]: self.document(row[1:]) for row in found}
+
+    def _by_ids(self, model: type[Model]) -> Prepared:
+        if self._prepared is None:
+            among = RawSQL("SELECT unnest(%s::bigint[])", ["@ids"])
+            rows = model._default_manager.filter(pk__in=among).order_by()
+            self._prepared = Prepared(lambda ids: self.columns(rows, "pk"), ids="@ids")
+        return self._prepared
 
 
 class One:
