@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from django.db.models import Q
+
 from monitoring.models import Chore
+from monitoring.models.due import SKEW
 
 HOUR = 3600.0
 
@@ -26,8 +29,11 @@ def claim(duties: Mapping[str, Duty], now: float) -> Iterator[Duty]:
     if missing:
         Chore.objects.bulk_create(missing, ignore_conflicts=True)
     for name, duty in duties.items():
-        if known.get(name, 0.0) > now:
+        # A time farther ahead than anybody moves it was written by a clock that was ahead.
+        farthest = now + duty.seconds + SKEW.total_seconds()
+        at = known.get(name, 0.0)
+        if now < at <= farthest:
             continue
-        moved = Chore.objects.filter(name=name, due_at__lte=now).update(due_at=now + duty.seconds)
-        if moved:
+        mine = Chore.objects.filter(Q(due_at__lte=now) | Q(due_at__gt=farthest), name=name)
+        if mine.update(due_at=now + duty.seconds):
             yield duty

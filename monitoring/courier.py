@@ -16,12 +16,15 @@ from django.utils import timezone
 from monitoring.domain.notices import back_off
 from monitoring.errors import NotSent
 from monitoring.models import Notice, NoticeTarget
+from monitoring.models.due import due
 from monitoring.notices import KEPT, message_of, waiting
 from monitoring.ports import Notifier
 from registry.errors import DomainError
 
 # Longer than one attempt can take; it is renewed before each.
 LEASE = timedelta(seconds=60)
+# A target that failed rests at most so long.
+LONGEST = timedelta(minutes=10)
 # One target is served so long at a time, then the next one has its turn.
 TURN = timedelta(seconds=15)
 TURN_LIMIT = 200
@@ -35,11 +38,11 @@ def claim(limit: int = 10) -> list[NoticeTarget]:
     """Targets with something to send whose time has come, claimed for the caller."""
     now = timezone.now()
     unsent = Notice.objects.filter(target=OuterRef("pk"), sent_at=None, ended="")
-    due = NoticeTarget.objects.filter(Exists(unsent), active=True, due_at__lte=now)
-    if not due.exists():
+    ready = NoticeTarget.objects.filter(due(now, LONGEST), Exists(unsent), active=True)
+    if not ready.exists():
         return []
     with transaction.atomic():
-        rows = due.select_for_update(skip_locked=True, of=("self",)).order_by("due_at")[:limit]
+        rows = ready.select_for_update(skip_locked=True, of=("self",)).order_by("due_at")[:limit]
         claimed = list(rows)
         NoticeTarget.objects.filter(pk__in=[target.pk for target in claimed]).update(due_at=now + LEASE)
     for target in claimed:

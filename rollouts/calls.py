@@ -16,6 +16,7 @@ from monitoring.adapters import webhook
 from monitoring.domain.notices import back_off
 from monitoring.domain.signing import signed_headers
 from monitoring.errors import Unreachable
+from monitoring.models.due import due
 from registry.errors import DomainError
 from rollouts.domain.hooks import ASKED, TOLD, Answer, told_of
 from rollouts.domain.phases import TERMINAL, Phase
@@ -96,11 +97,13 @@ def claim(limit: int = 10) -> list[HookCall]:
         rollout=OuterRef("rollout"), webhook=OuterRef("webhook"), moment__in=TOLD, ended_at=None,
         id__lt=OuterRef("id"),
     )  # fmt: skip
-    due = HookCall.objects.filter(ended_at=None, due_at__lte=now)
-    if limit <= 0 or not due.exists():
+    ready = HookCall.objects.filter(due(now, timedelta(seconds=5 * LONGEST_PAUSE)), ended_at=None)
+    if limit <= 0 or not ready.exists():
         return []
     with transaction.atomic():
-        rows = due.exclude(Exists(before), moment__in=TOLD).select_for_update(skip_locked=True, of=("self",))
+        rows = ready.exclude(Exists(before), moment__in=TOLD).select_for_update(
+            skip_locked=True, of=("self",)
+        )
         claimed = list(rows.order_by("due_at").values_list("pk", flat=True)[:limit])
         HookCall.objects.filter(pk__in=claimed).update(due_at=now + LEASE)
     related = ("webhook", "rollout__endpoint__environment", "rollout__endpoint__model")

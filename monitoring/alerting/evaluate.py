@@ -16,6 +16,7 @@ from monitoring.domain.alerts import OPEN, Matcher, Rule, State, silenced, step
 from monitoring.domain.notices import Severity
 from monitoring.errors import MetricsUnavailable
 from monitoring.models import Alert, AlertEvent, AlertRule, AlertSilence
+from monitoring.models.due import due
 from monitoring.notices import notify
 from monitoring.ports import MetricsSource
 
@@ -71,11 +72,11 @@ def forget_old(now: datetime) -> int:
 
 
 def _claim(now: datetime) -> list[AlertRule]:
-    due = AlertRule.objects.filter(enabled=True, due_at__lte=now)
-    if not due.exists():
+    ready = AlertRule.objects.filter(due(now, SELDOM), enabled=True)
+    if not ready.exists():
         return []
     with transaction.atomic():
-        rows = list(due.select_for_update(skip_locked=True).order_by("name"))
+        rows = list(ready.select_for_update(skip_locked=True).order_by("name"))
         slow = [row.pk for row in rows if row.document.get("window_seconds", 0) >= LONG_WINDOW]
         AlertRule.objects.filter(pk__in=[row.pk for row in rows]).update(due_at=now + EVERY)
         AlertRule.objects.filter(pk__in=slow).update(due_at=now + SELDOM)
