@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 
 from registry import statements
 from registry.statements import Row
@@ -110,7 +110,8 @@ class PreparedInsert(Generic[M]):
 
     def parameters(self, row: M) -> list[Any]:
         """What the row's columns hold, as the database takes it."""
-        return [field.get_db_prep_save(field.pre_save(row, True), connection) for field in self.fields]
+        real = connections[DEFAULT_DB_ALIAS]
+        return [field.get_db_prep_save(field.pre_save(row, True), real) for field in self.fields]
 
     def save(self, row: M) -> None:
         """Write the row; its key is known afterwards."""

@@ -179,12 +179,9 @@ def main() -> int:
                 print(
                     f"{client.server.name}: {rate:.0f} models of 50 versions read per second at 8 connections"
                 )
-            for server in running:
-                server.stop()
     finally:
         for server in running:
-            if server.process.poll() is None:
-                server.process.kill()
+            server.stop()
         servers.remove(folder)
     return 0
 

@@ -58,7 +58,15 @@ class Server:
         return sum(process.memory_info().rss for process in self.tree())
 
     def stop(self) -> None:
+        """Ends the server with its workers; one that does not end by itself is killed."""
+        if self.process.poll() is not None:
+            return
+        tree = self.tree()
         self.process.terminate()
+        _, left = psutil.wait_procs(tree, timeout=20)
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         self.process.wait(20)
 
 
