@@ -67,7 +67,7 @@ def test_a_mistake_of_ours_is_a_problem_that_tells_nothing(client, monkeypatch):
     def fails(*_: object, **__: object) -> None:
         raise RuntimeError("a secret")
 
-    monkeypatch.setattr("registry.api.models.model_document", fails)
+    monkeypatch.setattr("registry.api.models.OneModel.at_once", staticmethod(fails))
     answer = client.get("/api/v1/models/churn")
     assert answer.status_code == 500 and answer.json()["code"] == "internal_error"
     assert "secret" not in answer.content.decode()

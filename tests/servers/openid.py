@@ -10,6 +10,7 @@ import base64
 import hashlib
 import io
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -44,6 +45,7 @@ class OpenIDProvider:
 
     def __exit__(self, *_: object) -> None:
         process.ended(self._process, signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
     def issuer(self) -> str:
