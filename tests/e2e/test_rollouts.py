@@ -15,7 +15,7 @@ from rollouts.adapters.kubernetes.target import Target, Targets
 from rollouts.models import Rollout
 from rollouts.reconcile import Ports
 from tests.e2e.live import ADA, Live, Store, endpoint_of
-from tests.e2e.place import Place
+from tests.e2e.place import MERGE, Place
 from tests.e2e.traffic import Traffic
 
 pytestmark = pytest.mark.django_db
@@ -128,3 +128,31 @@ def test_a_model_whose_digest_differs_is_never_served_and_says_so(live):
     live.start(2)
     done = live.ends("rolled_back")
     assert live.versions[1].digest in why(done)
+
+
+def test_a_split_that_somebody_edits_by_hand_is_asserted_again_and_their_own_rules_stay(live):
+    live.start(2, hold_seconds=120)
+    live.until(lambda: live.weights() == {"2": 50, "1": 50})
+    name = live.endpoint.name
+    istio = isinstance(live.ports.router, IstioRouter)
+    group, plural, rules = (
+        ("networking.istio.io", "virtualservices", "http")
+        if istio
+        else ("gateway.networking.k8s.io", "httproutes", "rules")
+    )
+    path = f"/apis/{group}/v1/namespaces/{live.place.name}/{plural}/{name}"
+    theirs = (
+        {"name": "docs", "route": [{"destination": {"host": "docs"}}]}
+        if istio
+        else {"name": "docs", "backendRefs": [{"name": "docs", "port": 80}]}
+    )
+    edited = live.place.call("GET", path)["spec"][rules]
+    for share, weight in zip(edited[0].get("backendRefs") or edited[0]["route"], (90, 10), strict=True):
+        share["weight"] = weight
+    live.place.call("PATCH", path, {"spec": {rules: [*edited, theirs]}}, MERGE)
+    live.until(lambda: live.place.call("GET", path)["spec"][rules][0] != edited[0])
+    live.until(lambda: live.weights() == {"2": 50, "1": 50})
+    after = live.place.call("GET", path)["spec"][rules]
+    assert [rule["name"] for rule in after] == ["slipway-split", "docs"]
+    services.abort(rollout=live.newest(), actor=ADA, reason="seen")
+    live.until(lambda: live.newest().finished_at is not None)

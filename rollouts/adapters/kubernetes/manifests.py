@@ -123,6 +123,8 @@ def _container(
         "image": target.image,
         "command": ["python", "-m", module],
         "args": arguments,
+        # What it said last is why it ended; without this nobody is told.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
