@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,11 @@ from registry.tests import onnx_files
 from tests.servers.waiting import ROOT, eventually, free_port
 
 START_SECONDS, STOP_SECONDS = 240, 60
+CONFIGURED = {
+    "postgres": "postgres/data/postgresql.conf",
+    "redis": "redis/redis.conf",
+    "prometheus": "prometheus/prometheus.yml",
+}
 
 
 @dataclass
@@ -134,19 +138,16 @@ class Plant:
     @contextmanager
     def without(self, server: str) -> Iterator[None]:
         """The server is killed and cannot come back inside; afterwards the supervisor starts it, not we."""
-        service = self.run()["services"][server]
-        # Nobody may start it between its end and our hand on its port.
-        self.process.send_signal(signal.SIGSTOP)
-        os.kill(service["pid"], signal.SIGQUIT if server == "postgres" else signal.SIGKILL)
-        hold = socket.socket()
-        hold.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Without its configuration it ends as soon as it is started.
+        file = self.home / CONFIGURED[server]
+        away = file.with_name(f"{file.name}.away")
+        file.rename(away)
+        pid = self.run()["services"][server]["pid"]
+        os.kill(pid, signal.SIGQUIT if server == "postgres" else signal.SIGKILL)
         try:
-            eventually(lambda: _bound(hold, service["port"]), 20, lambda: f"{server} keeps its port")
-            self.process.send_signal(signal.SIGCONT)
             yield
         finally:
-            self.process.send_signal(signal.SIGCONT)
-            hold.close()
+            away.rename(file)
 
     def manage(self, *arguments: str) -> str:
         """What a management command printed, with the settings of the stack."""
@@ -176,14 +177,6 @@ class Plant:
         """The end of what the supervisor and its services said."""
         logs = [self.home.parent / "stack.log", *sorted((self.home / "logs").glob("*.log"))]
         return "\n".join(f"== {log.name}\n{log.read_text(errors='replace')[-600:]}" for log in logs)
-
-
-def _bound(hold: socket.socket, port: int) -> bool:
-    try:
-        hold.bind(("127.0.0.1", port))
-    except OSError:
-        return False
-    return True
 
 
 @contextmanager
