@@ -45,7 +45,13 @@ _STATE = (
 _ENDPOINTS = Endpoint.objects.select_related("model", "environment", "active")
 # What a tick reads of a version; the rest is fetched if somebody asks.
 _RELEASES = Release.objects.select_related("version").only(
-    "endpoint_id", "digest", "histograms", "version__number", "version__model_id", "version__profile"
+    "endpoint_id",
+    "digest",
+    "histograms",
+    "version__number",
+    "version__model_id",
+    "version__profile",
+    "version__signature",
 )
 
 
