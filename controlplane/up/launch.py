@@ -38,12 +38,7 @@ def launch(say: Say, prepare: Prepare | None = None) -> NoReturn:
     `say` gets a line per stage. Raises `place.NotPossible` before anything was started; never returns,
     because the supervisor replaces this process.
     """
-    home = Path(settings.SLIPWAY_HOME)
-    place.prepare_home(home)
-    lock = place.take(home)
-    place.wait_for_leftovers(home, say)
-    place.require_port(settings.SLIPWAY_PORT)
-    say(f"state in {home}")
+    home, lock = take_home(say)
     say(migrate())
     site = Site(
         home=home,
@@ -56,6 +51,17 @@ def launch(say: Say, prepare: Prepare | None = None) -> NoReturn:
     connections.close_all()
     write_services(site, (*services_of(site), *extra.services), extra.banner)
     become_supervisor(site, lock, say)
+
+
+def take_home(say: Say) -> tuple[Path, IO[str]]:
+    """SLIPWAY_HOME, ours alone while the lock is held, its port free. Raises `place.NotPossible`."""
+    home = Path(settings.SLIPWAY_HOME)
+    place.prepare_home(home)
+    lock = place.take(home)
+    place.wait_for_leftovers(home, say)
+    place.require_port(settings.SLIPWAY_PORT)
+    say(f"state in {home}")
+    return home, lock
 
 
 def become_supervisor(site: Site, lock: IO[str], say: Say) -> NoReturn:

@@ -6,31 +6,20 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-
 from controlplane.up.accounts import ensure_accounts, write_access
+from controlplane.up.command import LaunchCommand
 from controlplane.up.launch import Extra, Say, launch
 from controlplane.up.place import NotPossible
 from controlplane.up.site import Service, Site
 
 
-class Command(BaseCommand):
+class Command(LaunchCommand):
     """Start Slipway with the demo's users, models, traffic and releases."""
 
     help = "Start Slipway with trained models, traffic and a run of releases; Ctrl-C stops it all."
 
-    def handle(self, *args: Any, **options: Any) -> None:
-        """Never returns when all goes well: the service supervisor replaces this process."""
-        try:
-            launch(self._say, prepare)
-        except NotPossible as error:
-            raise CommandError(str(error)) from error
-        except KeyboardInterrupt:
-            raise CommandError("stopped before the services were started", returncode=130) from None
-
-    def _say(self, line: str) -> None:
-        self.stdout.write(f"  {line}")
-        self.stdout.flush()
+    def launch(self, **options: Any) -> None:
+        launch(self.say, prepare)
 
 
 def prepare(site: Site, say: Say) -> Extra:

@@ -10,11 +10,12 @@ from typing import Any, NoReturn
 
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
 from controlplane.up import place
 from controlplane.up.accounts import ensure_accounts, write_access
-from controlplane.up.launch import Say, become_supervisor, migrate, write_services
+from controlplane.up.command import LaunchCommand
+from controlplane.up.launch import Say, become_supervisor, migrate, take_home, write_services
 from controlplane.up.servers import find_programs, prepare_servers, running_postgres
 from controlplane.up.site import Site
 from controlplane.up.stack import StackSite, stack_services
@@ -22,7 +23,7 @@ from controlplane.up.stack import StackSite, stack_services
 ACCESS = "stack.json"
 
 
-class Command(BaseCommand):
+class Command(LaunchCommand):
     """Start PostgreSQL, Redis, Prometheus, web and Celery workers on this machine."""
 
     help = "Start the production stack on this machine from Debian's packages; Ctrl-C stops it all."
@@ -31,28 +32,13 @@ class Command(BaseCommand):
         """`--prepare-database` is what the command calls itself with, once PostgreSQL runs."""
         parser.add_argument("--prepare-database", action="store_true", help="Only migrate and make accounts.")
 
-    def handle(self, *args: Any, prepare_database: bool = False, **options: Any) -> None:
-        """Never returns when all goes well: the service supervisor replaces this process."""
-        try:
-            _prepare_database(self._say) if prepare_database else _launch(self._say)
-        except place.NotPossible as error:
-            raise CommandError(str(error)) from error
-        except KeyboardInterrupt:
-            raise CommandError("stopped before the services were started", returncode=130) from None
-
-    def _say(self, line: str) -> None:
-        self.stdout.write(f"  {line}")
-        self.stdout.flush()
+    def launch(self, *, prepare_database: bool = False, **options: Any) -> None:
+        _prepare_database(self.say) if prepare_database else _launch(self.say)
 
 
 def _launch(say: Say) -> NoReturn:
-    home = Path(settings.SLIPWAY_HOME)
     programs = find_programs()
-    place.prepare_home(home)
-    lock = place.take(home)
-    place.wait_for_leftovers(home, say)
-    place.require_port(settings.SLIPWAY_PORT)
-    say(f"state in {home}")
+    home, lock = take_home(say)
     site = _site(home)
     prepare_servers(site, programs)
     with running_postgres(site, programs):
