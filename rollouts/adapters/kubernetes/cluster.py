@@ -15,6 +15,7 @@ from rollouts.adapters.kubernetes.manifests import APPLIED, GENERATION, VERSION,
 from rollouts.adapters.kubernetes.pods import status_of
 from rollouts.adapters.kubernetes.preflight import Capacity
 from rollouts.adapters.kubernetes.seen import (
+    Homes,
     Namespace,
     alone_in_charge_of_replicas,
     namespace_of,
@@ -40,7 +41,7 @@ class KubernetesCluster:
         self._targets = where or targets()
         self._find = find
         self._asserted: dict[tuple[str, str], tuple[str, float]] = {}
-        self._homes: dict[str, Target] = {}
+        self._homes = Homes(DEPLOYMENT, self._targets, find)
         self._capacities: dict[str, Capacity] = {}
         self._held: dict[str, dict[str, WorkloadStatus]] = {}
 
@@ -51,8 +52,7 @@ class KubernetesCluster:
 
     def apply(self, world: DesiredWorld, artifacts: Mapping[str, str]) -> None:
         target = self._targets.of(world.environment)
-        self._homes[world.endpoint] = target
-        namespace = self._find(target)
+        namespace = self._homes.settle(world.endpoint, target)
         present = {
             item["metadata"]["labels"][VERSION]: item for item in namespace.all(DEPLOYMENT, world.endpoint)
         }
@@ -70,7 +70,7 @@ class KubernetesCluster:
                 self._remove(namespace, item)
 
     def observe(self, endpoint: str) -> Mapping[str, WorkloadStatus]:
-        namespace = self._home(endpoint)
+        namespace = self._homes.of(endpoint)
         if namespace is None:
             return {}
         pods: dict[str, list[Manifest]] = defaultdict(list)
@@ -108,23 +108,6 @@ class KubernetesCluster:
             "A canary with `no_surge` takes the place of servers that run already.",
         )
         return True
-
-    def _home(self, endpoint: str) -> Namespace | None:
-        """Where the endpoint's servers are; after a restart found by looking everywhere."""
-        if endpoint in self._homes:
-            return self._find(self._homes[endpoint])
-        trouble: WorldUnavailable | None = None
-        for target in self._targets.places:
-            try:
-                if self._find(target).all(DEPLOYMENT, endpoint):
-                    self._homes[endpoint] = target
-                    return self._find(target)
-            except WorldUnavailable as error:
-                trouble = error
-        if trouble is not None:
-            # Not found where we could look is not the same as not there.
-            raise trouble
-        return None
 
     def _assert(
         self,

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from rollouts.adapters.kubernetes.api import SERVICE, Conflicted, Kind, Manifest
 from rollouts.adapters.kubernetes.manifests import ENDPOINT, GENERATION, OWNED
-from rollouts.adapters.kubernetes.seen import Namespace, namespace_of, refuse_stale
+from rollouts.adapters.kubernetes.seen import Homes, Namespace, namespace_of, refuse_stale
 from rollouts.adapters.kubernetes.target import Target, Targets, targets
 from rollouts.domain.desired import DesiredWorld
 from rollouts.errors import WorldUnavailable
@@ -38,13 +38,12 @@ class RouteWriter:
         self._dialect = dialect
         self._targets = where or targets()
         self._find = find
-        self._homes: dict[str, Target] = {}
+        self._homes = Homes(dialect.kind, self._targets, find)
 
     def set_route(self, world: DesiredWorld) -> None:
         """Writes the route if it says something else, fenced by the object's own version."""
         target = self._targets.of(world.environment)
-        self._homes[world.endpoint] = target
-        namespace, kind = self._find(target), self._dialect.kind
+        namespace, kind = self._homes.settle(world.endpoint, target), self._dialect.kind
         present = namespace.present(kind, world.endpoint, world.endpoint)
         refuse_stale([present] if present else [], world.generation)
         spec = self._dialect.spec(world, target, (present or {}).get("spec", {}))
@@ -68,20 +67,11 @@ class RouteWriter:
 
     def observed_route(self, endpoint: str) -> ObservedRoute:
         """What the endpoint's object says and its controller has taken over."""
-        places = [self._homes[endpoint]] if endpoint in self._homes else self._targets.places
-        trouble: WorldUnavailable | None = None
-        for target in places:
-            try:
-                found = self._find(target).all(self._dialect.kind, endpoint)
-            except WorldUnavailable as error:
-                trouble = error
-                continue
-            if found:
-                self._homes[endpoint] = target
-                return self._dialect.observed(endpoint, found[0])
-        if trouble is not None:
-            raise trouble
-        return ObservedRoute(weights=None, mirror={})
+        namespace = self._homes.of(endpoint)
+        found = namespace.all(self._dialect.kind, endpoint) if namespace else []
+        if not found:
+            return ObservedRoute(weights=None, mirror={})
+        return self._dialect.observed(endpoint, found[0])
 
 
 def _says(present: Manifest, spec: Mapping[str, Any], annotations: Mapping[str, str]) -> bool:

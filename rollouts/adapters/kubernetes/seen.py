@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from rollouts.adapters.kubernetes.api import MANAGER, Api, Kind, Manifest, TooNew
 from rollouts.adapters.kubernetes.manifests import ENDPOINT, GENERATION, OWNED, SELECTOR
-from rollouts.adapters.kubernetes.target import Target
+from rollouts.adapters.kubernetes.target import Target, Targets
 from rollouts.errors import StaleWrite, WorldUnavailable
 
 # Ticks of many endpoints fall into one such moment, and ask the API server once.
@@ -70,6 +70,35 @@ class Namespace:
         except TooNew:
             self._written.pop(kind.kind, None)
             raise
+
+
+class Homes:
+    """In which target each endpoint's objects of a kind live; after a restart found by looking everywhere."""
+
+    def __init__(self, kind: Kind, where: Targets, find: Callable[[Target], Namespace]) -> None:
+        self._kind, self._where, self._find = kind, where, find
+        self._known: dict[str, Target] = {}
+
+    def settle(self, endpoint: str, target: Target) -> Namespace:
+        """From now on they live there."""
+        self._known[endpoint] = target
+        return self._find(target)
+
+    def of(self, endpoint: str) -> Namespace | None:
+        """Where they are; None when there are none. Raises WorldUnavailable when that cannot be told."""
+        if endpoint in self._known:
+            return self._find(self._known[endpoint])
+        trouble: WorldUnavailable | None = None
+        for target in self._where.places:
+            try:
+                if self._find(target).all(self._kind, endpoint):
+                    return self.settle(endpoint, target)
+            except WorldUnavailable as error:
+                trouble = error
+        if trouble is not None:
+            # Not found where we could look is not the same as not there.
+            raise trouble
+        return None
 
 
 _namespaces: dict[tuple[str, str], Namespace] = {}
