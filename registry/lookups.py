@@ -106,7 +106,8 @@ class ModelRow:
 
 def model(name: str) -> Model | None:
     """The live model of that name, as an instance."""
-    return next(iter(_LIVE_MODEL.find(name=name)), None)
+    # PostgreSQL would refuse a NUL with an error of its own.
+    return None if "\x00" in name else next(iter(_LIVE_MODEL.find(name=name)), None)
 
 
 def version(name: str, number: int) -> Version | None:

@@ -5,7 +5,7 @@ Writing the SQL of a query costs Django several times what running it costs; see
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -18,13 +18,36 @@ M = TypeVar("M", bound=models.Model)
 
 
 @dataclass(frozen=True, slots=True)
-class _Statement:
-    """SQL with its parameters, the places of those that change, and what turns columns into values."""
+class Written:
+    """SQL with its parameters, and by the place of a column what turns it into a value."""
 
     sql: str
     parameters: tuple[Any, ...]
+    converters: Mapping[int, tuple[Sequence[Any], Any]]
+
+    def value(self, row: Row, place: int) -> Any:
+        """The column as the query set would give it."""
+        value = row[place]
+        converters, expression = self.converters.get(place, ((), None))
+        for converter in converters:
+            value = converter(value, expression, connection)
+        return value
+
+
+def written(rows: models.QuerySet[Any, Any]) -> Written:
+    """The query set's SQL, for `statements.rows`."""
+    compiler = rows.query.get_compiler(connection=connection)
+    sql, parameters = compiler.as_sql()
+    columns = [column for column, _, _ in compiler.select[: compiler.col_count]]
+    return Written(sql, tuple(parameters), compiler.get_converters(columns))
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """A query with the places of the parameters that change."""
+
+    query: Written
     places: tuple[tuple[int, str], ...]
-    converters: tuple[tuple[int, list[Any], Any], ...]
 
 
 class Prepared:
@@ -41,35 +64,29 @@ class Prepared:
     def rows(self, **values: str | int) -> list[Row]:
         """The rows as the query set's `values_list` would give them, all at once."""
         statement = self._statements.get(connection.vendor) or self._compiled()
-        parameters = list(statement.parameters)
+        query = statement.query
+        parameters = list(query.parameters)
         for place, name in statement.places:
             parameters[place] = values[name]
-        rows = statements.rows(statement.sql, parameters)
-        if not (rows and statement.converters):
+        rows = statements.rows(query.sql, parameters)
+        if not (rows and query.converters):
             return rows
-        return [self._converted(statement, row) for row in rows]
+        return [self._converted(query, row) for row in rows]
 
     @staticmethod
-    def _converted(statement: _Statement, row: Row) -> Row:
+    def _converted(query: Written, row: Row) -> Row:
         values = list(row)
-        for place, converters, expression in statement.converters:
-            for converter in converters:
-                values[place] = converter(values[place], expression, connection)
+        for place in query.converters:
+            values[place] = query.value(row, place)
         return values
 
     def _compiled(self) -> _Statement:
-        compiler = self._build(**self._arguments).query.get_compiler(connection=connection)
-        sql, parameters = compiler.as_sql()
+        query = written(self._build(**self._arguments))
         names = {stand_in: name for name, stand_in in self._arguments.items()}
-        places = tuple((at, names[value]) for at, value in enumerate(parameters) if value in names)
+        places = tuple((at, names[value]) for at, value in enumerate(query.parameters) if value in names)
         if {name for _, name in places} != set(self._arguments):
-            raise AssertionError(f"not every argument is in {sql}")
-        columns = [column for column, _, _ in compiler.select[: compiler.col_count]]
-        converters = tuple(
-            (place, found, expression)
-            for place, (found, expression) in compiler.get_converters(columns).items()
-        )
-        made = self._statements[connection.vendor] = _Statement(sql, tuple(parameters), places, converters)
+            raise AssertionError(f"not every argument is in {query.sql}")
+        made = self._statements[connection.vendor] = _Statement(query, places)
         return made
 
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from django.contrib.auth.models import User
 from django.db.models import Prefetch, Q, QuerySet
 
+from registry import lookups
 from registry.domain.names import CHAMPION
 from registry.domain.states import State
 from registry.errors import NotFound
@@ -24,7 +25,7 @@ from registry.models import (
     Version,
     VersionFile,
 )
-from registry.prepared import Prepared, PreparedRows
+from registry.prepared import PreparedRows
 
 T = TypeVar("T")
 PAGE = 50
@@ -43,13 +44,6 @@ class Page(Generic[T]):
     next: str | None
 
 
-_MODEL = PreparedRows(
-    Model, lambda name: Model.objects.filter(name=name, deleted_at=None).order_by(), name="@name"
-)
-_ALIASES = Prepared(
-    lambda model: Alias.objects.filter(model=model).order_by("name").values_list("name", "version__number"),
-    model=_STAND_IN,
-)
 _VERSION = PreparedRows(
     Version,
     lambda model, number: Version.objects.filter(model=model, number=number, deleted_at=None).order_by(),
@@ -83,11 +77,10 @@ class PointRow(NamedTuple):
 
 def model_by_name(name: str) -> Model:
     """The live model of that name, or `NotFound`."""
-    # PostgreSQL would refuse a NUL with an error of its own.
-    found = [] if "\x00" in name else _MODEL.find(name=name)
-    if not found:
+    found = lookups.model(name)
+    if found is None:
         raise NotFound(f"There is no model named {ascii(name[:128])}.")
-    return found[0]
+    return found
 
 
 def version_by_number(model: Model, number: int) -> Version:
@@ -113,12 +106,6 @@ def plain_version(model: Model, number: int) -> Version:
 def no_version(model: Model, number: int) -> NotFound:
     """That there is none of this number."""
     return NotFound(f"{model.name} has no version {number}.")
-
-
-def alias_numbers(model: Model) -> dict[str, int]:
-    """The numbers that the model's aliases point at, by name; 1 query."""
-    rows: Any = _ALIASES.rows(model=model.pk)
-    return dict(rows)
 
 
 def _hold(version: Version, name: str, rows: list[Any]) -> None:

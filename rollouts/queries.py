@@ -98,11 +98,6 @@ def recent_rollouts(
     return list(rows[:limit])
 
 
-def active_rollout(endpoint: Endpoint) -> Rollout | None:
-    """The endpoint's rollout that has not ended."""
-    return rollouts().filter(endpoint=endpoint, phase__in=sorted(ACTIVE)).first()
-
-
 def rollout_by_id(rollout_id: int) -> Rollout:
     """NotFound when there is none of that number."""
     rollout = rollouts().filter(pk=rollout_id).first()
@@ -216,8 +211,3 @@ def freezes(*, ended: bool = False) -> QuerySet[FreezeWindow]:
 def allowed_verbs(rollout: Rollout) -> Mapping[str, bool]:
     """Which verbs apply in its present phase."""
     return {verb: Phase(rollout.phase) in phases for verb, phases in VERBS.items()}
-
-
-def observation_age(endpoint: Endpoint, now: datetime) -> float | None:
-    """Seconds since the world was last seen; None before the first tick."""
-    return None if endpoint.observed_at is None else (now - endpoint.observed_at).total_seconds()
