@@ -23,6 +23,8 @@ from celery.worker import state
 from celery.worker.consumer import Consumer
 from kombu.transport import redis
 
+from rollouts.waiting import messages_in
+
 log = logging.getLogger(__name__)
 # Longer than Celery waits between two attempts to reconnect (30 s).
 VIGIL_SECONDS = 60.0
@@ -115,7 +117,7 @@ def waiting_in(app: Celery) -> int:
     """How many messages wait in the queues of this worker, asked over a connection of its own."""
     with app.connection_for_read() as connection:
         channel = connection.default_channel
-        return sum(channel.queue_declare(queue=name).message_count for name in app.amqp.queues.consume_from)
+        return sum(messages_in(channel, name) for name in app.amqp.queues.consume_from)
 
 
 @worker_ready.connect(weak=False)  # type: ignore[untyped-decorator]

@@ -14,7 +14,8 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connections
 
 from monitoring.chores import Duty, claim
-from rollouts.tasks import QUEUE_ERRORS, backlog, do_duty, duties
+from rollouts.tasks import backlog, do_duty, duties
+from rollouts.waiting import QUEUE_ERRORS
 
 log = logging.getLogger("rollouts.chores")
 POLL_SECONDS = 2.0

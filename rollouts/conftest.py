@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
 import pytest
+from django.test import Client
 
 from monitoring.adapters.memory import MemorySource
 from registry.adapters.memory import MemoryStore
@@ -12,8 +17,10 @@ from registry.tests.people import people
 from rollouts import services
 from rollouts.adapters.memory import MemoryCluster, MemoryRouter
 from rollouts.reconcile import Ports
+from rollouts.tests.web_cast import SignIn, sign_in
+from tests.receiver import Receiver
 
-__all__ = ["author", "endpoint", "people", "ports", "versions"]
+__all__ = ["as_user", "author", "endpoint", "people", "ports", "receiver", "versions"]
 PROFILE = {
     "schema": 1,
     "rows": 4,
@@ -57,6 +64,20 @@ def ports() -> Ports:
     return Ports(
         cluster=MemoryCluster(), router=MemoryRouter(), metrics=MemorySource(), artifacts=_Anywhere()
     )
+
+
+@pytest.fixture
+def as_user(client: Client, db: None) -> SignIn:
+    """Signs the test's client in as the user named after a role."""
+    return partial(sign_in, client)
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Receiver]:
+    """A server that takes what is sent out; it may be called though it is on loopback."""
+    settings.SLIPWAY_OUTBOUND_ALLOW = ["127.0.0.1"]
+    with Receiver() as receiver:
+        yield receiver
 
 
 class _Anywhere(MemoryStore):

@@ -22,7 +22,7 @@ from monitoring import courier, wiring
 from monitoring.models import NoticeTarget
 from monitoring.tasks import deliver
 from rollouts import calls, outbox
-from rollouts.tasks import QUEUE_ERRORS, STUCK_SECONDS, Backlog, messages_in
+from rollouts.waiting import QUEUE_ERRORS, STUCK_SECONDS, Backlog, messages_in
 
 log = logging.getLogger("rollouts.post")
 POLL_SECONDS = 0.3
@@ -73,7 +73,7 @@ class Post(threading.Thread):
         self._looked = now
         try:
             with current_app.producer_or_acquire() as producer:
-                hangs = self._backlog.stuck(messages_in(producer, queue))
+                hangs = self._backlog.stuck(messages_in(producer.channel, queue))
         except QUEUE_ERRORS:
             return
         if hangs:

@@ -22,7 +22,8 @@ from monitoring.samples import retention as samples_retention
 from monitoring.tasks import measure_drift
 from monitoring.wiring import metrics_source
 from registry.errors import DomainError
-from rollouts import reconcile, retraining, store, waiting, wiring
+from rollouts import reconcile, retraining, store, wiring
+from rollouts.waiting import QUEUE_ERRORS, SENT_AT, STUCK_SECONDS, Backlog, messages_in
 
 log = logging.getLogger(__name__)
 
@@ -35,30 +36,8 @@ SPREAD = 20
 # So many messages may wait for a worker. Beyond, endpoints stay due in the database, the longest waiting
 # first: a queue that nobody drains does not grow, and a fresh decision does not wait behind stale ones.
 QUEUE_LIMIT = 200
-# With messages that nobody takes for so long, the dispatcher does the ticks itself.
-STUCK_SECONDS = 10.0
 # Endpoints whose drift is handed out a minute: few enough that ticks do not wait behind them.
 DRIFT_AT_ONCE = 50
-QUEUE_ERRORS = waiting.QUEUE_ERRORS
-
-
-class Backlog:
-    """Whether workers take what waits: a queue that answers while all of them hang is no queue."""
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._length, self._moved = 0, clock()
-        self.hangs = False
-
-    def stuck(self, waiting: int) -> bool:
-        """Whether messages wait and their number has not fallen for STUCK_SECONDS; kept in `hangs`."""
-        if not waiting or waiting < self._length:
-            self._moved = self._clock()
-        self._length = waiting
-        self.hangs = self._clock() - self._moved > STUCK_SECONDS
-        return self.hangs
-
-
 # Of the queue that ticks and duties go into; this process's dispatcher looks at it.
 backlog = Backlog()
 
@@ -118,7 +97,7 @@ def dispatch() -> int:
     """
     with current_app.producer_or_acquire() as producer:
         try:
-            count = messages_in(producer, current_app.conf.task_default_queue)
+            count = messages_in(producer.channel, current_app.conf.task_default_queue)
         except QUEUE_ERRORS as error:
             raise QueueDown(str(error)) from error
         if backlog.stuck(count):
@@ -145,17 +124,12 @@ def _send(endpoint_ids: list[int], producer: Any) -> None:
     try:
         for start in range(0, len(endpoint_ids), size):
             few = endpoint_ids[start : start + size]
-            headers = {waiting.SENT_AT: time.time()}
+            headers = {SENT_AT: time.time()}
             tick_endpoints.apply_async((few,), producer=producer, retry=False, headers=headers)
             sent += len(few)
     except QUEUE_ERRORS as error:
         store.release_claims(endpoint_ids[sent:], timezone.now())
         raise QueueDown(str(error)) from error
-
-
-def messages_in(producer: Any, queue: str) -> int:
-    """How many messages in the queue no worker has taken yet."""
-    return int(producer.channel.queue_declare(queue=queue).message_count)
 
 
 def duties() -> dict[str, Duty]:

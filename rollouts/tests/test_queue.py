@@ -7,7 +7,7 @@ from kombu.exceptions import OperationalError
 
 from monitoring.chores import Duty
 from rollouts import chores, posting, tasks
-from rollouts.tasks import STUCK_SECONDS, Backlog
+from rollouts.waiting import STUCK_SECONDS, Backlog
 
 
 class Clock:

@@ -15,20 +15,12 @@ from rollouts.models import RetrainingRun, Rollout
 from rollouts.tests.cast import FAST
 from rollouts.tests.test_retraining_policy import DOCUMENT
 from rollouts.tests.web_cast import sign_in
-from tests.receiver import Receiver
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 URL, PAGE = "/api/v1/endpoints/churn-production/retraining", "/endpoints/churn-production/retraining"
 POLICY = {
     **DOCUMENT, "parameters": FAST, "quality": None, "metrics": [{"name": "auc", "better": "higher", "limit": 0.8}],
 }  # fmt: skip
-
-
-@pytest.fixture
-def receiver(settings):
-    settings.SLIPWAY_OUTBOUND_ALLOW = ["127.0.0.1"]
-    with Receiver() as receiver:
-        yield receiver
 
 
 @pytest.fixture

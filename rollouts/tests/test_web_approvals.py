@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -13,17 +11,11 @@ from registry.domain.actor import Actor
 from rollouts import services
 from rollouts.models import Approval, Endpoint, Environment, Look, Rollout, Transition
 from rollouts.tests.cast import FAST, judgement
-from rollouts.tests.web_cast import SignIn, sign_in
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}
 DIALOG = {**HTMX, "HTTP_HX_TARGET": "dialog"}
 POLICY = {"approvals": [{"before": "promotion", "count": 2}]}
-
-
-@pytest.fixture
-def as_user(client, db) -> SignIn:
-    return partial(sign_in, client)
 
 
 @pytest.fixture

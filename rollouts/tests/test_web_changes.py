@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 from django.test import Client
 from django.utils import timezone
@@ -10,7 +8,7 @@ from registry.models import AuditEntry
 from rollouts import services
 from rollouts.models import Endpoint, Rollout
 from rollouts.tests.cast import FAST
-from rollouts.tests.web_cast import SignIn, sign_in
+from rollouts.tests.web_cast import sign_in
 
 pytestmark = pytest.mark.django_db
 DIALOG = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "dialog"}
@@ -24,11 +22,6 @@ START = {
     "interval_seconds": "5",
     "reason": "better recall",
 }
-
-
-@pytest.fixture
-def as_user(client, db) -> SignIn:
-    return partial(sign_in, client)
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import pytest
 
 from registry.domain.actor import SYSTEM
@@ -13,8 +11,6 @@ from rollouts import hooks, services
 from rollouts.models import Environment, HookCall, Webhook
 from rollouts.tests.cast import FAST
 from rollouts.tests.test_web_rules import POLICY
-from rollouts.tests.web_cast import SignIn, sign_in
-from tests.receiver import Receiver
 
 pytestmark = pytest.mark.django_db
 MAY = {"release_manager", "admin"}
@@ -23,18 +19,6 @@ GATE = {
     "hook0_refusal": "roll_back",
     "hook0_seconds": "90",
 }
-
-
-@pytest.fixture
-def as_user(client, db) -> SignIn:
-    return partial(sign_in, client)
-
-
-@pytest.fixture
-def receiver(settings):
-    settings.SLIPWAY_OUTBOUND_ALLOW = ["127.0.0.1"]
-    with Receiver() as receiver:
-        yield receiver
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import partial
 
 import pytest
 from django.utils import timezone
@@ -13,7 +12,6 @@ from registry.domain.actor import Actor
 from rollouts import services
 from rollouts.models import Endpoint, Look, Rollout, Transition
 from rollouts.tests.cast import FAST, judgement
-from rollouts.tests.web_cast import SignIn, sign_in
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true"}
@@ -25,11 +23,6 @@ def metrics(monkeypatch):
     source = MemorySource()
     monkeypatch.setattr("rollouts.web.charts.metrics_source", lambda: source)
     return source
-
-
-@pytest.fixture
-def as_user(client, db) -> SignIn:
-    return partial(sign_in, client)
 
 
 @pytest.fixture

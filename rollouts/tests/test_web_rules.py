@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from functools import partial
 
 import pytest
 from django.utils import timezone
@@ -15,7 +14,6 @@ from registry.models import AuditEntry
 from rollouts import approvals, services
 from rollouts.domain.strategies import STARTABLE
 from rollouts.models import Environment, FreezeWindow, Rollout, Tenure
-from rollouts.tests.web_cast import SignIn, sign_in
 
 pytestmark = pytest.mark.django_db
 GRACE = Actor(kind="user", name="grace", id=2)
@@ -40,11 +38,6 @@ POLICY = {
     "reason": "audit finding 12",
 }
 START = {"endpoint": "churn-production", "version": "2", "reason": "better recall"}
-
-
-@pytest.fixture
-def as_user(client, db) -> SignIn:
-    return partial(sign_in, client)
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ class DistributionGate:
             name=fields.text("name", "output"),
             metric=fields.choice("metric", "model_output_value", (NUMERIC_METRIC, CLASS_METRIC)),
             output=fields.optional_text("output"),
-            statistic=fields.choice("statistic", "psi", tuple(NAMES)),
+            statistic=fields.choice("statistic", "psi", ("psi", "js")),
             max=fields.number("max", 0.2, 0.0, 100.0, above_low=True),
             against=fields.choice("against", "stable", ("stable", "baseline")),
             min_samples=fields.count("min_samples", 100, low=10),
@@ -49,7 +49,6 @@ class DistributionGate:
         return {"kind": self.kind, **asdict(self)}
 
 
-NAMES = {"psi": "PSI", "js": "Jensen–Shannon distance"}
 NUMERIC_METRIC = "model_output_value"
 CLASS_METRIC = "model_output_class_total"
 
@@ -92,7 +91,7 @@ def judge(gate: DistributionGate, pair: BinnedPair, alpha: float) -> GateResult:
         return GateResult(verdict=Verdict.NO_DATA, reason=reason, limit=gate.max, **common)  # type: ignore[arg-type]
     found = STATISTICS[gate.statistic](pair.candidate, pair.reference, alpha)
     verdict, because = _decide(gate, found)
-    what = f"{NAMES[gate.statistic]} of {pair.output} {found.value:.2f}"
+    what = f"{say.DIVERGENCES[gate.statistic]} of {pair.output} {found.value:.2f}"
     measured = f"{what} vs {rival} over {say.count(n)} predictions"
     return GateResult(
         verdict=verdict, reason=measured + because, value=found.value, effect=found.value, lower=found.lower,

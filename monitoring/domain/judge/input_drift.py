@@ -12,8 +12,6 @@ from monitoring.domain.judge.distribution import BinnedPair
 from monitoring.domain.judge.fields import Fields
 from monitoring.domain.judge.verdict import GateResult, Verdict
 
-NAMES = {"psi": "PSI", "js": "Jensen–Shannon distance", "ks": "Kolmogorov–Smirnov distance"}
-
 
 @dataclass(frozen=True, slots=True)
 class InputDriftGate:
@@ -62,8 +60,9 @@ def judge(gate: InputDriftGate, pairs: Sequence[BinnedPair], alpha: float) -> Ga
     verdict, because = _decide(gate, found[worst])
     missing = len(pairs) - len(enough)
     reason = (
-        f"{NAMES[gate.statistic]} of {worst} {found[worst].value:.2f} vs the baseline, the largest of "
-        f"{len(enough)} features{because}{f'; too few values of {missing} others' if missing else ''}"
+        f"{say.DIVERGENCES[gate.statistic]} of {worst} {found[worst].value:.2f} vs the baseline, "
+        f"the largest of {len(enough)} features{because}"
+        f"{f'; too few values of {missing} others' if missing else ''}"
     )
     values = {name: round(item.value, 4) for name, item in found.items()}
     return GateResult(

@@ -6,6 +6,8 @@ from monitoring.domain.judge.spending import CONFIDENCE
 
 CONFIDENTLY = f"with {CONFIDENCE * 100:.0f} % confidence"
 
+DIVERGENCES = {"psi": "PSI", "js": "Jensen–Shannon distance", "ks": "Kolmogorov–Smirnov distance"}
+
 
 def percent(rate: float) -> str:
     """0.031 → '3.1 %'; small rates keep two digits that count."""
