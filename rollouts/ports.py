@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rollouts.domain.desired import DesiredWorld
+from rollouts.domain.observed import RouteEdit
 from rollouts.domain.room import Room
 from rollouts.domain.snapshot import WorkloadStatus
 
@@ -47,8 +48,12 @@ class Cluster(Protocol):
 class TrafficRouter(Protocol):
     """Splits an endpoint's traffic. Writing and reading are apart: a write is not yet an effect."""
 
-    def set_route(self, world: DesiredWorld) -> None:
-        """Ask for `world.route`; returns before it is in effect."""
+    def set_route(self, world: DesiredWorld) -> RouteEdit | None:
+        """Ask for `world.route`; returns before it is in effect.
+
+        Returns what somebody else had made of the route since this very decision was written to it, where
+        the router can tell; None otherwise.
+        """
 
     def observed_route(self, endpoint: str) -> ObservedRoute:
         """What is in effect."""

@@ -7,12 +7,13 @@ recorded with it, so a slow worker cannot undo what a faster one decided later.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from django.db import transaction
 from django.db.models import F, Value
 from django.db.models.functions import Least
 from django.utils import timezone
@@ -26,6 +27,7 @@ from registry.domain.actor import SYSTEM
 from registry.errors import DomainError
 from registry.ports import ArtifactStore
 from rollouts import calls, store
+from rollouts.domain import observed
 from rollouts.domain.desired import DesiredWorld, desired_world
 from rollouts.domain.looks import next_moment, window_due
 from rollouts.domain.machine import decide
@@ -81,7 +83,7 @@ def _tick(loaded: store.Loaded, ports: Ports, now: datetime) -> None:
         # Without an event nothing that the world is made of has changed.
         loaded = store.load(endpoint_id) if decision.events else replace(loaded, snapshot=decision.snapshot)
     _remember(loaded, world, now)
-    apply(loaded, world, ports)
+    apply(loaded, world, ports, now)
 
 
 def _decide(loaded: store.Loaded, world: World, judgement: Judgement | None, now: datetime) -> Decision:
@@ -175,13 +177,27 @@ def _subject_due(loaded: store.Loaded, now: datetime) -> Subject | None:
     )
 
 
-def apply(loaded: store.Loaded, world: World, ports: Ports) -> None:
+def apply(loaded: store.Loaded, world: World, ports: Ports, now: datetime) -> None:
     """Asserts the desired world: servers first, since a route needs somebody who answers."""
     ready = world.weights is not None or world.workload(_stable_ref(loaded)).ready > 0
     desired = desired_world(store.endpoint_state(loaded, stable_ready=ready), loaded.snapshot)
     _attempt("cluster.apply", desired, partial(_run_servers, desired, ports))
     if desired.route is not None:
-        _attempt("router.set_route", desired, partial(ports.router.set_route, desired))
+        _attempt("router.set_route", desired, partial(_set_route, loaded.endpoint, desired, ports, now))
+
+
+def _set_route(endpoint: Endpoint, desired: DesiredWorld, ports: Ports, now: datetime) -> None:
+    """Asserts the route; what somebody else had made of it is kept for the pages to show."""
+    edit = ports.router.set_route(desired)
+    if edit is None:
+        return
+    drift = observed.drift(edit, now)
+    log.warning(
+        "endpoint %s: its route is asserted again, somebody had changed it: %s", desired.endpoint, drift
+    )
+    with transaction.atomic():
+        seen = Endpoint.objects.select_for_update().get(pk=endpoint.pk).observed or {}
+        Endpoint.objects.filter(pk=endpoint.pk).update(observed={**seen, "drift": drift})
 
 
 def _run_servers(desired: DesiredWorld, ports: Ports) -> None:
@@ -219,7 +235,7 @@ def _remember(loaded: store.Loaded, world: World, now: datetime) -> None:
     The observation is written only when it changed or grew old.
     """
     endpoint, changes = loaded.endpoint, dict[str, Any]()
-    seen = observation_document(world)
+    seen = {**observed.document(world), **observed.still_shown(endpoint.observed or {}, now)}
     if (
         seen != endpoint.observed
         or endpoint.observed_at is None
@@ -234,27 +250,6 @@ def _remember(loaded: store.Loaded, world: World, now: datetime) -> None:
         changes["asked_by"] = ""
     if changes:
         Endpoint.objects.filter(pk=endpoint.pk).update(**changes)
-
-
-def observation_document(world: World) -> Mapping[str, Any]:
-    """The world as JSON."""
-    return {
-        "workloads": {
-            version: {
-                "ready": status.ready,
-                "desired": status.desired,
-                "restarts": status.restarts,
-                "failed": status.failed,
-                "message": status.message,
-            }
-            for version, status in world.workloads.items()
-        },
-        "weights": dict(world.weights) if world.weights is not None else None,
-        "mirror": dict(world.mirror),
-        "preview": world.preview,
-        "problem": world.problem,
-        **({"room": world.room} if world.room else {}),
-    }
 
 
 def retire_previous(now: datetime) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import NoReturn
 
 from rollouts.domain.desired import DesiredWorld
+from rollouts.domain.observed import RouteEdit
 from rollouts.domain.room import Room
 from rollouts.domain.snapshot import WorkloadStatus
 from rollouts.errors import WorldUnavailable
@@ -28,7 +29,7 @@ class Absent:
         """Nobody knows."""
         return None
 
-    def set_route(self, world: DesiredWorld) -> None:
+    def set_route(self, world: DesiredWorld) -> RouteEdit | None:
         self._refuse()
 
     def observed_route(self, endpoint: str) -> ObservedRoute:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rollouts.domain.desired import DesiredWorld
+from rollouts.domain.observed import RouteEdit
 from rollouts.domain.room import Room
 from rollouts.domain.snapshot import WorkloadStatus
 from rollouts.errors import StaleWrite, WorldUnavailable
@@ -44,21 +45,27 @@ class MemoryCluster:
 
 @dataclass
 class MemoryRouter:
-    """Applies a route at once unless `frozen`; keeps every route it was given, for assertions."""
+    """Applies a route at once unless `frozen`; keeps every route it was given, for assertions.
+
+    edit: what the next write finds that somebody else had made of the route.
+    """
 
     worlds: dict[str, DesiredWorld] = field(default_factory=dict)
     effective: dict[str, DesiredWorld] = field(default_factory=dict)
     history: list[DesiredWorld] = field(default_factory=list)
+    edit: RouteEdit | None = None
     frozen: bool = False
     down: bool = False
 
-    def set_route(self, world: DesiredWorld) -> None:
+    def set_route(self, world: DesiredWorld) -> RouteEdit | None:
         _check(self.down, self.worlds.get(world.endpoint), world)
+        edit, self.edit = self.edit, None
         if self.worlds.get(world.endpoint) != world:
             self.history.append(world)
         self.worlds[world.endpoint] = world
         if not self.frozen:
             self.effective[world.endpoint] = world
+        return edit
 
     def observed_route(self, endpoint: str) -> ObservedRoute:
         if self.down:

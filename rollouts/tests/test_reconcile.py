@@ -12,6 +12,7 @@ from monitoring.domain.judge import Verdict
 from registry.errors import NotFound, Unavailable
 from registry.models import Version
 from rollouts import reconcile, services, store
+from rollouts.domain.observed import RouteEdit
 from rollouts.domain.snapshot import WorkloadStatus
 from rollouts.errors import Invalid, LostRace, WrongPhase
 from rollouts.models import Endpoint, Look, Rollout, Transition
@@ -228,7 +229,7 @@ def test_a_slow_worker_cannot_undo_what_was_decided_after_it_looked(driver, roll
     services.abort(rollout=rollout, actor=author, reason="stop")
     driver.tick()
     assert shares(driver) == {"1": 100}
-    reconcile.apply(slow, reconcile.observe(driver.endpoint.name, driver.ports), driver.ports)
+    reconcile.apply(slow, reconcile.observe(driver.endpoint.name, driver.ports), driver.ports, driver.now)
     assert shares(driver) == {"1": 100}
 
 
@@ -390,3 +391,18 @@ def test_any_version_that_served_before_can_be_gone_back_to(driver, rollout, ver
     driver.until("succeeded", most=10)
     driver.tick()
     assert shares(driver) == {"1": 100}
+
+
+def test_a_route_that_somebody_edited_is_shown_for_an_hour(driver, ports):
+    ports.router.edit = RouteEdit({"1": 40, "2": 60}, {}, None, "kubectl-edit")
+    driver.tick()
+    driver.tick()
+    driver.endpoint.refresh_from_db()
+    found = driver.endpoint.observed["drift"]
+    assert (found["weights"], found["by"]) == ({"1": 40, "2": 60}, "kubectl-edit")
+    driver.tick(seconds=3500)
+    driver.endpoint.refresh_from_db()
+    assert driver.endpoint.observed["drift"] == found
+    driver.tick(2, seconds=200)
+    driver.endpoint.refresh_from_db()
+    assert "drift" not in driver.endpoint.observed

@@ -172,6 +172,13 @@ def test_intended_and_observed_weights_are_both_shown(viewer, rollout):
     assert "does not do the intended split yet" in page
 
 
+def test_a_route_that_somebody_edited_is_told_with_who_it_was(viewer, rollout):
+    drift = {"at": timezone.now().isoformat(), "by": "kubectl-edit", "weights": {"1": 10, "2": 90}}
+    Endpoint.objects.filter(pk=rollout.endpoint_id).update(observed={"weights": {"1": 100}, "drift": drift})
+    page = " ".join(viewer.get(f"/rollouts/{rollout.pk}/").content.decode().split())
+    assert "the route had been changed by <code>kubectl-edit</code> to v1 10 %, v2 90 %." in page
+
+
 def test_a_rolled_back_rollout_shows_the_gate_that_failed_and_its_evidence(viewer, rollout):
     ended(rollout)
     page = viewer.get(f"/rollouts/{rollout.pk}/").content.decode()

@@ -42,6 +42,15 @@ class Servers:
 
 
 @dataclass(frozen=True, slots=True)
+class Drift:
+    """A route that somebody else had changed until it was asserted again."""
+
+    at: datetime
+    by: str
+    shares: tuple[Share, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Traffic:
     """Intended against observed split; `in_effect` when the router was seen to do what was asked."""
 
@@ -54,6 +63,7 @@ class Traffic:
     servers: tuple[Servers, ...]
     problem: str
     at: datetime | None
+    drift: Drift | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +215,17 @@ def traffic(endpoint: Endpoint, active: Rollout | None) -> Traffic:
         servers=servers,
         problem=str(seen.get("problem") or ""),
         at=endpoint.observed_at,
+        drift=_drift(seen.get("drift"), stable=stable, candidate=candidate),
+    )
+
+
+def _drift(found: Mapping[str, Any] | None, *, stable: str | None, candidate: str | None) -> Drift | None:
+    if not found:
+        return None
+    return Drift(
+        at=datetime.fromisoformat(found["at"]),
+        by=found["by"],
+        shares=shares(found["weights"] or {}, stable=stable, candidate=candidate),
     )
 
 

@@ -147,12 +147,23 @@ def test_a_split_that_somebody_edits_by_hand_is_asserted_again_and_their_own_rul
         else {"name": "docs", "backendRefs": [{"name": "docs", "port": 80}]}
     )
     edited = live.place.call("GET", path)["spec"][rules]
+    timeout = {"timeout": "30s"} if istio else {"timeouts": {"request": "30s"}}
+    edited[0].update(timeout)
     for share, weight in zip(edited[0].get("backendRefs") or edited[0]["route"], (90, 10), strict=True):
         share["weight"] = weight
-    live.place.call("PATCH", path, {"spec": {rules: [*edited, theirs]}}, MERGE)
+    live.place.call("PATCH", path, {"spec": {rules: [*edited, theirs]}}, MERGE, fieldManager="kubectl-edit")
     live.until(lambda: live.place.call("GET", path)["spec"][rules][0] != edited[0])
     live.until(lambda: live.weights() == {"2": 50, "1": 50})
+    drift = live.endpoint.observed["drift"]
+    assert (drift["by"], drift["weights"]) == ("kubectl-edit", {"2": 90, "1": 10})
     after = live.place.call("GET", path)["spec"][rules]
     assert [rule["name"] for rule in after] == ["slipway-split", "docs"]
-    services.abort(rollout=live.newest(), actor=ADA, reason="seen")
-    live.until(lambda: live.newest().finished_at is not None)
+    assert timeout.items() <= after[0].items()
+    # The next decision is nobody's edit, and takes neither their rule nor their time limit away.
+    services.promote(rollout=live.newest(), actor=ADA, reason="enough")
+    live.ends("succeeded")
+    assert live.weights() == {"2": 100}
+    assert live.endpoint.observed["drift"] == drift
+    after = live.place.call("GET", path)["spec"][rules]
+    assert [rule["name"] for rule in after] == ["slipway-split", "docs"]
+    assert timeout.items() <= after[0].items()

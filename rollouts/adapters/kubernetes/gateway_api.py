@@ -8,32 +8,35 @@ from typing import Any, Self
 
 from rollouts.adapters.kubernetes.api import HTTP_ROUTE, Manifest
 from rollouts.adapters.kubernetes.manifests import name_of
-from rollouts.adapters.kubernetes.routes import RouteWriter, service
+from rollouts.adapters.kubernetes.routes import OURS, RouteWriter, service
 from rollouts.adapters.kubernetes.seen import Namespace, namespace_of
 from rollouts.adapters.kubernetes.target import Target, Targets, configured
 from rollouts.domain.desired import DesiredWorld
+from rollouts.domain.observed import RouteEdit
 from rollouts.errors import WorldUnavailable
 from rollouts.ports import ObservedRoute
 
-SPLIT, MATCHED = "slipway-split", "slipway-matched"
+SPLIT, MATCHED = f"{OURS}split", f"{OURS}matched"
 
 
 class GatewayApiDialect:
-    """Our rules are named `slipway-…`; rules of others are kept behind them."""
+    """An HTTPRoute is done when its controller has accepted its newest generation."""
 
     kind = HTTP_ROUTE
+    rules = "rules"
 
-    def spec(self, world: DesiredWorld, target: Target, present: Mapping[str, Any]) -> Manifest:
-        assert world.route is not None
-        theirs = [rule for rule in present.get("rules", []) if rule.get("name") not in (SPLIT, MATCHED)]
-        rules = [_split(world, target)]
-        if world.route.preview:
-            rules.insert(0, _matched(world, target))
-        spec: Manifest = {"parentRefs": [_parent(target, world.endpoint)], "rules": [*rules, *theirs]}
+    def frame(self, world: DesiredWorld, target: Target) -> Manifest:
+        spec: Manifest = {"parentRefs": [_parent(target, world.endpoint)]}
         return {**spec, "hostnames": [target.host]} if target.host else spec
 
-    def observed(self, endpoint: str, item: Manifest) -> ObservedRoute:
+    def ours(self, world: DesiredWorld, target: Target) -> list[Manifest]:
+        assert world.route is not None
+        return [*([_matched(world, target)] if world.route.preview else []), _split(world, target)]
+
+    def require_in_effect(self, item: Manifest) -> None:
         _require_accepted(item)
+
+    def read(self, endpoint: str, item: Manifest) -> ObservedRoute:
         rules = {rule.get("name"): rule for rule in item["spec"].get("rules", [])}
         split, matched = rules.get(SPLIT, {}), rules.get(MATCHED, {})
         mirror: dict[str, int] = {}
@@ -57,13 +60,13 @@ class GatewayApiRouter(RouteWriter):
         super().__init__(GatewayApiDialect(), where, find)
         self._served: set[str] = set()
 
-    def set_route(self, world: DesiredWorld) -> None:
+    def set_route(self, world: DesiredWorld) -> RouteEdit | None:
         """In a mesh the endpoint has a Service of its own, which the route divides."""
         target = self._targets.of(world.environment)
         if is_mesh(target) and not target.gateway.get("name") and world.endpoint not in self._served:
             self._find(target).api.apply(service(world), namespace=target.namespace)
             self._served.add(world.endpoint)
-        super().set_route(world)
+        return super().set_route(world)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:

@@ -8,45 +8,46 @@ from typing import Any, Self
 
 from rollouts.adapters.kubernetes.api import DESTINATION_RULE, VIRTUAL_SERVICE, Manifest
 from rollouts.adapters.kubernetes.manifests import VERSION
-from rollouts.adapters.kubernetes.routes import RouteWriter, route_object, service
+from rollouts.adapters.kubernetes.routes import OURS, RouteWriter, route_object, service
 from rollouts.adapters.kubernetes.seen import Namespace, namespace_of
 from rollouts.adapters.kubernetes.target import Target, Targets, configured
 from rollouts.domain.desired import DesiredWorld
+from rollouts.domain.observed import RouteEdit
 from rollouts.ports import ObservedRoute
-
-OURS = "slipway-"
 
 
 class IstioDialect:
-    """Our rules are named `slipway-…`; rules of others are kept behind them."""
+    """The rules are in `http`. Istio does not say what it has taken over: what is written counts."""
 
     kind = VIRTUAL_SERVICE
+    rules = "http"
 
-    def spec(self, world: DesiredWorld, target: Target, present: Mapping[str, Any]) -> Manifest:
-        assert world.route is not None
-        theirs = [rule for rule in present.get("http", []) if not str(rule.get("name", "")).startswith(OURS)]
-        rules = [_split(world)]
-        if world.route.preview:
-            rules.insert(0, _matched(world))
-        spec: Manifest = {"hosts": [target.host or world.endpoint], "http": [*rules, *theirs]}
+    def frame(self, world: DesiredWorld, target: Target) -> Manifest:
+        spec: Manifest = {"hosts": [target.host or world.endpoint]}
         if target.gateway.get("name"):
             spec["gateways"] = [target.gateway["name"], "mesh"]
         return spec
 
-    def observed(self, endpoint: str, item: Manifest) -> ObservedRoute:
+    def ours(self, world: DesiredWorld, target: Target) -> list[Manifest]:
+        assert world.route is not None
+        return [*([_matched(world)] if world.route.preview else []), _split(world)]
+
+    def require_in_effect(self, item: Manifest) -> None:
+        pass
+
+    def read(self, endpoint: str, item: Manifest) -> ObservedRoute:
         rules = {rule.get("name"): rule for rule in item["spec"].get("http", [])}
         split = rules.get(f"{OURS}split", {})
         weights = {_version(route): route.get("weight", 100) for route in split.get("route", [])}
         mirror = {}
         if "mirror" in split:
             share = split.get("mirrorPercentage", {}).get("value", 100)
-            mirror[split["mirror"]["subset"].removeprefix("v")] = round(share)
-        matched = rules.get(f"{OURS}matched")
-        preview = _version(matched["route"][0]) if matched else None
+            mirror[_version({"destination": split["mirror"]})] = round(share)
+        matched = rules.get(f"{OURS}matched", {}).get("route", [])
         return ObservedRoute(
             weights={version: weight for version, weight in weights.items() if weight} or None,
             mirror=mirror,
-            preview=preview,
+            preview=next(map(_version, matched), None),
         )
 
 
@@ -63,7 +64,7 @@ class IstioRouter(RouteWriter):
         """For a target of SLIPWAY_TARGETS_FILE: `options` are the fields of `Target`."""
         return cls(configured(options))
 
-    def set_route(self, world: DesiredWorld) -> None:
+    def set_route(self, world: DesiredWorld) -> RouteEdit | None:
         """Subsets first, since a route to a subset that is not named yet answers 503."""
         target = self._targets.of(world.environment)
         namespace = self._find(target)
@@ -72,7 +73,7 @@ class IstioRouter(RouteWriter):
         if present is None or present["spec"].get("subsets") != wanted["spec"]["subsets"]:
             namespace.api.apply(service(world), namespace=namespace.name)
             namespace.write(DESTINATION_RULE, wanted)
-        super().set_route(world)
+        return super().set_route(world)
 
 
 def destination_rule(world: DesiredWorld, present: Mapping[str, Any]) -> Manifest:
@@ -132,4 +133,6 @@ def _answer(version: str) -> Manifest:
 
 
 def _version(route: Mapping[str, Any]) -> str:
-    return str(route["destination"]["subset"]).removeprefix("v")
+    """The version whose subset this is; the host of a destination that somebody else put in without one."""
+    destination = route["destination"]
+    return str(destination.get("subset", destination["host"])).removeprefix("v")

@@ -135,3 +135,15 @@ def alone_in_charge_of_replicas(item: Mapping[str, Any]) -> bool:
         if "f:replicas" in entry.get("fieldsV1", {}).get("f:spec", {})
     ]
     return owners == [MANAGER]
+
+
+def editor_of(item: Mapping[str, Any], field_name: str) -> str:
+    """Who but us wrote that field of the spec last; empty when it is ours, or nobody keeps a record."""
+    others = [
+        entry
+        for entry in item["metadata"].get("managedFields", [])
+        if entry.get("manager") != MANAGER
+        and f"f:{field_name}" in entry.get("fieldsV1", {}).get("f:spec", {})
+    ]
+    newest: Mapping[str, Any] = max(others, key=lambda entry: str(entry.get("time", "")), default={})
+    return str(newest.get("manager", ""))

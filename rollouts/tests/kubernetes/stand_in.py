@@ -11,6 +11,7 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import contextmanager
 from copy import deepcopy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,12 +20,14 @@ from urllib.parse import parse_qs, urlsplit
 
 import kubernetes
 
-from rollouts.adapters.kubernetes.api import Api
+from rollouts.adapters.kubernetes.api import MANAGER, Api
 from rollouts.adapters.kubernetes.manifests import VERSION
 from rollouts.adapters.kubernetes.seen import Namespace
 from rollouts.adapters.kubernetes.target import Target, Targets
 
 NAMESPACE = "models"
+# Who edits by hand.
+EDITOR = "kubectl-edit"
 TARGET = Target(
     namespace=NAMESPACE, image="registry.example/serving@sha256:" + "0" * 64, gateway={"name": "public"}
 )
@@ -59,6 +62,7 @@ class Cluster:
                 merged = isinstance(value, dict)
                 found["metadata"][key] = {**found["metadata"].get(key, {}), **value} if merged else value
             found.update({key: value for key, value in body.items() if key != "metadata"})
+            found["metadata"]["managedFields"] = [_managed(MANAGER, body.get("spec", {}))]
             if changed:
                 found["metadata"]["generation"] = found["metadata"].get("generation", 0) + 1
             self._keep(plural, name, found)
@@ -68,8 +72,16 @@ class Cluster:
     def edit(self, plural: str, name: str, change: Any) -> None:
         """Somebody changes an object by hand."""
         with self._lock:
-            found = deepcopy(self.objects[plural, name])
+            before = self.objects[plural, name]
+            found = deepcopy(before)
             change(found)
+            changed = {
+                key
+                for key, value in found.get("spec", {}).items()
+                if before.get("spec", {}).get(key) != value
+            }
+            left = before.get("spec", {}).keys() - changed
+            found["metadata"]["managedFields"] = [_managed(MANAGER, left), _managed(EDITOR, changed)]
             found["metadata"]["generation"] = found["metadata"].get("generation", 0) + 1
             self._keep(plural, name, found)
             self._control(plural, found)
@@ -131,6 +143,11 @@ class Cluster:
             "updatedReplicas": wanted,
             "readyReplicas": wanted if behaviour == "ready" else 0,
         }
+
+
+def _managed(manager: str, fields: Iterable[str]) -> dict[str, Any]:
+    """The record of who owns which fields of a spec."""
+    return {"manager": manager, "fieldsV1": {"f:spec": {f"f:{name}": {} for name in fields}}}
 
 
 POD_STATUS: dict[str, dict[str, Any]] = {

@@ -18,6 +18,7 @@ from rollouts.adapters.kubernetes import manifests
 from rollouts.adapters.kubernetes.companions import companions
 from rollouts.adapters.kubernetes.gateway_api import GatewayApiDialect
 from rollouts.adapters.kubernetes.istio import IstioDialect, destination_rule, service
+from rollouts.adapters.kubernetes.routes import spec_of
 from rollouts.adapters.kubernetes.target import parse
 from rollouts.domain.desired import DesiredWorld, ReleaseSpec, Route
 from rollouts.tests.kubernetes.stand_in import TARGET
@@ -55,7 +56,7 @@ def everything() -> list[dict[str, Any]]:
         for dialect in (GatewayApiDialect(), IstioDialect()):
             for by in ("header", "cookie"):
                 wanted = world(mirror=(("2", 20),), preview=(by, "x-arm", "b", "2"))
-                spec = dialect.spec(wanted, target, {})
+                spec = spec_of(dialect, wanted, target)
                 kind = dialect.kind
                 found.append({"apiVersion": kind.api, "kind": kind.kind, "metadata": {}, "spec": spec})
     return [*found, service(world()), destination_rule(world(), {})]
