@@ -19,7 +19,7 @@ from registry.domain.actor import Actor
 from registry.domain.profile import histogram_spec
 from registry.models import Version
 from registry.services import set_alias
-from rollouts import gate_templates, hooks, store
+from rollouts import abilities, gate_templates, hooks, store
 from rollouts.domain import commands
 from rollouts.domain.phases import ACTIVE, GLASS, TERMINAL, Phase
 from rollouts.domain.plan import Plan
@@ -58,7 +58,7 @@ def create_endpoint(
     check_name(name)
     if not 1 <= replicas <= 1000:
         raise Invalid(f"{replicas} is outside 1 to 1000.", field="replicas")
-    _check_servable(version)
+    _check_servable(version, environment)
     try:
         with transaction.atomic():
             endpoint = Endpoint.objects.create(
@@ -465,12 +465,16 @@ def _check_candidate(endpoint: Endpoint, version: Version) -> None:
             f"{endpoint.name} serves version {version.ref} already; a rollout needs another one.",
             field="version",
         )
-    _check_servable(version)
+    _check_servable(version, endpoint.environment)
 
 
-def _check_servable(version: Version) -> None:
+def _check_servable(version: Version, environment: Environment) -> None:
+    """Whether the environment's servers can run it, said before anything is created."""
     if version.deleted_at is not None:
         raise Invalid(f"{version} was deleted.", field="version")
-    if version.unservable:
-        hint = "Export it to one ONNX file." if version.is_ready else "Wait for its inspection."
-        raise Invalid(f"{version} {version.unservable}.", field="version", hint=hint)
+    if version.unready:
+        raise Invalid(f"{version} {version.unready}.", field="version", hint="Wait for its inspection.")
+    refused = abilities.serves(environment).refusal(version.format, version.is_folder, version.signature)
+    if refused:
+        hint = f"Export it to what runs there, or give {environment.name} another runtime."
+        raise Invalid(f"{version} {refused}.", field="version", hint=hint)

@@ -52,6 +52,8 @@ _RELEASES = Release.objects.select_related("version").only(
     "version__model_id",
     "version__profile",
     "version__signature",
+    "version__format",
+    "version__file_count",
 )
 
 
@@ -329,4 +331,6 @@ def _spec(release: Release, replicas: int) -> ReleaseSpec:
         replicas=replicas,
         histograms=release.histograms,
         signature=release.version.signature,
+        format=release.version.format,
+        folder=release.version.is_folder,
     )

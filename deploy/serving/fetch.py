@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from .errors import LoadError
+from .folders import place_folder, put
 from .loading import obtain
 from .sources import SourceUnavailable
 
@@ -26,14 +27,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--digest", required=True, help="sha256:<hex> it must have")
     parser.add_argument("--cache", type=Path, required=True, help="folder for artifacts, by digest")
     parser.add_argument("--place", type=Path, help="where another model server looks for it")
-    parser.add_argument("--copy", type=Path, nargs=2, metavar=("FROM", "TO"), help="a file to put beside it")
+    parser.add_argument("--folder", action="store_true", help="the artifact is the list of a folder's files")
+    parser.add_argument(
+        "--main", default="", help="how the one model file at the folder's top is to be called"
+    )
+    parser.add_argument(
+        "--copy", type=Path, nargs=2, action="append", default=[], metavar=("FROM", "TO"),
+        help="a file to put beside it",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     try:
         artifact = obtain(options.artifact, options.digest, options.cache)
-        if options.place:
-            _put(artifact.content, options.place)
-        if options.copy:
-            _put(options.copy[0].read_bytes(), options.copy[1])
+        if options.place and options.folder:
+            place_folder(artifact.content, options.artifact, options.cache, options.place, options.main)
+        elif options.place:
+            put(artifact.content, options.place)
+        for source, target in options.copy:
+            put(source.read_bytes(), target)
     except SourceUnavailable as error:
         print(f"not now: {error}", file=sys.stderr)
         return LATER
@@ -41,14 +51,6 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return NEVER
     return 0
-
-
-def _put(content: bytes, path: Path) -> None:
-    """A reader sees the whole file or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_bytes(content)
-    draft.replace(path)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from registry.domain import names
+from registry.domain.signature import parse_signature
 from registry.domain.text import clean_document, clean_line, clean_lines, clean_tags, clean_text, finite
 from registry.errors import Invalid
 
@@ -28,6 +29,7 @@ class VersionDraft:
     dependencies: list[str] = field(default_factory=list)
     feature_names: list[str] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
+    signature: dict[str, Any] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     parent: int | None = None
     notes: str = ""
@@ -58,6 +60,7 @@ class VersionDraft:
             dependencies=clean_lines(data.get("dependencies"), field="dependencies", maximum=300, count=2000),
             feature_names=_feature_names(data.get("feature_names")),
             metrics=parse_metrics(data.get("metrics")),
+            signature=parse_signature(data.get("signature")),
             tags=clean_tags(data.get("tags")),
             parent=None if parent is None else names.version_number(parent, field="parent"),
             notes=clean_text(data.get("notes"), field="notes", maximum=20_000),

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from registry.domain.text import clean_line
+from registry.errors import Invalid
+
 Dimension = int | str | None
+# What a person may name; what an inspection found may be more.
+DTYPES = (
+    "bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64", "float16", "float32",
+    "float64", "bfloat16", "string",
+)  # fmt: skip
+MOST_TENSORS = 1000
+MOST_DIMENSIONS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,53 @@ class Signature:
             for t in self.inputs
             for column in range(t.width or 0)
         ]
+
+
+def parse_signature(value: Any, field: str = "signature") -> dict[str, Any]:
+    """What somebody says of a file that does not tell: `Signature.to_dict`'s form, or `{}` for nothing.
+
+    Raises `Invalid` with the path of the field at fault.
+    """
+    if value in (None, {}):
+        return {}
+    if not isinstance(value, Mapping) or set(value) != {"inputs", "outputs"}:
+        raise Invalid("It must have `inputs` and `outputs`, and nothing else.", field=field)
+    sides = {side: _tensors(value[side], f"{field}.{side}") for side in ("inputs", "outputs")}
+    return Signature(sides["inputs"], sides["outputs"]).to_dict()
+
+
+def _tensors(value: Any, field: str) -> tuple[Tensor, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str) or not 1 <= len(value) <= MOST_TENSORS:
+        raise Invalid(f"It must be a list of 1 to {MOST_TENSORS} tensors.", field=field)
+    found = tuple(_tensor(item, f"{field}[{at}]") for at, item in enumerate(value))
+    if len({tensor.name for tensor in found}) != len(found):
+        raise Invalid("Two tensors have the same name.", field=field)
+    return found
+
+
+def _tensor(value: Any, field: str) -> Tensor:
+    if not isinstance(value, Mapping) or set(value) != {"name", "dtype", "shape"}:
+        raise Invalid("A tensor is an object with `name`, `dtype` and `shape`.", field=field)
+    shape = value["shape"]
+    sizes = isinstance(shape, Sequence) and not isinstance(shape, str) and len(shape) <= MOST_DIMENSIONS
+    if not sizes or not all(_is_dimension(size) for size in shape):
+        raise Invalid(
+            "A shape is a list of sizes; null or a name for one that is free.", field=f"{field}.shape"
+        )
+    if value["dtype"] not in DTYPES:
+        raise Invalid(f"It must be one of {', '.join(DTYPES)}.", field=f"{field}.dtype")
+    name = clean_line(value["name"], field=f"{field}.name", maximum=200, required=True)
+    return Tensor(name, value["dtype"], tuple(shape))
+
+
+def _is_dimension(size: Any) -> bool:
+    if isinstance(size, bool):
+        return False
+    return (
+        size is None
+        or (isinstance(size, int) and 0 < size < 2**31)
+        or (isinstance(size, str) and 0 < len(size) <= 60 and size.isidentifier())
+    )
 
 
 def differences(old: Signature, new: Signature) -> list[str]:

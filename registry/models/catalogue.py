@@ -171,15 +171,11 @@ class Version(Origin, Kept):
         return found.get("passed")
 
     @property
-    def unservable(self) -> str:
-        """Why our own model server, which runs single ONNX files, cannot run it; "" when it can."""
+    def unready(self) -> str:
+        """Why no server can run it, whatever its format; "" when its format decides."""
         if self.state == State.RECORDED.value:
             return f"cannot be deployed: {(self.problem or {}).get('message', 'its files are elsewhere')}"
-        if not self.is_ready:
-            return f"is {self.state}, not ready"
-        if self.format != "onnx":
-            return f"is {self.format}; the model server runs ONNX"
-        return "is a folder; the model server runs single ONNX files" if self.is_folder else ""
+        return "" if self.is_ready else f"is {self.state}, not ready"
 
     @property
     def ref(self) -> str:

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path, PurePath
 
@@ -27,7 +27,14 @@ from registry.models import Intake, Model, Upload, Version
 from registry.ports import ArtifactStore
 from registry.services import blobs, joining
 from registry.services.content import Content, content_of, local_copy, store_manifest
-from registry.services.versions import check_size, new_version, parent_of, record_version, target
+from registry.services.versions import (
+    check_size,
+    concluded,
+    new_version,
+    parent_of,
+    record_version,
+    target,
+)
 
 log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
@@ -205,7 +212,7 @@ def _looked_at(intake: Intake, version: Version, place: Path, reference: Path | 
 def _conclude(intake: Intake, version: Version, found: Inspection) -> None:
     with transaction.atomic():
         _renew(intake)
-        if version.settle(state=State.READY.value, **asdict(found)):
+        if version.settle(state=State.READY.value, **concluded(found, version.signature)):
             codes = [finding["code"] for finding in found.findings]
             after = {"state": version.state, "digest": version.digest, "findings": codes}
             audit.record(actor=SYSTEM, action="version.ready", target=target(version), after=after)

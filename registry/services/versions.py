@@ -119,9 +119,15 @@ def new_version(
         filename=filename,
         reference_digest=reference.digest if reference else "",
         state=(State.READY if found else State.PENDING).value,
-        **said,
-        **(asdict(found) if found else {}),
+        **{**said, **(concluded(found, draft.signature) if found else {})},
     )
+
+
+def concluded(found: Inspection, said: Mapping[str, Any]) -> dict[str, Any]:
+    """What was found, as the version's fields; the signature as `said` where the file tells none."""
+    fields = asdict(found)
+    silent = not (found.signature.get("inputs") or found.signature.get("outputs"))
+    return {**fields, "signature": dict(said)} if said and silent else fields
 
 
 def annotate_version(

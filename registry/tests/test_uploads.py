@@ -13,7 +13,7 @@ from registry.domain.actor import SYSTEM
 from registry.errors import Unavailable
 from registry.models import AuditEntry, Intake, Upload, Version
 from registry.services import intake, uploads
-from registry.tests import onnx_files
+from registry.tests import model_files, onnx_files
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/models/churn"
@@ -176,7 +176,18 @@ def test_a_version_that_is_not_ready_is_not_released_named_or_downloaded(client,
     register(client, upload=send(LINEAR))
     assert client.put(f"{URL}/aliases/canary", {"version": 1}, format="json").status_code == 409
     assert client.get(f"{URL}/versions/1/artifact").status_code == 409
-    assert Version.objects.get().unservable == "is pending, not ready"
+    assert Version.objects.get().unready == "is pending, not ready"
+
+
+def test_a_signature_is_taken_from_who_registers_only_where_the_file_tells_none(client, send):
+    tensor = {"name": "INPUT__0", "dtype": "float32", "shape": [None, 3]}
+    said = {"inputs": [tensor], "outputs": [{**tensor, "name": "OUTPUT__0"}]}
+    script = model_files.torch_archive({"m/data.pkl": b"\x80\x02.", "m/code/a.py": b"pass"})
+    for content in (script, LINEAR):
+        assert register(client, upload=send(content), metadata={"signature": said}).status_code == 201
+        work()
+    assert (version(client)["format"], version(client)["signature"]) == ("torchscript", said)
+    assert version(client, 2)["signature"]["inputs"][0]["name"] != "INPUT__0"
 
 
 def test_a_multipart_request_may_ask_not_to_wait(client, onnx_path):

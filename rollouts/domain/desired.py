@@ -13,7 +13,8 @@ from rollouts.domain.snapshot import Snapshot
 class ReleaseSpec:
     """What is deployed: one version pinned to its digest, with the histograms its servers expose.
 
-    signature: the version's inputs and outputs, for servers that must be told them.
+    signature: the version's inputs and outputs, for servers that must be told them. format, folder: what the
+    artifact is.
     """
 
     version: str
@@ -21,6 +22,8 @@ class ReleaseSpec:
     replicas: int
     histograms: Mapping[str, Any] = field(default_factory=dict)
     signature: Mapping[str, Any] = field(default_factory=dict)
+    format: str = "onnx"
+    folder: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def test_versions_registered_over_the_protocol_are_served_and_replace_each_other
     registered, ports, author, monkeypatch
 ):
     first, second = registered
-    assert [version.unservable for version in registered] == ["", ""]
+    assert [version.unready for version in registered] == ["", ""]
     production = services.create_environment(name="production", actor=author)
     endpoint = services.create_endpoint(
         name="churn-production", environment=production, version=first, actor=author

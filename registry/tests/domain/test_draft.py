@@ -3,6 +3,8 @@ import pytest
 from registry.domain.draft import VersionDraft, parse_metrics, parse_points
 from registry.errors import Invalid
 
+TENSOR = {"name": "INPUT__0", "dtype": "float32", "shape": [None, 3]}
+
 
 def test_a_full_document_is_kept():
     draft = VersionDraft.parse(
@@ -16,8 +18,10 @@ def test_a_full_document_is_kept():
             "dependencies": ["numpy==2.4"],
             "tags": {"tier": 1, "live": True},
             "parent": "2",
+            "signature": {"inputs": [TENSOR], "outputs": [TENSOR]},
         }
     )
+    assert draft.signature == {"inputs": [TENSOR], "outputs": [TENSOR]}
     assert (draft.framework, draft.git_sha, draft.parent) == ("scikit-learn 1.7", "abcdef0", 2)
     assert draft.metrics == {"rmse": 53.0}
     assert draft.tags == {"tier": "1", "live": "true"}
@@ -50,6 +54,31 @@ def test_nothing_said_is_an_empty_draft():
         ({"parent": 0}, "parent"),
         ({"dataset_ref": "x" * 501}, "dataset_ref"),
         ({"tags": {"a": []}}, "tags.a"),
+        ({"signature": []}, "signature"),
+        ({"signature": {"inputs": [TENSOR]}}, "signature"),
+        ({"signature": {"inputs": [], "outputs": [TENSOR]}}, "signature.inputs"),
+        ({"signature": {"inputs": [TENSOR, TENSOR], "outputs": [TENSOR]}}, "signature.inputs"),
+        ({"signature": {"inputs": [TENSOR], "outputs": [7]}}, "signature.outputs[0]"),
+        (
+            {"signature": {"inputs": [{**TENSOR, "dtype": "seq(x)"}], "outputs": [TENSOR]}},
+            "signature.inputs[0].dtype",
+        ),
+        (
+            {"signature": {"inputs": [{**TENSOR, "dtype": []}], "outputs": [TENSOR]}},
+            "signature.inputs[0].dtype",
+        ),
+        (
+            {"signature": {"inputs": [{**TENSOR, "shape": [0]}], "outputs": [TENSOR]}},
+            "signature.inputs[0].shape",
+        ),
+        (
+            {"signature": {"inputs": [{**TENSOR, "shape": "N"}], "outputs": [TENSOR]}},
+            "signature.inputs[0].shape",
+        ),
+        (
+            {"signature": {"inputs": [{**TENSOR, "name": ""}], "outputs": [TENSOR]}},
+            "signature.inputs[0].name",
+        ),
     ],
 )
 def test_a_bad_field_is_named(document, field):

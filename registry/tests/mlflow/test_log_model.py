@@ -52,7 +52,7 @@ def test_a_logged_onnx_model_becomes_a_version_that_can_be_rolled_out(fluent, st
     while tasks.work_one():
         pass
     version.refresh_from_db()
-    assert (version.state, version.format, version.unservable) == ("ready", "onnx", "")
+    assert (version.state, version.format, version.unready) == ("ready", "onnx", "")
     assert version.signature["inputs"][0]["name"] == "X"
     client = fluent.MlflowClient()
     client.set_registered_model_alias("churn", "challenger", "1")
@@ -79,7 +79,7 @@ def test_a_model_that_mlflow_splits_into_files_becomes_one_file_that_can_be_roll
     while tasks.work_one():
         pass
     version.refresh_from_db()
-    assert (version.state, version.unservable, version.file_count) == ("ready", "", 0), version.problem
+    assert (version.state, version.unready, version.file_count) == ("ready", "", 0), version.problem
     assert version.digest != split and version.size > weights.nbytes
     with store.open(version.digest) as stream:
         joined = onnx.load_from_string(stream.read())

@@ -24,6 +24,7 @@ from rollouts.adapters.kubernetes.seen import (
 from rollouts.adapters.kubernetes.target import Target, Targets, configured, targets
 from rollouts.domain.desired import DesiredWorld, ReleaseSpec
 from rollouts.domain.room import Room
+from rollouts.domain.serves import Serves
 from rollouts.domain.snapshot import WorkloadStatus
 from rollouts.errors import WorldUnavailable
 
@@ -50,6 +51,11 @@ class KubernetesCluster:
         """For a target of SLIPWAY_TARGETS_FILE: `options` are the fields of `Target`."""
         return cls(configured(options))
 
+    @staticmethod
+    def serves(options: Mapping[str, Any], environment: str) -> Serves:
+        """What servers of the environment can run; ImproperlyConfigured when the files are wrong."""
+        return (configured(options) if options else targets()).of(environment).serves
+
     def apply(self, world: DesiredWorld, artifacts: Mapping[str, str]) -> None:
         target = self._targets.of(world.environment)
         namespace = self._homes.settle(world.endpoint, target)
@@ -61,6 +67,8 @@ class KubernetesCluster:
             name = name_of(world.endpoint, release.version)
             item = present.get(release.version) or namespace.present(DEPLOYMENT, world.endpoint, name)
             refuse_stale([item] if item else [], world.generation)
+            if self._is_refused(target, world, release):
+                continue
             if item is None and self._is_held(target, world, release):
                 continue
             self._assert(namespace, target, world, release, artifacts[release.digest], item)
@@ -90,10 +98,18 @@ class KubernetesCluster:
         api = self._find(target).api
         return self._capacities.setdefault(target.context, Capacity(api)).room(target)
 
+    def _is_refused(self, target: Target, world: DesiredWorld, release: ReleaseSpec) -> bool:
+        """Whether the environment was given a runtime since that cannot run what the doors let in."""
+        held = self._held.setdefault(world.endpoint, {})
+        held.pop(release.version, None)
+        if refused := target.serves.refusal(release.format, release.folder, release.signature):
+            says = f"nothing is created: the version {refused}."
+            held[release.version] = WorkloadStatus(desired=release.replicas, failed=True, message=says)
+        return bool(refused)
+
     def _is_held(self, target: Target, world: DesiredWorld, release: ReleaseSpec) -> bool:
         """Whether servers are not created because they would not fit; `observe` then says so."""
         held = self._held.setdefault(world.endpoint, {})
-        held.pop(release.version, None)
         try:
             there = self.room(world.environment) if target.preflight == "hold" else None
         except WorldUnavailable as error:

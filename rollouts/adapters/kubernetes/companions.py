@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from rollouts.adapters.kubernetes import triton
 from rollouts.adapters.kubernetes.api import Manifest
+from rollouts.adapters.kubernetes.containers import texts_of
 from rollouts.adapters.kubernetes.manifests import labels, name_of, object_of
-from rollouts.adapters.kubernetes.runtimes import Runtime
+from rollouts.adapters.kubernetes.runtimes import Renamed, Runtime
 from rollouts.adapters.kubernetes.target import Target
 from rollouts.domain.desired import DesiredWorld, ReleaseSpec
 
@@ -20,8 +21,8 @@ def companions(
     """What stands beside the servers and goes with them: `owner` is their Deployment."""
     marks = labels(world.endpoint, release.version)
     files = {"histograms.json": json.dumps(release.histograms, sort_keys=True)}
-    if target.serving and target.serving.config:
-        files["config.pbtxt"] = triton.config(world.model, release.signature, gpus=target.gpus)
+    if target.serving:
+        files |= texts_of(target.serving, world, release, target.gpus)
     found = [
         object_of("v1", "ConfigMap", world, release, data=files),
         object_of(
@@ -58,14 +59,28 @@ def _scraped(runtime: Runtime | None) -> Manifest:
         {"sourceLabels": [f"__meta_kubernetes_pod_label_slipway_dev_{name}"], "targetLabel": name}
         for name in ("endpoint", "version")
     ]
-    renamed = [
-        {"sourceLabels": ["__name__"], "regex": theirs, "targetLabel": label, "replacement": value}
-        for theirs, ours in runtime.metrics.items()
-        # The name last: the others look for the one that it had.
-        for label, value in (*ours.labels.items(), ("__name__", ours.name))
-    ]
+    renamed = [rule for theirs, ours in runtime.metrics.items() for rule in _rules(theirs, ours)]
     found: Manifest = {"port": own, "path": runtime.metrics_path, "relabelings": labels}
     return {**found, "metricRelabelings": renamed} if renamed else found
+
+
+def _rules(theirs: str, ours: tuple[Renamed, ...]) -> list[Manifest]:
+    """Relabelling of one of their metrics. The name last: the others look for the one that it had."""
+    rules = [
+        {
+            "sourceLabels": ["__name__", *one.where],
+            "regex": ";".join((re.escape(theirs), *(f"({match})" for match in one.where.values()))),
+            "targetLabel": label,
+            "replacement": value,
+        }
+        for one in ours
+        for label, value in one.labels.items()
+    ]
+    name = {
+        "sourceLabels": ["__name__"], "regex": re.escape(theirs), "targetLabel": "__name__",
+        "replacement": ours[0].name,
+    }  # fmt: skip
+    return [*rules, name]
 
 
 def _autoscaler(world: DesiredWorld, release: ReleaseSpec, target: Target) -> Manifest:

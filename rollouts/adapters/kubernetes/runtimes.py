@@ -13,7 +13,17 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 MODELS = "/models"
-PLACES = frozenset({"model", "version", "endpoint", "digest", "file"})
+PLACES = frozenset({"model", "version", "endpoint", "digest", "artifact", "file"})
+# What {artifact} is: the name by which servers know a file or folder of each format. Formats that execute
+# code when they are loaded (pickle, joblib, checkpoints) are none of them.
+NAMES = {
+    "onnx": "model.onnx",
+    "torchscript": "model.pt",
+    "savedmodel": "model.savedmodel",
+    "tensorrt": "model.plan",
+    "gguf": "model.gguf",
+    "safetensors": "model.safetensors",
+}
 # What other names may be mapped to: what the gates read.
 OURS = frozenset(
     {"model_predictions_total", "model_prediction_seconds_bucket", "model_prediction_seconds_count"}
@@ -22,32 +32,41 @@ OURS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """A metric of theirs as one of ours, with the labels that ours has."""
+    """A metric of theirs as one of ours, with the labels that ours has.
+
+    where: only series whose labels match these expressions get the labels.
+    """
 
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    where: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One kind of model server. Its texts may name {model}, {version}, {endpoint} and {digest}.
+    """One kind of model server. Its texts may name {model}, {version}, {endpoint}, {digest} and {artifact}.
 
-    file: where the artifact is put under /models; {file} in the arguments is that path. config: where
-    under /models the generated config.pbtxt goes; empty for none. ready, live: paths that answer 200.
-    metrics_port: 0 = the port itself. metrics: their counters by name, as ours.
+    formats, folders: what it loads from a single file and from a folder. file: where the artifact is put
+    under /models; {file} in the arguments is that path. config: where under /models the generated
+    config.pbtxt goes; empty for none. beside: further files under /models, their texts by path. ready, live:
+    paths that answer 200. metrics_port: 0 = the port itself. metrics: their counters by name, as ours.
     """
 
     image: str = ""
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
     port: int = 8080
     ready: str = "/"
     live: str = "/"
-    file: str = "{model}/{version}/model.onnx"
+    formats: tuple[str, ...] = ("onnx",)
+    folders: tuple[str, ...] = ()
+    file: str = "{model}/{version}/{artifact}"
     config: str = ""
+    beside: Mapping[str, str] = field(default_factory=dict)
     metrics_port: int = 0
     metrics_path: str = "/metrics"
-    metrics: Mapping[str, Renamed] = field(default_factory=dict)
+    metrics: Mapping[str, tuple[Renamed, ...]] = field(default_factory=dict)
 
     def filled(self, text: str, values: Mapping[str, str]) -> str:
         """`text` with its places filled in."""
@@ -60,18 +79,49 @@ TRITON = Runtime(
     port=8000,
     ready="/v2/health/ready",
     live="/v2/health/live",
+    formats=("onnx", "torchscript", "tensorrt"),
+    folders=("onnx", "savedmodel"),
     config="{model}/config.pbtxt",
     metrics_port=8002,
     metrics={
-        "nv_inference_request_success": Renamed("model_predictions_total", {"status": "ok"}),
-        "nv_inference_request_failure": Renamed("model_predictions_total", {"status": "error"}),
+        "nv_inference_request_success": (Renamed("model_predictions_total", {"status": "ok"}),),
+        "nv_inference_request_failure": (Renamed("model_predictions_total", {"status": "error"}),),
     },
 )
+# TensorFlow Serving: https://www.tensorflow.org/tfx/serving/serving_config. A model that is not loaded has no
+# metadata, and nothing of it is counted without a monitoring configuration.
+_MONITORING = "{model}.monitoring"
+_COUNTED = ":tensorflow:serving:request_count"
+TENSORFLOW_SERVING = Runtime(
+    command=("tensorflow_model_server",),
+    args=(
+        "--port=0",
+        "--rest_api_port=8501",
+        "--model_name={model}",
+        f"--model_base_path={MODELS}/{{model}}",
+        f"--monitoring_config_file={MODELS}/{_MONITORING}",
+    ),
+    port=8501,
+    ready="/v1/models/{model}/metadata",
+    live="/monitoring/prometheus/metrics",
+    formats=(),
+    folders=("savedmodel",),
+    file="{model}/{version}",
+    beside={_MONITORING: 'prometheus_config {{ enable: true path: "/monitoring/prometheus/metrics" }}\n'},
+    metrics_path="/monitoring/prometheus/metrics",
+    metrics={
+        _COUNTED: (
+            Renamed("model_predictions_total", {"status": "error"}, {"status": "[^O].*|O[^K].*"}),
+            Renamed("model_predictions_total", {"status": "ok"}, {"status": "OK"}),
+        )
+    },
+)
+BUILT_IN = {"triton": TRITON, "tensorflow-serving": TENSORFLOW_SERVING}
 
 
 def parse_runtimes(document: Mapping[str, Any]) -> dict[str, Runtime]:
     """The built-in ones and those of the file; ImproperlyConfigured names the wrong field."""
-    found = {"triton": TRITON}
+    found = dict(BUILT_IN)
     for name, given in document.items():
         if not isinstance(given, Mapping):
             raise ImproperlyConfigured(f"runtimes.{name}: {given!r} is not a mapping.")
@@ -88,27 +138,39 @@ def _runtime(given: Mapping[str, Any], path: str) -> Runtime:
                 f"{path}.{name}: there is no such field. Known: {', '.join(sorted(shapes))}."
             )
         value = tuple(value) if isinstance(value, list) else value
-        wanted = Mapping if name == "metrics" else shapes[name]
+        wanted = Mapping if name in ("metrics", "beside", "env") else shapes[name]
         if not isinstance(value, wanted) or isinstance(value, bool):
             raise ImproperlyConfigured(f"{path}.{name}: {value!r} is not a {wanted.__name__}.")
         read[name] = value
     read["metrics"] = {
-        theirs: _renamed(ours, f"{path}.metrics.{theirs}") for theirs, ours in read.get("metrics", {}).items()
+        theirs: _all_renamed(ours, f"{path}.metrics.{theirs}")
+        for theirs, ours in read.get("metrics", {}).items()
     }
     runtime = Runtime(**read)
     _check(runtime, path)
     return runtime
 
 
+def _all_renamed(given: Any, path: str) -> tuple[Renamed, ...]:
+    found = tuple(_renamed(one, path) for one in (given if isinstance(given, list) else [given]))
+    if len({one.name for one in found}) != 1:
+        raise ImproperlyConfigured(
+            f"{path}: all of the list must have one `name`; a series becomes one series."
+        )
+    return found
+
+
 def _renamed(given: Any, path: str) -> Renamed:
     named = given if isinstance(given, Mapping) else {"name": given}
-    labels = named.get("labels", {})
-    if named.get("name") not in OURS or set(named) - {"name", "labels"} or not isinstance(labels, Mapping):
+    sets = [named.get(name, {}) for name in ("labels", "where")]
+    unknown = set(named) - {"name", "labels", "where"}
+    if named.get("name") not in OURS or unknown or not all(isinstance(one, Mapping) for one in sets):
         raise ImproperlyConfigured(
             f"{path}: {given!r} is none of ours with labels: write {{name: model_predictions_total, "
             f"labels: {{status: ok}}}}. Known: {', '.join(sorted(OURS))}."
         )
-    return Renamed(named["name"], {str(name): str(value) for name, value in labels.items()})
+    labels, where = ({str(name): str(value) for name, value in one.items()} for one in sets)
+    return Renamed(named["name"], labels, where)
 
 
 def _check(runtime: Runtime, path: str) -> None:
@@ -126,10 +188,29 @@ def _check(runtime: Runtime, path: str) -> None:
     for name in ("command", "args"):
         for text in getattr(runtime, name):
             _check_places(text, f"{path}.{name}", PLACES)
-    for name in ("file", "config"):
-        _check_places(getattr(runtime, name), f"{path}.{name}", PLACES - {"file"})
-    if runtime.file.startswith("/") or ".." in runtime.file.split("/"):
-        raise ImproperlyConfigured(f"{path}.file: {runtime.file!r} does not lie under {MODELS}.")
+    for name in ("env", "beside"):
+        for key, text in getattr(runtime, name).items():
+            _check_places(text, f"{path}.{name}.{key}", PLACES)
+    _check_formats(runtime, path)
+    for name in ("ready", "live"):
+        _check_places(getattr(runtime, name), f"{path}.{name}", PLACES)
+    for name, places in (("file", [runtime.file]), ("config", [runtime.config]), ("beside", runtime.beside)):
+        for place in places:
+            _check_places(place, f"{path}.{name}", PLACES - {"file"})
+            if place.startswith("/") or ".." in place.split("/"):
+                raise ImproperlyConfigured(f"{path}.{name}: {place!r} does not lie under {MODELS}.")
+
+
+def _check_formats(runtime: Runtime, path: str) -> None:
+    if not (runtime.formats or runtime.folders):
+        raise ImproperlyConfigured(
+            f"{path}.formats: it loads nothing; name formats of files, or of `folders`."
+        )
+    for name in ("formats", "folders"):
+        if unknown := [code for code in getattr(runtime, name) if code not in NAMES]:
+            raise ImproperlyConfigured(
+                f"{path}.{name}: {unknown[0]!r} is no format that is served. Known: {', '.join(NAMES)}."
+            )
 
 
 def _check_places(text: Any, path: str, known: frozenset[str]) -> None:
@@ -139,5 +220,5 @@ def _check_places(text: Any, path: str, known: frozenset[str]) -> None:
         raise ImproperlyConfigured(f"{path}: {text!r}: {error}. Write {{{{ for a brace.") from error
     if unknown := sorted(places - known):
         raise ImproperlyConfigured(
-            f"{path}: {{{unknown[0]}}} is not known. Known: {', '.join(sorted(known))}."
+            f"{path}: {{{unknown[0]}}} is not known; {{{{ is a brace. Known: {', '.join(sorted(known))}."
         )

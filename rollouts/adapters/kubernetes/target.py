@@ -17,7 +17,9 @@ import yaml
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from rollouts.adapters.kubernetes import triton
 from rollouts.adapters.kubernetes.runtimes import Runtime, parse_runtimes
+from rollouts.domain.serves import OURS, Serves
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,19 @@ class Target:
     runtime: str = ""
     runtime_image: str = ""
     serving: Runtime | None = None
+
+    @property
+    def serves(self) -> Serves:
+        """What its servers can run. A TensorRT plan needs the GPU that it was built for."""
+        if self.serving is None:
+            return OURS
+        there = [code for code in self.serving.formats if self.gpus or code != "tensorrt"]
+        return Serves(
+            by=self.runtime if self.gpus else f"{self.runtime} without a GPU",
+            files=tuple(there),
+            folders=self.serving.folders,
+            signed=triton.UNTOLD if self.serving.config else (),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,20 +15,28 @@ TYPES = {
     "int64": "TYPE_INT64", "float16": "TYPE_FP16", "float32": "TYPE_FP32", "float64": "TYPE_FP64",
     "bfloat16": "TYPE_BF16", "string": "TYPE_STRING",
 }  # fmt: skip
+PLATFORMS = {
+    "onnx": "onnxruntime_onnx", "torchscript": "pytorch_libtorch", "savedmodel": "tensorflow_savedmodel",
+    "tensorrt": "tensorrt_plan",
+}  # fmt: skip
+# What the files of these formats do not tell, and Triton does not guess.
+UNTOLD = ("torchscript",)
 MAX_BATCH = 64
 
 
-def config(model: str, signature: Mapping[str, Any], *, gpus: int) -> str:
-    """The text for an ONNX model; batches are formed when the first dimension of every tensor is free.
+def config(model: str, signature: Mapping[str, Any], *, gpus: int, code: str = "onnx") -> str:
+    """The text for a model of the format `code`.
+
+    Batches are formed when the first dimension of every tensor is free.
 
     Without a signature, or with what is no tensor in it, the tensors are left to Triton, which reads them
-    from the model.
+    from the model. A plan fixes the batches it takes when it is built, so its tensors are left to Triton too.
     """
     inputs, outputs = list(signature.get("inputs", ())), list(signature.get("outputs", ()))
     tensors = [*inputs, *outputs]
-    known = bool(inputs) and all(tensor["dtype"] in TYPES for tensor in tensors)
+    known = code != "tensorrt" and bool(inputs) and all(tensor["dtype"] in TYPES for tensor in tensors)
     batches = known and all(tensor["shape"] and not isinstance(tensor["shape"][0], int) for tensor in tensors)
-    lines = [f"name: {json.dumps(model)}", 'platform: "onnxruntime_onnx"']
+    lines = [f"name: {json.dumps(model)}", f'platform: "{PLATFORMS[code]}"']
     if known:
         lines.append(f"max_batch_size: {MAX_BATCH if batches else 0}")
         lines += _tensors("input", inputs, batches) + _tensors("output", outputs, batches)
