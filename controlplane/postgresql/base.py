@@ -12,6 +12,7 @@ import time
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from django.conf import settings
 from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base as django_base
 from psycopg import Connection
@@ -20,6 +21,8 @@ from psycopg_pool import ConnectionPool
 # django-stubs describe it without its own parts.
 _Wrapper: Any = django_base.DatabaseWrapper
 RESTED = 5.0
+# Statements that one connection keeps; psycopg forgets the one that was prepared first.
+KEPT = 1000
 _used: WeakKeyDictionary[Connection[Any], float] = WeakKeyDictionary()
 
 
@@ -42,6 +45,16 @@ class DatabaseWrapper(_Wrapper):  # type: ignore[misc]
             # Of two threads that make one at once, the first wins; theirs is not open yet.
             self._connection_pools.setdefault(self.alias, made)
         return self._connection_pools[self.alias]
+
+    def get_connection_params(self) -> dict[str, Any]:
+        # Django forbids psycopg to prepare anything, even what asks for it (`registry.statements`). The ORM's
+        # own cursors write values into their statements, so these are never prepared.
+        threshold = 0 if settings.SLIPWAY_DATABASE_PREPARE else None
+        return {**super().get_connection_params(), "prepare_threshold": threshold}
+
+    def _configure_connection(self, connection: Any) -> bool:
+        connection.prepared_max = KEPT
+        return bool(super()._configure_connection(connection))
 
     def _close(self) -> None:
         if self.connection is not None and self.pool:

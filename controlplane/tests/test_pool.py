@@ -4,6 +4,7 @@ import time
 
 import psycopg
 import pytest
+from django.db.utils import ConnectionHandler
 
 from controlplane.postgresql import base
 from tests.servers.fixtures import postgres
@@ -40,3 +41,31 @@ def test_a_connection_that_was_just_used_is_not_asked_and_one_that_rested_is(con
     base._used[connection] = time.monotonic() - base.RESTED - 1
     base.alive(connection)
     assert asked == [connection]
+
+
+@pytest.fixture
+def wrapper(postgres: Postgres, django_db_blocker):
+    """Django's connection to a real server, through a pool of one."""
+    parts = psycopg.conninfo.conninfo_to_dict(postgres.url("postgres"))
+    place = {"NAME": parts["dbname"], "USER": parts["user"], "HOST": parts["host"], "PORT": parts["port"]}
+    options = {"pool": {"min_size": 1, "max_size": 1}}
+    made = ConnectionHandler({"default": {"ENGINE": "controlplane.postgresql", "OPTIONS": options, **place}})[
+        "default"
+    ]
+    with django_db_blocker.unblock():
+        yield made
+        made.close()
+        made.close_pool()
+
+
+def test_what_asks_to_be_prepared_is_planned_once_and_what_the_orm_writes_never_is(wrapper):
+    for _ in range(2):
+        wrapper.ensure_connection()
+        psycopg.Cursor(wrapper.connection).execute("SELECT 'asked', %s", [7], prepare=True)
+        with wrapper.cursor() as cursor:
+            for _ in range(10):
+                cursor.execute("SELECT 'not asked', %s", [7])
+        wrapper.close()
+    with wrapper.cursor() as cursor:
+        cursor.execute("SELECT statement, generic_plans + custom_plans FROM pg_prepared_statements")
+        assert cursor.fetchall() == [("SELECT 'asked', $1", 2)]
