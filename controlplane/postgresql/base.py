@@ -52,9 +52,9 @@ class DatabaseWrapper(_Wrapper):  # type: ignore[misc]
         threshold = 0 if settings.SLIPWAY_DATABASE_PREPARE else None
         return {**super().get_connection_params(), "prepare_threshold": threshold}
 
-    def _configure_connection(self, connection: Any) -> bool:
+    def _configure_connection(self, connection: Any) -> Any:
         connection.prepared_max = KEPT
-        return bool(super()._configure_connection(connection))
+        return super()._configure_connection(connection)
 
     def _close(self) -> None:
         if self.connection is not None and self.pool:
