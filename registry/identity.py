@@ -112,6 +112,13 @@ def require_anywhere(user: AnyUser, permission: Permission) -> None:
         raise _refusal(user, permission, None)
 
 
+def require_move(user: AnyUser, model: Model, team: str) -> None:
+    """`Forbidden` unless the model is the team's already or the user administers it: whoever moves a model to
+    another team decides who may do what with it."""
+    if team != model.owner_team:
+        require(user, Permission.ADMINISTER, model)
+
+
 def scopes_with(user: AnyUser, permission: Permission) -> tuple[Scope, ...]:
     """Where the user's roles carry the permission; only everything when one of them does, () for nowhere.
 

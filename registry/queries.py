@@ -216,13 +216,6 @@ def intake_of(version: Version) -> Intake | None:
     return Intake.objects.filter(version=version).first()
 
 
-def children_of(version: Version) -> list[Version]:
-    """Live versions trained from this one."""
-    return list(
-        version.children.filter(deleted_at=None).only("id", "number", "label").order_by("number")[:100]
-    )
-
-
 def audit_page(
     *, limit: int = PAGE, after: int | None = None, target: str = "", actor: str = "", action: str = ""
 ) -> Page[AuditEntry]:

@@ -1,7 +1,7 @@
 """A large upload that is killed again and again: does it end with the right digest, in how much memory?
 
 `python benchmarks/uploads/run.py [--quick] [--size MB] [--stores folder,s3]`: a real web server, a real
-worker and a real S3 service (moto's) in processes of their own. The client, the web worker and the intake
+worker and a real S3 service (LocalStack) in processes of their own. The client, the web worker and the intake
 are killed with SIGKILL at random moments. Printed: the digest's verdict, and the peak memory of each process
 over what it had before the upload.
 """
@@ -13,10 +13,8 @@ import hashlib
 import json
 import os
 import random
-import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,9 +26,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
 import requests
 
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks.uploads import endpoints
+from tests.servers.waiting import ROOT, free_port
+
 CHUNK = 16 << 20
 LIMIT_MIB = 64
 KILLS = 12
@@ -43,12 +45,6 @@ user = User.objects.create_superuser("bench", password="a long password")
 services.create_model(name="large", actor=SYSTEM)
 print(tokens.create_token(user=user, name="bench", actor=SYSTEM)[1])
 """
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def write_model(path: Path, size: int) -> str:
@@ -172,30 +168,15 @@ def answers(url: str) -> bool:
         return False
 
 
-def most_memory(gib: int) -> None:
-    resource.setrlimit(resource.RLIMIT_AS, (gib << 30, gib << 30))
-
-
-def s3_environment(stack: ExitStack, home: Path) -> dict[str, str]:
-    """moto's server; it holds whole objects in memory, so it is bound."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    keys = {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_DEFAULT_REGION": "us-east-1"}
-    command = [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)]
-    stack.enter_context(
-        process(
-            command,
-            home / "s3.log",
-            preexec_fn=lambda: most_memory(18),
-            env={**os.environ, "TMPDIR": str(home)},
-        )
-    )
-    until(lambda: answers(url), 60, "moto")
-    requests.put(f"{url}/bench", timeout=10).raise_for_status()
-    return keys | {
+def s3_environment(stack: ExitStack, home: Path, service: endpoints.Service) -> dict[str, str]:
+    """The settings of a server that keeps its artifacts at the running service."""
+    stack.enter_context(endpoints.running(service, home / "s3.log"))
+    until(lambda: answers(service.ready), 120, service.name)
+    endpoints.bucket(service, "bench")
+    return endpoints.KEYS | {
         "SLIPWAY_ARTIFACT_STORE": "registry.adapters.s3.S3Store",
         "SLIPWAY_S3_BUCKET": "bench",
-        "SLIPWAY_S3_ENDPOINT": url,
+        "SLIPWAY_S3_ENDPOINT": service.url,
     }
 
 
@@ -220,7 +201,10 @@ def measured(store: str, size: int, dice: random.Random, home: Path, stack: Exit
     }
     (home / "state").mkdir()
     if store == "s3":
-        environment |= s3_environment(stack, home)
+        service = endpoints.choose(home)
+        size = min(size, service.most or size)
+        environment |= s3_environment(stack, home, service)
+        store = f"s3 ({service.name})"
     manage = [sys.executable, "manage.py"]
     subprocess.run([*manage, "migrate", "-v", "0"], cwd=ROOT, env=environment, check=True)
     told = subprocess.run(
@@ -348,9 +332,6 @@ def main() -> None:
     parser.add_argument("--client", nargs=5)
     parser.add_argument("--quick", action="store_true", help="500 MB instead of 5 GB")
     parser.add_argument("--size", type=int, help="MB of the file")
-    parser.add_argument(
-        "--s3-size", type=int, default=1_000, help="MB at most to S3: moto holds objects in memory"
-    )
     parser.add_argument("--stores", default="folder,s3")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
@@ -360,8 +341,7 @@ def main() -> None:
         return
     size = (options.size or (500 if options.quick else 5_000)) * 1_000_000
     dice = random.Random(options.seed)
-    most = {"s3": min(size, options.s3_size * 1_000_000)}
-    good = [run(store, most.get(store, size), dice) for store in options.stores.split(",")]
+    good = [run(store, size, dice) for store in options.stores.split(",")]
     print(f"\nevery digest right and every process within {LIMIT_MIB} MiB: {'yes' if all(good) else 'NO'}")
     sys.exit(0 if all(good) else 1)
 

@@ -20,7 +20,7 @@ from registry.domain.access import Scope
 from registry.domain.names import team_name, version_number
 from registry.domain.roles import Permission, alias_permission
 from registry.filtering import model_filter
-from registry.identity import require, visible
+from registry.identity import require, require_move, visible
 from registry.models import Alias
 
 _DETAILS = ("owner_team", "description", "tags", "reason")
@@ -85,9 +85,7 @@ class OneModel(RegistryView):
     )
     def patch(self, request: Request, name: str) -> Response:
         body = body_of(request, *_DETAILS)
-        if team_name(body.get("owner_team"), self.model.owner_team) != self.model.owner_team:
-            # Whoever moves a model to another team decides who may do what with it.
-            require(request.user, Permission.ADMINISTER, self.model)
+        require_move(request.user, self.model, team_name(body.get("owner_team"), self.model.owner_team))
         with unchanged(request, self.model, lambda: model_document(self.model)):
             services.update_model(model=self.model, **_given(body), actor=self.actor)
         return Response(model_document(self.model))

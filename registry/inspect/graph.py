@@ -60,6 +60,7 @@ def describe(model: onnx.ModelProto) -> dict[str, Any]:
         for graph in _graphs(model)
         for node in graph.node
     )
+    outside = _external(model)
     return {
         "ir_version": model.ir_version,
         "opsets": {opset.domain or "ai.onnx": opset.version for opset in model.opset_import},
@@ -67,6 +68,7 @@ def describe(model: onnx.ModelProto) -> dict[str, Any]:
         "operators": dict(operators.most_common(200)),
         "parameters": _parameters(model),
         "metadata": {p.key[:200]: p.value[:1000] for p in model.metadata_props[:_METADATA_LIMIT]},
+        **({"external_data": outside} if outside["files"] else {}),
     }
 
 
@@ -75,6 +77,16 @@ def first_line(error: BaseException, limit: int = 300) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[0] if lines else type(error).__name__
     return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def _external(model: onnx.ModelProto) -> dict[str, Any]:
+    """The files in which tensors keep their data, and how many bytes they say they have there."""
+    outside = (tensor for tensor in tensors(model) if external_data_helper.uses_external_data(tensor))
+    said = {entry.value for tensor in outside for entry in tensor.external_data if entry.key == "location"}
+    return {
+        "files": sorted(path[:200] for path in said)[:_METADATA_LIMIT],
+        "bytes": external_bytes(model) or 0,
+    }
 
 
 def _parameters(model: onnx.ModelProto) -> int:

@@ -155,3 +155,7 @@ def test_an_archive_of_an_unknown_kind_is_refused(api, registered):
 def test_the_page_of_a_folder_lists_its_files(web, registered):
     page = web("viewer").get("/models/churn/versions/1/").content.decode()
     assert "/models/churn/versions/1/files/extra/notes.txt" in page and "3 files" in page
+
+
+def test_the_inspection_names_the_files_that_hold_the_tensors(registered):
+    assert registered.inspection["external_data"] == {"files": ["weights.bin"], "bytes": 12}

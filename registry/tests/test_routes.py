@@ -78,6 +78,20 @@ WEB = [
     ("new-model", "GET", REGISTER),
     ("new-model", "POST", REGISTER),
     ("model", "GET", VIEW),
+    ("change-model", "GET", REGISTER),
+    ("change-model", "POST", REGISTER),
+    ("delete-model", "GET", ADMINISTER),
+    ("delete-model", "POST", ADMINISTER),
+    ("delete-alias", "GET", PROMOTE),
+    ("delete-alias", "POST", PROMOTE),
+    ("compare", "GET", VIEW),
+    ("metrics", "GET", VIEW),
+    ("annotate", "GET", REGISTER),
+    ("annotate", "POST", REGISTER),
+    ("set-alias", "GET", REGISTER),
+    ("set-alias", "POST", REGISTER),
+    ("delete-version", "GET", ADMINISTER),
+    ("delete-version", "POST", ADMINISTER),
     ("retention", "GET", VIEW),
     ("set-retention", "POST", ADMINISTER),
     ("apply-retention", "POST", ADMINISTER),
@@ -192,7 +206,11 @@ def test_the_api_answers_each_role_as_the_table_says(api, champion, account, who
 
 @pytest.mark.parametrize("who", [*CAST, None], ids=str)
 @pytest.mark.parametrize(("name", "method", "needed"), WEB, ids=lambda v: str(v)[:12])
-def test_the_pages_answer_each_role_as_the_table_says(web, version, account, who, name, method, needed):
+def test_the_pages_answer_each_role_as_the_table_says(
+    web, version, account, who, name, method, needed, request
+):
+    if name == "delete-alias":
+        request.getfixturevalue("champion")
     url = path_of("registry", name)
     answer = getattr(web(who), method.lower())(url)
     answer.close()
@@ -202,8 +220,10 @@ def test_the_pages_answer_each_role_as_the_table_says(web, version, account, who
         assert answer.status_code == 403
     elif name in {"revoke-token", "revoke-grant", "revoke-account-token", "file"}:
         assert answer.status_code == 404, "none of that number"
-    elif name in {"disable-account", "apply-retention"}:
+    elif name in {"delete-alias", "delete-model", "delete-version"} and method == "POST":
         assert answer.status_code == 302
+    elif name in {"disable-account", "apply-retention", "change-model", "annotate"} and method == "POST":
+        assert answer.status_code == 302, "nothing in it is required"
     elif name in {"login", "logout"}:
         assert answer.status_code in {200, 302}
     elif name.startswith("openid-"):

@@ -65,6 +65,12 @@ def model_of(request: HttpRequest) -> Model:
     return model
 
 
+def in_dialog(request: HttpRequest) -> bool:
+    """Whether htmx asks for a fragment to show in the page's dialog."""
+    htmx: Any = getattr(request, "htmx", None)
+    return bool(htmx) and htmx.target == "dialog"
+
+
 def explain(form: Form, error: DomainError) -> None:
     """Show a domain error at the form's field it speaks of, or above the form."""
     field = (error.field or "").split(".")[0].split("[")[0]

@@ -54,6 +54,8 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "champion_alias": CHAMPION,
         "may_register": may(request.user, Permission.REGISTER, shown),
         "may_start": may(request.user, Permission.START_ROLLOUT, shown),
+        "may_promote": may(request.user, Permission.PROMOTE, shown),
+        "may_administer": may(request.user, Permission.ADMINISTER, shown),
     }
     return render(request, "registry/model.html", context)
 

@@ -105,12 +105,37 @@ def facts(version: Version) -> list[tuple[str, str]]:
         ("Operators", operators),
         ("Load time", f"{seconds * 1000:.1f} ms" if seconds is not None else ""),
     ]
-    batches = ", ".join(f"{line['batch']}: {line['p50_ms']:.3g}" for line in found.get("latency", ()))
-    parity = {True: "same answers as before the export", False: "answers differ"}.get(version.parity)  # type: ignore[arg-type]
-    lines += [("Parity", parity or ""), ("Latency, ms by batch", batches), *_other_facts(found)]
+    lines += _other_facts(found)
     measured = found.get("reference", {}).get("metrics", {})
     lines += [(f"Reference {name}", f"{value:.5g}") for name, value in measured.items()]
     return [(label, text) for label, text in lines if text]
+
+
+def parity_lines(version: Version) -> list[dict[str, Any]]:
+    """The comparison of each output with the answers shipped, empty when none were."""
+    outputs: dict[str, Any] = (version.inspection.get("parity") or {}).get("outputs", {})
+    return [
+        line
+        | {
+            "name": name,
+            "largest": f"{line['max_abs']:.3g}",
+            "allowed": f"{line['atol']:g} + {line['rtol']:g} × value" if line["atol"] else "equal",
+        }
+        for name, line in sorted(outputs.items())
+    ]
+
+
+def latency_lines(version: Version) -> list[dict[str, Any]]:
+    """The latency profile as text, one line per batch size."""
+    return [
+        {
+            "batch": line["batch"],
+            "p50": f"{line['p50_ms']:.3g}",
+            "p95": f"{line['p95_ms']:.3g}",
+            "each": f"{line['p50_ms'] / line['batch']:.3g}",
+        }
+        for line in version.inspection.get("latency", ())
+    ]
 
 
 def _other_facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -123,7 +148,11 @@ def _other_facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("Flavours", "flavours"), ("Modules", "modules"),
         )
     ]  # fmt: skip
+    told = ", ".join(f"{name}: {value}" for name, value in list(found.get("metadata", {}).items())[:12])
+    outside = found.get("external_data")
     return [
+        ("External data", f"{outside['bytes']:,} bytes in {', '.join(outside['files'])}" if outside else ""),
+        ("Metadata", told),
         ("Architecture", str(found.get("architecture", ""))),
         ("Quantisation", str(found.get("quantisation", ""))),
         ("Tensor types", types),

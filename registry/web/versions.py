@@ -17,6 +17,7 @@ from registry.domain.text import whole_number
 from registry.errors import DomainError
 from registry.filtering import VERSION_FIELDS, version_filter
 from registry.identity import actor_for, may, visible
+from registry.lineage import lineage_of
 from registry.models import Model, Version
 from registry.services.intake import Arrived
 from registry.services.uploads import upload_of
@@ -108,7 +109,11 @@ def _version_page(request: HttpRequest, shown: Version, form: ProfileForm) -> Ht
         "intake": queries.intake_of(shown),
         "hyperparameters": sorted(shown.hyperparameters.items()),
         "tags": sorted(shown.tags.items()),
-        "children": queries.children_of(shown),
+        "lineage": lineage_of(shown),
+        "parity": presenting.parity_lines(shown),
+        "latency": presenting.latency_lines(shown),
+        "may_register": may(request.user, Permission.REGISTER, model),
+        "may_administer": may(request.user, Permission.ADMINISTER, model),
         "may_start": shown.is_ready and may(request.user, Permission.START_ROLLOUT, model),
         "profile_form": form,
         "may_profile": shown.is_ready and may(request.user, Permission.REGISTER, model),

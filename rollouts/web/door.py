@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec
+from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -13,6 +13,9 @@ from django.views.decorators.http import require_http_methods
 
 from registry.domain.roles import Permission
 from registry.identity import require, require_anywhere
+from registry.web.door import in_dialog
+
+__all__ = ["in_dialog", "page"]
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
@@ -38,9 +41,3 @@ def page(
         return wrapped
 
     return decorate
-
-
-def in_dialog(request: HttpRequest) -> bool:
-    """Whether htmx asks for a fragment to show in the page's dialog."""
-    htmx: Any = getattr(request, "htmx", None)
-    return bool(htmx) and htmx.target == "dialog"
