@@ -30,11 +30,11 @@ from rollouts.domain.plan import (
 )
 from rollouts.domain.policy import Freeze, Vote, tally
 from rollouts.domain.recommendation import recommendation
-from rollouts.domain.snapshot import Decision, Event, Observation, Snapshot, World
+from rollouts.domain.snapshot import Decision, Event, Observation, Snapshot, WorkloadStatus, World
 
 # How long a write of "0 %" may stay unconfirmed before a person is called.
 ROLLBACK_CONFIRM = timedelta(seconds=120)
-# How long the candidate may have no ready server while it should carry traffic.
+# How long the candidate may have no ready server, once its servers fail or fall silent.
 UNREADY_GRACE = timedelta(seconds=15)
 
 
@@ -147,11 +147,20 @@ def _candidate_lost(snapshot: Snapshot, world: World, now: datetime) -> Decision
         return None
     if snapshot.unready_since is None:
         return _hold_unready(snapshot, status.message, now)
-    if now - snapshot.unready_since > UNREADY_GRACE:
+    if not world.workload(snapshot.stable).ready:
+        # Neither answers: it is not the candidate, and nothing would be better without it.
+        return Decision(replace(snapshot, unready_since=now))
+    if now - snapshot.unready_since > _grace(snapshot, status):
         seconds = (now - snapshot.unready_since).total_seconds()
         reason = f"v{snapshot.candidate} had no ready server for {seconds:.0f} s. {status.message}"
         return roll_back(snapshot, reason.strip(), now)
     return Decision(snapshot)
+
+
+def _grace(snapshot: Snapshot, status: WorkloadStatus) -> timedelta:
+    """How long the candidate may have no ready server: moved, as long as it may take to start."""
+    start = timedelta(seconds=snapshot.plan.ready_within)
+    return max(UNREADY_GRACE, start) if status.moved else UNREADY_GRACE
 
 
 def _hold_unready(snapshot: Snapshot, message: str, now: datetime) -> Decision:

@@ -92,12 +92,17 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class WorkloadStatus:
-    """What a cluster says of one version's servers."""
+    """What a cluster says of one version's servers.
+
+    failed: they will never serve. moved: none is ready, and it is no fault of theirs: their place was taken
+    away and another is being found, or new ones are starting.
+    """
 
     ready: int = 0
     desired: int = 0
     restarts: int = 0
     failed: bool = False
+    moved: bool = False
     message: str = ""
 
 

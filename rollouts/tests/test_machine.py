@@ -158,6 +158,24 @@ def test_a_candidate_that_stays_away_is_rolled_back():
     assert decide(lost, seen(0, candidate=NOT_READY), later(16)).snapshot.phase == Phase.ROLLING_BACK
 
 
+def test_a_candidate_that_was_moved_may_take_as_long_as_it_took_to_start():
+    lost = snapshot(ANALYSE_5, Phase.HOLDING, unready_since=NOON, exposed_at=None)
+    moved = replace(NOT_READY, moved=True)
+    within = lost.plan.ready_within
+    assert decide(lost, seen(0, candidate=moved), later(within - 1)).snapshot.phase == Phase.HOLDING
+    assert decide(lost, seen(0, candidate=moved), later(within + 1)).snapshot.phase == Phase.ROLLING_BACK
+
+
+def test_while_the_stable_version_does_not_answer_either_the_candidate_is_not_blamed():
+    lost = snapshot(ANALYSE_5, Phase.HOLDING, unready_since=NOON, exposed_at=None)
+    neither = Observation(World({"1": NOT_READY, "2": NOT_READY}, weights={"1": 100}))
+    waiting = decide(lost, neither, later(600)).snapshot
+    assert (waiting.phase, waiting.unready_since) == (Phase.HOLDING, later(600))
+    alone = decide(waiting, seen(0, candidate=NOT_READY), later(610)).snapshot
+    assert alone.phase == Phase.HOLDING
+    assert decide(alone, seen(0, candidate=NOT_READY), later(616)).snapshot.phase == Phase.ROLLING_BACK
+
+
 def test_a_candidate_that_flaps_is_rolled_back_although_it_never_crashes():
     """Each return begins the step anew, so without a limit it would walk for ever."""
     flapping = snapshot(ANALYSE_5, Phase.HOLDING, lapses=2)

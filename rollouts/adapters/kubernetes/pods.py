@@ -10,6 +10,8 @@ from rollouts.domain.snapshot import WorkloadStatus
 # The model server's own exit status for an artifact that it will never serve (docs/serving.md).
 NEVER = 3
 _NOT_YET = frozenset({"PodInitializing", "ContainerCreating"})
+# A Deployment's pod ends only when the cluster ends it: evicted, preempted, refused by its node.
+_ENDED = frozenset({"Failed", "Succeeded"})
 
 
 def status_of(deployment: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> WorkloadStatus:
@@ -17,19 +19,50 @@ def status_of(deployment: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) 
 
     Replicas of an older template do not count: until the controller has seen the newest, nothing is ready.
     """
-    living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    here = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    living = [pod for pod in here if pod.get("status", {}).get("phase") not in _ENDED]
     status = deployment.get("status", {})
     seen = status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0)
     ready = status.get("readyReplicas", 0) if seen else 0
     outdated = max(0, status.get("replicas", 0) - status.get("updatedReplicas", 0))
     ready = max(0, min(ready - outdated, status.get("updatedReplicas", 0)))
+    desired = deployment["spec"].get("replicas", 1)
     never = any(_terminated(container).get("exitCode") == NEVER for container in _containers(living))
+    restarts = sum(container.get("restartCount", 0) for container in _containers(living))
+    said = [message for pod in living if (message := _trouble(pod))] + [_refused(status)]
+    if ready < desired:
+        said += [_end(pod) for pod in here if pod not in living]
     return WorkloadStatus(
         ready=ready,
-        desired=deployment["spec"].get("replicas", 1),
-        restarts=sum(container.get("restartCount", 0) for container in _containers(living)),
+        desired=desired,
+        restarts=restarts,
         failed=never and not ready,
-        message=next((message for pod in living if (message := _trouble(pod))), "") or _refused(status),
+        moved=not ready and not restarts and all(map(_is_moved, living)),
+        message=next(filter(None, said), ""),
+    )
+
+
+def _end(pod: Mapping[str, Any]) -> str:
+    """Why the cluster ended it, such as `Evicted: The node was low on resource: memory.`"""
+    status = pod.get("status", {})
+    return f"{status.get('reason', '')}: {status.get('message', '')}".strip(": ")
+
+
+def _is_moved(pod: Mapping[str, Any]) -> bool:
+    """Whether its server is not ready through no fault of its own: not started yet, or its node is lost."""
+    containers = pod.get("status", {}).get("containerStatuses", [])
+    return _is_cut_off(pod) or not containers or any(not one.get("started") for one in containers)
+
+
+def _is_cut_off(pod: Mapping[str, Any]) -> bool:
+    """Whether the cluster calls it not ready although its kubelet last called all its containers ready."""
+    status = pod.get("status", {})
+    containers = status.get("containerStatuses", [])
+    ready = [one for one in status.get("conditions", []) if one.get("type") == "Ready"]
+    return (
+        bool(ready and containers)
+        and not pod.get("spec", {}).get("readinessGates")
+        and (ready[0].get("status") != "True" and all(container.get("ready") for container in containers))
     )
 
 
@@ -74,4 +107,6 @@ def _trouble(pod: Mapping[str, Any]) -> str:
         waiting = container.get("state", {}).get("waiting")
         if waiting and waiting.get("reason") not in _NOT_YET:
             return f"{waiting.get('reason', 'waiting')}: {waiting.get('message', '')}".strip(": ")
+    if _is_cut_off(pod):
+        return f"nothing is heard of its node {pod.get('spec', {}).get('nodeName', '')}"
     return ""
