@@ -286,6 +286,11 @@ SLIPWAY_SCRAPE_INTERVAL = env.seconds("SLIPWAY_SCRAPE_INTERVAL", 1)
 SLIPWAY_SAMPLES_KEEP_DAYS = env.integer("SLIPWAY_SAMPLES_KEEP_DAYS", 7)
 SLIPWAY_SAMPLES_MAX = env.integer("SLIPWAY_SAMPLES_MAX", 1_000_000)
 SLIPWAY_SAMPLES_PER_SECOND = env.integer("SLIPWAY_SAMPLES_PER_SECOND", 1_000)
+# Folders and s3://bucket/prefix where people may have tables scored, and how many jobs run at once.
+SLIPWAY_TABLES = env.words("SLIPWAY_TABLES", str(SLIPWAY_HOME / "tables"))
+SLIPWAY_SCORING_AT_ONCE = env.integer("SLIPWAY_SCORING_AT_ONCE", 1)
+# Where Kubernetes runs them: the manifest of a Job, as the chart gives it. Empty: Celery workers, or `tick`.
+SLIPWAY_SCORING_JOB_FILE = env.text("SLIPWAY_SCORING_JOB_FILE")
 # Drift is measured over one interval after the other, and its history kept so long.
 SLIPWAY_DRIFT_INTERVAL = env.integer("SLIPWAY_DRIFT_INTERVAL", 3600)
 SLIPWAY_DRIFT_KEEP_DAYS = env.integer("SLIPWAY_DRIFT_KEEP_DAYS", 90)

@@ -67,3 +67,10 @@ class Notifier(Protocol):
 
     def send(self, url: str, message: Message) -> None:
         """Sends it now, within seconds; NotSent says why it did not arrive."""
+
+
+class JobRunner(Protocol):
+    """Runs scoring jobs elsewhere."""
+
+    def start(self, job: int, lease: str) -> None:
+        """Has `manage.py score --job <job> --lease <lease>` run once; Unavailable when it cannot."""

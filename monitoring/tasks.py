@@ -1,19 +1,23 @@
-"""The queue's door of monitoring: sends what waits for one target, measures one endpoint's drift."""
+"""The queue's door of monitoring: sends notices, measures an endpoint's drift, scores tables."""
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
+from datetime import datetime
 
 from celery import shared_task
+from django.conf import settings
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
 
-from monitoring import courier, drifting, scoring, wiring
-from monitoring.adapters.tables import Folder
+from monitoring import courier, drifting, wiring
 from monitoring.domain.window import Window
 from monitoring.errors import MetricsUnavailable
-from monitoring.models import NoticeTarget
-from registry.errors import DomainError
-from registry.models import Version
+from monitoring.models import NoticeTarget, ScoringJob
+from monitoring.scoring import turns
+from registry.errors import Unavailable
 from registry.wiring import artifact_store
 
 log = logging.getLogger(__name__)
@@ -40,22 +44,41 @@ def measure_drift(endpoint: str, versions: list[tuple[str, str]], window: dict[s
 
 
 @shared_task(
-    name="monitoring.score_folder", ignore_result=True, soft_time_limit=4 * TURN, time_limit=4 * TURN + 30
+    name="monitoring.score_job", ignore_result=True, soft_time_limit=4 * TURN, time_limit=4 * TURN + 30
 )
-def score_folder(version_id: int, source: str, target: str, chunk_rows: int) -> None:
-    """One turn of scoring a folder; what is left is another message, so that no message lasts for hours.
+def score_job(job_id: int, leased_until: str) -> None:
+    """One turn of a scoring job, if its lease is still the one the message was sent with.
 
-    A killed worker's message goes to another one, which goes on after the last part.
+    What is left is another message, so that no message lasts for hours.
     """
-    version = Version.objects.get(pk=version_id)
-    job = scoring.Job(version, Folder(source), Folder(target), chunk_rows)
-    until = time.monotonic() + TURN
-    try:
-        result = scoring.score(job, artifact_store(), stop=lambda: time.monotonic() > until)
-    except DomainError as error:
-        log.error("%s was not scored over %s: %s", version.ref, source, error)
+    until = datetime.fromisoformat(leased_until)
+    jobs = ScoringJob.objects.select_related("version__model")
+    job = jobs.filter(pk=job_id, leased_until=until).first()
+    if job is not None:
+        score_a_while(job, TURN)
+
+
+def score_a_while(job: ScoringJob, seconds: float, stop: Callable[[], bool] = lambda: False) -> bool:
+    """One turn of so many seconds, of a job that is leased to the caller; whether there is more to do."""
+    end = time.monotonic() + seconds
+    return turns.work(job, artifact_store(), lambda: stop() or time.monotonic() > end)
+
+
+def hand_out_scoring() -> None:
+    """Jobs that are due become messages, or Jobs of Kubernetes; those that nobody took in time once more.
+
+    Without either nothing is done: a thread of `tick` takes them.
+    """
+    runner = wiring.job_runner()
+    if runner is None and not settings.CELERY_BROKER_URL:
         return
-    if result is None:
-        score_folder.delay(version_id, source, target, chunk_rows)
-    else:
-        log.info("%s was scored over %s: %s rows, %s", version.ref, source, result["rows"], result["state"])
+    for job in turns.claim(turns.QUEUED):
+        try:
+            if runner is not None:
+                runner.start(job.pk, job.leased_until.isoformat())
+            else:
+                score_job.apply_async((job.pk, job.leased_until.isoformat()), retry=False)
+        except (OperationalError, RedisError, OSError, Unavailable) as error:
+            log.warning("scoring job %s was not handed out: %s", job.pk, error)
+            turns.release(job)
+            return

@@ -8,7 +8,7 @@ from typing import cast
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-from monitoring.ports import MetricsSource, Notifier
+from monitoring.ports import JobRunner, MetricsSource, Notifier
 
 
 def metrics_source() -> MetricsSource:
@@ -29,3 +29,13 @@ def notifier() -> Notifier:
 @cache
 def _notifier(path: str) -> Notifier:
     return cast(Notifier, import_string(path)())
+
+
+def job_runner() -> JobRunner | None:
+    """Where Kubernetes runs scoring jobs; None when this installation's own processes do."""
+    return _job_runner(settings.SLIPWAY_SCORING_JOB_FILE) if settings.SLIPWAY_SCORING_JOB_FILE else None
+
+
+@cache
+def _job_runner(path: str) -> JobRunner:
+    return cast(JobRunner, import_string("monitoring.adapters.kubernetes_jobs.KubernetesJobs")(path))

@@ -19,7 +19,7 @@ from monitoring.chores import HOUR, Duty
 from monitoring.domain.window import Window
 from monitoring.samples import concept
 from monitoring.samples import retention as samples_retention
-from monitoring.tasks import measure_drift
+from monitoring.tasks import hand_out_scoring, measure_drift
 from monitoring.wiring import metrics_source
 from registry.errors import DomainError
 from rollouts import reconcile, retraining, store, wiring
@@ -136,6 +136,7 @@ def duties() -> dict[str, Duty]:
     """What is done now and then, by name."""
     found = (
         Duty("alerts", evaluate.EVERY.total_seconds() / 3, _evaluate_alerts),
+        Duty("scoring", 2.0, lambda now: hand_out_scoring()),
         Duty("alert-history", HOUR, lambda now: evaluate.forget_old(datetime.fromtimestamp(now, UTC))),
         Duty("samples", HOUR, samples_retention.trim),
         Duty("drift-history", HOUR, drifting.trim),

@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
+from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from registry.errors import Invalid
+
+# Not every exception: a worker's time limit is one too, and says nothing about the rows.
+_REFUSALS = (
+    state.Fail, state.InvalidArgument, state.RuntimeException, state.NotImplemented, state.EPFail,
+    RuntimeError, ValueError, TypeError,
+)  # fmt: skip
 
 
 class OnnxModel:
@@ -31,6 +38,6 @@ class OnnxModel:
         names = [output.name for output in self._session.get_outputs()]
         try:
             answers = self._session.run(names, dict(feeds))
-        except Exception as error:
+        except _REFUSALS as error:
             raise Invalid(f"the model refuses these rows: {str(error).splitlines()[0]}") from error
         return {name: np.asarray(answer) for name, answer in zip(names, answers, strict=True)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from monitoring.api import alerts, notices
+from monitoring.api import alerts, notices, scorings
 
 app_name = "monitoring-api"
 urlpatterns = [
@@ -20,6 +20,13 @@ urlpatterns = [
     # No rule has a dot in its name.
     path("alert-rules/prometheus.yml", alerts.Exported.as_view(), name="alert-rules-export"),
     path("alert-rules/<str:name>", alerts.OneRule.as_view(), name="alert-rule"),
+    path(
+        "models/<str:name>/versions/<int:number>/scorings", scorings.OfVersion.as_view(), name="scorings-of"
+    ),
+    path("scorings", scorings.Scorings.as_view(), name="scorings"),
+    path("scorings/<int:pk>", scorings.OneScoring.as_view(), name="scoring"),
+    path("scorings/<int:pk>/cancel", scorings.Cancel.as_view(), name="scoring-cancel"),
+    path("scorings/<int:pk>/resume", scorings.Resume.as_view(), name="scoring-resume"),
     path("silences", alerts.Silences.as_view(), name="silences"),
     path("silences/<int:pk>/end", alerts.EndSilence.as_view(), name="silence-end"),
 ]

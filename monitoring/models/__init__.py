@@ -5,6 +5,7 @@ from monitoring.models.concept import ConceptReading
 from monitoring.models.drift import Chore, DriftReading
 from monitoring.models.notices import Notice, NoticeTarget
 from monitoring.models.samples import Label, Prediction
+from monitoring.models.scoring import ScoringJob
 from monitoring.models.scrapes import Scrape, ScrapeLayout, ScrapeTarget
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Notice",
     "NoticeTarget",
     "Prediction",
+    "ScoringJob",
     "Scrape",
     "ScrapeLayout",
     "ScrapeTarget",

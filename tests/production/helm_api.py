@@ -130,7 +130,9 @@ class ApiServer:
         }
 
     def keep(self, path: str, document: dict[str, Any], *, new: bool) -> tuple[int, dict[str, Any]]:
-        """What is created is stored as it came."""
+        """What is created is stored as it came, under a name made up where only its beginning is given."""
+        metadata = document["metadata"]
+        metadata.setdefault("name", f"{metadata.get('generateName')}{len(self.stored):05d}")
         place = f"{path}/{document['metadata']['name']}" if new else path
         self.stored[place] = document
         if new and document.get("type") != RECORD:

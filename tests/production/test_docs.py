@@ -27,7 +27,7 @@ MANAGE = sorted(
 ELSEWHERE = {
     "up": "tests/survival", "stack": "tests/production", "demo": "tests/browser", "tick": "tests/survival",
     "intake": "tests/survival", "scrape": "tests/survival", "import_mlflow": "registry/tests/mlflow",
-    "link_identity": "registry/tests", "score": "monitoring/tests/test_scoring.py",
+    "link_identity": "registry/tests", "score": "monitoring/tests/scoring",
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, close_old_connections
 
-from rollouts import chores, posting, tasks
+from rollouts import chores, posting, scorer, tasks
 
 log = logging.getLogger("rollouts.tick")
 # How often due endpoints are asked for: one indexed query, and the most that a click waits.
@@ -32,11 +32,13 @@ class Command(BaseCommand):
         if not options["once"]:
             posting.Post(stop).start()
             chores.Chores(stop).start()
+            scorer.Scorer(stop).start()
         while not stop.is_set():
             done = self._round(stop)
             if options["once"]:
                 posting.once()
                 chores.once()
+                scorer.once()
                 return
             if done < tasks.CLAIM_LIMIT:
                 stop.wait(POLL_SECONDS)

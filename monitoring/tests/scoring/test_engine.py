@@ -10,64 +10,22 @@ import sys
 import time
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
-from django.core.management import CommandError, call_command
 
-from monitoring import scoring, tasks
 from monitoring.adapters.tables import Folder
-from registry import services
-from registry.adapters.filesystem import FilesystemStore
-from registry.domain.actor import SYSTEM
+from monitoring.scoring import engine
+from monitoring.tests.scoring.conftest import rows, write
 from registry.errors import Invalid
-from registry.models import Model
-from registry.tests import onnx_files, s3
+from registry.tests import s3
 
 pytestmark = pytest.mark.django_db
-NAMES = ("X_0", "X_1", "X_2")
 ROWS = 1_050
 
 
-@pytest.fixture
-def store(tmp_path):
-    return FilesystemStore(tmp_path / "artifacts")
-
-
-@pytest.fixture
-def version(store, tmp_path):
-    """y = the sum of three columns, with a baseline of sums around 1.5."""
-    path, reference = tmp_path / "model.onnx", tmp_path / "reference.npz"
-    path.write_bytes(onnx_files.linear().SerializeToString())
-    reference.write_bytes(onnx_files.reference(X=rows(2_000, seed=7)))
-    model = Model.objects.create(name="adder")
-    return services.register_version(
-        model=model, artifact=path, reference=reference, store=store, actor=SYSTEM
-    )
-
-
-def rows(count, seed=1, shift=0.0):
-    return (np.random.default_rng(seed).random((count, 3)) + shift).astype(np.float32)
-
-
-def table(values):
-    return pa.table({name: values[:, index] for index, name in enumerate(NAMES)})
-
-
-def write(folder, kind, values):
-    folder.mkdir(exist_ok=True)
-    if kind == "csv":
-        pyarrow.csv.write_csv(table(values), folder / "rows.csv")
-    elif kind == "parquet":
-        pq.write_table(table(values), folder / "rows.parquet", row_group_size=3_330)
-    else:
-        np.savez(folder / "rows.npz", X=values)
-
-
 def score(version, store, source, target, chunk_rows=100, **options):
-    job = scoring.Job(version, Folder(str(source)), Folder(str(target)), chunk_rows)
-    return scoring.score(job, store, **options)
+    job = engine.Job(version, Folder(str(source)), Folder(str(target)), chunk_rows)
+    return engine.score(job, store, **options)
 
 
 def answers(target):
@@ -149,10 +107,11 @@ def test_memory_does_not_grow_with_the_input(tmp_path, kind):
     peaks = []
     for count in (400_000, 1_600_000):
         source = tmp_path / str(count)
-        write(source, kind, rows(count))
+        # One row group, however large: what some writers make.
+        write(source, kind, rows(count), group=count)
         code = (
             "import sys; from monitoring.adapters.tables import Folder; f = Folder(sys.argv[1]); "
-            "n = sum(len(next(iter(c.values()))) for name in f.files() for c in f.chunks(name, 5000)); "
+            "n = sum(c.rows for name in f.files() for c in f.chunks(name, 5000)); "
             "print(n, next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
         )
         done = subprocess.run([sys.executable, "-c", code, str(source)], capture_output=True, text=True)
@@ -197,32 +156,6 @@ def test_input_that_does_not_fit_is_refused_by_name(version, store, tmp_path, na
     (tmp_path / "in" / name).write_text(text)
     with pytest.raises(Invalid, match=said):
         score(version, store, tmp_path / "in", tmp_path / "out")
-
-
-def test_the_command_shows_progress_and_the_result(version, store, tmp_path, settings, capsys):
-    settings.SLIPWAY_ARTIFACT_FOLDER = tmp_path / "artifacts"
-    write(tmp_path / "in", "csv", rows(250))
-    arguments = ("adder", str(version.number), str(tmp_path / "in"), str(tmp_path / "out"))
-    call_command("score", *arguments, chunk_rows=100)
-    said = capsys.readouterr()
-    assert "file 1 of 1: 100 rows" in said.err and '"rows": 250' in said.out
-    with pytest.raises(CommandError, match="no version 9 of adder"):
-        call_command("score", "adder", "9", "a", "b")
-
-
-def test_a_worker_takes_turns_until_all_is_scored(version, store, tmp_path, settings, monkeypatch):
-    settings.SLIPWAY_ARTIFACT_FOLDER = tmp_path / "artifacts"
-    monkeypatch.setattr(tasks, "TURN", -1)
-    sent = []
-    monkeypatch.setattr(tasks.score_folder, "delay", lambda *arguments: sent.append(arguments))
-    write(tmp_path / "in", "csv", rows(250))
-    arguments = (version.pk, str(tmp_path / "in"), str(tmp_path / "out"), 100)
-    turns = 0
-    while turns == 0 or sent:
-        sent.clear()
-        tasks.score_folder(*arguments)
-        turns += 1
-    assert turns >= 2 and json.loads((tmp_path / "out" / "_result.json").read_text())["rows"] == 250
 
 
 def test_a_bucket_is_a_folder_too(version, store, tmp_path, monkeypatch):

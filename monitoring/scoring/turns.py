@@ -1,0 +1,157 @@
+"""Who works on a scoring job, and for how long: a lease in the database says whose it is.
+
+Any number may claim at once, a turn may be killed at any moment, and a lost message costs a lease's length.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
+from django.db.models import Q
+from django.utils import timezone
+
+from monitoring.models import ScoringJob
+from monitoring.models.due import SKEW
+from monitoring.models.scoring import OPEN
+from monitoring.scoring import engine, jobs
+from registry.errors import DomainError, Unavailable
+from registry.ports import ArtifactStore
+
+log = logging.getLogger(__name__)
+# A turn renews it with each part; what nobody renews for so long is taken by another one.
+LEASE = timedelta(minutes=5)
+# A message that no worker took by then, or a pod that never came, is sent for again.
+QUEUED = timedelta(minutes=10)
+# After a bucket that did not answer.
+AWAY = timedelta(seconds=30)
+# Turns without a single part after which a job has failed.
+ATTEMPTS = 5
+# How often a turn says how far it is.
+TELL_SECONDS = 1.0
+
+
+class _Lost(Exception):
+    """The job was cancelled, or another worker has it; this one stops at once."""
+
+
+def claim(lease: timedelta = LEASE) -> list[ScoringJob]:
+    """Jobs that are due, leased to the caller, the longest waiting first; SLIPWAY_SCORING_AT_ONCE in all."""
+    now = timezone.now()
+    waiting = ScoringJob.objects.select_related("version__model").filter(state__in=OPEN)
+    # A lease that ends later than anybody gives one was written by a clock that was ahead.
+    leased = Q(leased_until__gt=now, leased_until__lte=now + _far())
+    room = settings.SLIPWAY_SCORING_AT_ONCE - waiting.filter(leased).count()
+    claimed = []
+    for job in waiting.exclude(leased).order_by("leased_until")[: max(0, room)]:
+        if take(job, lease):
+            claimed.append(job)
+    return claimed
+
+
+def take(job: ScoringJob, lease: timedelta = LEASE) -> bool:
+    """Leases the job to the caller, unless somebody was faster."""
+    until = timezone.now() + lease
+    mine = ScoringJob.objects.filter(pk=job.pk, leased_until=job.leased_until, state__in=OPEN)
+    if not mine.update(leased_until=until):
+        return False
+    job.leased_until = until
+    return True
+
+
+def _far() -> timedelta:
+    return max(LEASE, QUEUED) + SKEW
+
+
+def release(job: ScoringJob) -> None:
+    """Gives a claimed job back at once: the queue did not take it."""
+    ScoringJob.objects.filter(pk=job.pk, leased_until=job.leased_until).update(leased_until=timezone.now())
+
+
+def work(job: ScoringJob, store: ArtifactStore, stop: Callable[[], bool] = lambda: False) -> bool:
+    """One turn of a claimed job, until `stop` says so after a part; whether there is more to do.
+
+    The row says what became of it: `failed` with the reason, `succeeded` with the result.
+    """
+    try:
+        turn = _Turn(job, stop)
+        result = turn.run(store)
+    except _Lost:
+        log.info("scoring job %s was cancelled or is done by another worker", job.pk)
+        return False
+    except Unavailable as error:
+        return _later(job, str(error))
+    except SoftTimeLimitExceeded:
+        return _later(job, "No chunk was done within the time of a turn: use fewer rows a chunk.")
+    except DomainError as error:
+        _settle(job, state="failed", error=str(error), ended_at=timezone.now())
+        log.warning("scoring job %s failed: %s", job.pk, error)
+        return False
+    if result is None:
+        _settle(job, leased_until=timezone.now())
+        return True
+    _settle(job, state="succeeded", ended_at=timezone.now(), error="", **_kept(job, result))
+    log.info("scoring job %s scored %s rows: %s", job.pk, result["rows"], result["state"])
+    return False
+
+
+class _Turn:
+    """Runs the engine and keeps the row, and the lease in it, up to date."""
+
+    def __init__(self, job: ScoringJob, stop: Callable[[], bool]) -> None:
+        self._job, self._stop = job, stop
+        self._told_at = 0.0
+
+    def run(self, store: ArtifactStore) -> dict[str, Any] | None:
+        job = self._job
+        job.attempts += 1
+        self._renew(state="running", attempts=job.attempts, started_at=job.started_at or timezone.now())
+        return engine.score(jobs.what(job), store, self._tell, self._stop)
+
+    def _tell(self, progress: engine.Progress) -> None:
+        if time.monotonic() - self._told_at > TELL_SECONDS:
+            self._job.attempts = 0
+            self._renew(attempts=0, error="", **asdict(progress))
+            self._told_at = time.monotonic()
+
+    def _renew(self, **changes: Any) -> None:
+        """Raises _Lost unless the job is still open and ours."""
+        job, until = self._job, timezone.now() + LEASE
+        mine = ScoringJob.objects.filter(pk=job.pk, leased_until=job.leased_until, state__in=OPEN)
+        if not mine.update(leased_until=until, **changes):
+            raise _Lost
+        job.leased_until = until
+
+
+def _later(job: ScoringJob, why: str) -> bool:
+    """Tries again after a while; too many turns without a part and it has failed."""
+    if job.attempts >= ATTEMPTS:
+        _settle(job, state="failed", error=why, ended_at=timezone.now())
+        return False
+    _settle(job, leased_until=timezone.now() + AWAY, error=why)
+    log.warning("scoring job %s is tried again: %s", job.pk, why)
+    return True
+
+
+def _settle(job: ScoringJob, **changes: Any) -> None:
+    """Writes what became of a turn, unless somebody else has the job by now."""
+    ScoringJob.objects.filter(pk=job.pk, leased_until=job.leased_until, state__in=OPEN).update(**changes)
+
+
+def _kept(job: ScoringJob, result: dict[str, Any]) -> dict[str, Any]:
+    """What the row keeps of a result: everything but the names of the parts, and the document's digest."""
+    content = jobs.what(job).target.read(engine.RESULT)
+    return {
+        "result": {key: value for key, value in result.items() if key != "parts"},
+        "result_digest": f"sha256:{hashlib.sha256(content).hexdigest()}",
+        "rows": result["rows"],
+        "parts": len(result["parts"]),
+        "share": 1.0,
+    }
