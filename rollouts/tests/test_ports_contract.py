@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ from rollouts.adapters.memory import MemoryCluster, MemoryRouter
 from rollouts.domain.desired import DesiredWorld, ReleaseSpec, Route
 from rollouts.domain.snapshot import ABSENT
 from rollouts.errors import StaleWrite, WorldUnavailable
+from rollouts.tests.kubernetes.stand_in import TARGET, running
 from rollouts.tests.kubernetes.stand_in import Cluster as KubernetesApi
-from rollouts.tests.kubernetes.stand_in import running
 
 ENDPOINT = "churn-production"
 
@@ -107,8 +107,8 @@ def on_this_machine(home: Path) -> Iterator[World]:
 
 
 @contextlib.contextmanager
-def on_kubernetes(router: type[Any]) -> Iterator[World]:
-    with running(KubernetesApi()) as (namespace, where, cut):
+def on_kubernetes(router: type[Any], workload: str = "deployment") -> Iterator[World]:
+    with running(KubernetesApi(), replace(TARGET, workload=workload)) as (namespace, where, cut):
         yield World(KubernetesCluster(where, lambda _: namespace), router(where, lambda _: namespace), cut)
 
 
@@ -117,6 +117,7 @@ WORLDS = {
     "local": on_this_machine,
     "gateway api": lambda _: on_kubernetes(GatewayApiRouter),
     "istio": lambda _: on_kubernetes(IstioRouter),
+    "kserve": lambda _: on_kubernetes(GatewayApiRouter, "inferenceservice"),
 }
 
 

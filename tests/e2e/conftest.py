@@ -9,6 +9,7 @@ import kubernetes
 import pytest
 
 from tests.e2e.controller import Controller
+from tests.e2e.kserve import Predictors
 from tests.e2e.place import GATEWAY, IMAGE, Place, ready
 
 
@@ -58,6 +59,18 @@ def controller(bare_place) -> Iterator[Controller | None]:
         yield None
         return
     running = Controller(bare_place)
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def predictors(bare_place) -> Iterator[Predictors | None]:
+    """Runs InferenceServices where KServe's controller does not; None where nobody knows what they are."""
+    groups = [group["name"] for group in bare_place.call("GET", "/apis")["groups"]]
+    if "serving.kserve.io" not in groups:
+        yield None
+        return
+    running = Predictors(bare_place)
     yield running
     running.stop()
 

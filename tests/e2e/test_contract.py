@@ -26,9 +26,19 @@ class RealWorld(contract.World):
         return ReleaseSpec(version, digest, replicas=1)
 
 
-@pytest.fixture(params=[GatewayApiRouter, IstioRouter])
-def world(request: pytest.FixtureRequest, place: Place, controller) -> Iterator[contract.World]:
-    namespace, where = place.namespace(), Targets(place.target(), {})
+WORLDS = {
+    "gateway api": (GatewayApiRouter, "deployment"),
+    "istio": (IstioRouter, "deployment"),
+    "kserve": (GatewayApiRouter, "inferenceservice"),
+}
+
+
+@pytest.fixture(params=WORLDS)
+def world(request: pytest.FixtureRequest, place: Place, controller, predictors) -> Iterator[contract.World]:
+    router, workload = WORLDS[request.param]
+    if workload == "inferenceservice" and not predictors:
+        pytest.skip("the cluster has no serving.kserve.io")
+    namespace, where = place.namespace(), Targets(place.target(workload=workload), {})
 
     def cut() -> None:
         namespace.api._client.configuration.host = "https://127.0.0.1:1"
@@ -36,20 +46,20 @@ def world(request: pytest.FixtureRequest, place: Place, controller) -> Iterator[
 
     world = RealWorld(
         KubernetesCluster(where, lambda _: namespace),
-        request.param(where, lambda _: namespace),
+        router(where, lambda _: namespace),
         cut,
         place=place,
     )
     try:
         yield world
     finally:
-        clear(place)
+        clear(place, workload)
 
 
-def clear(place: Place) -> None:
+def clear(place: Place, workload: str) -> None:
     """Nothing of the endpoint is left for the next test."""
     namespace = place.namespace()
-    KubernetesCluster(Targets(place.target(), {}), lambda _: namespace).apply(
+    KubernetesCluster(Targets(place.target(workload=workload), {}), lambda _: namespace).apply(
         DesiredWorld(contract.ENDPOINT, "churn", 99, (), None), {}
     )
     for group, plural in (

@@ -13,6 +13,7 @@ import yaml
 
 from rollouts.adapters.kubernetes import GatewayApiRouter, IstioRouter, KubernetesCluster
 from rollouts.adapters.kubernetes.target import Targets
+from rollouts.adapters.kubernetes.workloads import kind_of
 from rollouts.domain.desired import DesiredWorld, ReleaseSpec, Route
 from rollouts.errors import WorldUnavailable
 from tests.e2e.place import PREFLIGHT, ROLE, Place, digest_of, until
@@ -27,16 +28,26 @@ VERBS = [
 ]
 
 
-def everything(place: Place, *, preflight: bool = True) -> None:
-    """All that Slipway ever asks of a cluster; its pods are never scheduled."""
+# How servers may stand in a cluster, by the API that the cluster must have for it beside Kubernetes' own.
+PLAIN, KSERVE, KEDA = "monitoring.coreos.com", "serving.kserve.io", "keda.sh"
+WAYS: dict[str, dict[str, Any]] = {
+    PLAIN: {"max_replicas": 2, "pod_monitor": True},
+    KSERVE: {"workload": "inferenceservice", "service_monitor": True},
+    KEDA: {"max_replicas": 2, "keda": {"server": "http://prometheus:9090"}},
+}
+WAY_OF = {"inferenceservices": KSERVE, "servicemonitors": KSERVE, "scaledobjects": KEDA}
+
+
+def has(place: Place, api: str) -> bool:
+    """Whether the cluster knows the API."""
+    groups = place.call("GET", "/apis")["groups"]
+    return api in [group["name"] for group in groups]
+
+
+def everything(place: Place, way: str = PLAIN, *, preflight: bool = True) -> None:
+    """All that Slipway ever asks of a cluster, in one of the ways; its pods are never scheduled."""
     name = f"role-{uuid.uuid4().hex[:6]}"
-    target = place.target(
-        max_replicas=2,
-        pod_monitor=True,
-        gpus=1,
-        preflight="say",
-        node_selector={"slipway.dev/no": "such-node"},
-    )
+    target = place.target(**WAYS[way], gpus=1, preflight="say", node_selector={"slipway.dev/no": "such-node"})
     namespace, where = place.namespace(), Targets(target, {})
     cluster = KubernetesCluster(where, lambda _: namespace)
     routers = [make(where, lambda _: namespace) for make in (GatewayApiRouter, IstioRouter)]
@@ -52,10 +63,8 @@ def everything(place: Place, *, preflight: bool = True) -> None:
                 router.set_route(world)
         routers[1].observed_route(name)
     finally:
-        place.call(
-            "DELETE", f"/apis/apps/v1/namespaces/{place.name}/deployments",
-            labelSelector=f"slipway.dev/endpoint={name}",
-        )  # fmt: skip
+        kind = kind_of(target)
+        place.call("DELETE", kind.path(place.name), labelSelector=f"slipway.dev/endpoint={name}")
 
 
 @pytest.fixture
@@ -81,12 +90,18 @@ def _in_force(place: Place, at: int, resource: str, verb: str, *, allowed: bool,
     until(lambda: place.call("POST", path, asked)["status"]["allowed"] is allowed, pause=0.05)
 
 
-def test_the_shipped_role_is_enough(role):
-    everything(role)
+@pytest.mark.parametrize("way", WAYS)
+def test_the_shipped_role_is_enough(role, way):
+    if not has(role, way):
+        pytest.skip(f"the cluster has no {way}")
+    everything(role, way)
 
 
 @pytest.mark.parametrize(("at", "resource", "verb"), VERBS, ids=lambda value: str(value))
 def test_without_this_verb_something_is_refused(role, at, resource, verb):
+    way = WAY_OF.get(resource, PLAIN)
+    if not has(role, way):
+        pytest.skip(f"the cluster has no {way}")
     rules = copy.deepcopy(RULES)
     rule = rules.pop(at)
     others = [one for one in rule["resources"] if one != resource]
@@ -101,7 +116,7 @@ def test_without_this_verb_something_is_refused(role, at, resource, verb):
     try:
         _in_force(role, at, resource, verb, allowed=False)
         with pytest.raises(WorldUnavailable, match="403"):
-            everything(role, preflight=preflight)
+            everything(role, way, preflight=preflight)
     finally:
         if not preflight:
             role.allow_preflight()

@@ -54,11 +54,14 @@ HTTP_ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute", "httproutes")
 VIRTUAL_SERVICE = Kind("networking.istio.io/v1", "VirtualService", "virtualservices")
 DESTINATION_RULE = Kind("networking.istio.io/v1", "DestinationRule", "destinationrules")
 POD_MONITOR = Kind("monitoring.coreos.com/v1", "PodMonitor", "podmonitors")
+SERVICE_MONITOR = Kind("monitoring.coreos.com/v1", "ServiceMonitor", "servicemonitors")
+SCALED_OBJECT = Kind("keda.sh/v1alpha1", "ScaledObject", "scaledobjects")
+INFERENCE_SERVICE = Kind("serving.kserve.io/v1beta1", "InferenceService", "inferenceservices")
 KINDS = {
     kind.kind: kind
     for kind in (
         DEPLOYMENT, POD, SERVICE, CONFIG_MAP, HPA, PDB, HTTP_ROUTE, VIRTUAL_SERVICE, DESTINATION_RULE,
-        POD_MONITOR,
+        POD_MONITOR, SERVICE_MONITOR, SCALED_OBJECT, INFERENCE_SERVICE,
     )
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Model servers as Deployments: applied server-side, read from shared lists, removed when not wanted."""
+"""Model servers: applied server-side, read from shared lists, removed when not wanted."""
 
 from __future__ import annotations
 
@@ -8,20 +8,18 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from rollouts.adapters.kubernetes import manifests
-from rollouts.adapters.kubernetes.api import DEPLOYMENT, POD, Conflicted, Manifest
+from rollouts.adapters.kubernetes.api import POD, Conflicted, Kind, Manifest
 from rollouts.adapters.kubernetes.companions import companions
 from rollouts.adapters.kubernetes.manifests import APPLIED, GENERATION, VERSION, fingerprint, name_of
-from rollouts.adapters.kubernetes.pods import status_of
 from rollouts.adapters.kubernetes.preflight import Capacity
 from rollouts.adapters.kubernetes.seen import (
     Homes,
     Namespace,
-    alone_in_charge_of_replicas,
     namespace_of,
     refuse_stale,
 )
 from rollouts.adapters.kubernetes.target import Target, Targets, configured, targets
+from rollouts.adapters.kubernetes.workloads import by_version, kind_of, workload_of
 from rollouts.domain.desired import DesiredWorld, ReleaseSpec
 from rollouts.domain.room import Room
 from rollouts.domain.serves import Serves
@@ -42,7 +40,7 @@ class KubernetesCluster:
         self._targets = where or targets()
         self._find = find
         self._asserted: dict[tuple[str, str], tuple[str, float]] = {}
-        self._homes = Homes(DEPLOYMENT, self._targets, find)
+        self._homes = Homes(kind_of, self._targets, find)
         self._capacities: dict[str, Capacity] = {}
         self._held: dict[str, dict[str, WorkloadStatus]] = {}
 
@@ -59,13 +57,12 @@ class KubernetesCluster:
     def apply(self, world: DesiredWorld, artifacts: Mapping[str, str]) -> None:
         target = self._targets.of(world.environment)
         namespace = self._homes.settle(world.endpoint, target)
-        present = {
-            item["metadata"]["labels"][VERSION]: item for item in namespace.all(DEPLOYMENT, world.endpoint)
-        }
+        kind = kind_of(target)
+        present = by_version(namespace, kind, world.endpoint)
         refuse_stale(present.values(), world.generation)
         for release in world.releases:
             name = name_of(world.endpoint, release.version)
-            item = present.get(release.version) or namespace.present(DEPLOYMENT, world.endpoint, name)
+            item = present.get(release.version) or namespace.present(kind, world.endpoint, name)
             refuse_stale([item] if item else [], world.generation)
             if self._is_refused(target, world, release):
                 continue
@@ -75,20 +72,17 @@ class KubernetesCluster:
         wanted = {release.version for release in world.releases}
         for version, item in present.items():
             if version not in wanted:
-                self._remove(namespace, item)
+                _remove(namespace, kind, item)
 
     def observe(self, endpoint: str) -> Mapping[str, WorkloadStatus]:
-        namespace = self._homes.of(endpoint)
-        if namespace is None:
-            return {}
+        target = self._homes.target_of(endpoint)
+        if target is None:
+            return dict(self._held.get(endpoint, {}))
+        namespace = self._find(target)
         pods: dict[str, list[Manifest]] = defaultdict(list)
         for pod in namespace.all(POD, endpoint):
             pods[pod["metadata"]["labels"].get(VERSION, "")].append(pod)
-        created = {
-            version: status_of(item, pods[version])
-            for item in namespace.all(DEPLOYMENT, endpoint)
-            if (version := item["metadata"]["labels"].get(VERSION))
-        }
+        created = workload_of(target).observe(namespace, endpoint, pods)
         return {**self._held.get(endpoint, {}), **created}
 
     def room(self, environment: str) -> Room | None:
@@ -134,8 +128,9 @@ class KubernetesCluster:
         artifact: str,
         present: Manifest | None,
     ) -> None:
-        """Applies the Deployment when it is not as it should be, and what stands beside it with it."""
-        wanted = manifests.deployment(world, release, artifact, target)
+        """Applies the object when it is not as it should be, and what stands beside it with it."""
+        workload = workload_of(target)
+        wanted = workload.manifest(world, release, artifact, target)
         mark = fingerprint(wanted, {"histograms": release.histograms})
         key = (world.endpoint, release.version)
         before, at = self._asserted.get(key, ("", 0.0))
@@ -143,14 +138,11 @@ class KubernetesCluster:
         marks = {GENERATION: str(world.generation), APPLIED: mark}
         if present is not None and fresh and all(_annotation(present, k) == v for k, v in marks.items()):
             return
-        wanted["metadata"]["annotations"] = marks
+        wanted = workload.marked(wanted, marks, present)
         if present is not None:
             wanted["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"]
-            if "replicas" not in wanted["spec"] and alone_in_charge_of_replicas(present):
-                # What nobody else has taken over would fall back to 1 if we let go of it.
-                wanted["spec"]["replicas"] = present["spec"]["replicas"]
         try:
-            owner = namespace.write(DEPLOYMENT, wanted)
+            owner = namespace.write(workload.kind, wanted)
         except Conflicted as error:
             raise WorldUnavailable(
                 f"{name_of(*key)} was changed meanwhile; the next tick looks again"
@@ -161,11 +153,12 @@ class KubernetesCluster:
             namespace.api.apply(companion, namespace=namespace.name)
         self._asserted[key] = (mark, time.monotonic())
 
-    def _remove(self, namespace: Namespace, item: Manifest) -> None:
-        """The Deployment goes, and what it owns with it."""
-        metadata: Mapping[str, Any] = item["metadata"]
-        namespace.api.delete(DEPLOYMENT, namespace.name, metadata["name"], uid=metadata["uid"])
-        namespace.forget(DEPLOYMENT)
+
+def _remove(namespace: Namespace, kind: Kind, item: Manifest) -> None:
+    """The object goes, and what it owns with it."""
+    metadata: Mapping[str, Any] = item["metadata"]
+    namespace.api.delete(kind, namespace.name, metadata["name"], uid=metadata["uid"])
+    namespace.forget(kind)
 
 
 def _annotation(item: Manifest, name: str) -> str:

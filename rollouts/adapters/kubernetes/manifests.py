@@ -35,11 +35,11 @@ def deployment(world: DesiredWorld, release: ReleaseSpec, artifact: str, target:
     marks = labels(world.endpoint, release.version)
     spec: Manifest = {
         "selector": {"matchLabels": marks},
-        "strategy": {"rollingUpdate": {"maxSurge": 0 if target.gpus else 1, "maxUnavailable": 1}},
+        "strategy": strategy(target),
         "progressDeadlineSeconds": target.start_seconds,
         "template": {
             "metadata": {"labels": {**marks, "slipway.dev/model": world.model}},
-            "spec": _pod(world, release, artifact, target),
+            "spec": pod(world, release, artifact, target),
         },
     }
     if not target.max_replicas:
@@ -47,7 +47,13 @@ def deployment(world: DesiredWorld, release: ReleaseSpec, artifact: str, target:
     return object_of("apps/v1", "Deployment", world, release, spec=spec)
 
 
-def _pod(world: DesiredWorld, release: ReleaseSpec, artifact: str, target: Target) -> Manifest:
+def strategy(target: Target) -> Manifest:
+    """With GPUs nothing is surged: a node may have no second GPU to spare."""
+    return {"rollingUpdate": {"maxSurge": 0 if target.gpus else 1, "maxUnavailable": 1}}
+
+
+def pod(world: DesiredWorld, release: ReleaseSpec, artifact: str, target: Target) -> Manifest:
+    """The pods of one release: an init step that fetches and verifies, and the server."""
     name = name_of(world.endpoint, release.version)
     fetch = container("fetch", world, release, artifact, target, fetch=True)
     server = container("server", world, release, artifact, target)

@@ -57,7 +57,7 @@ class RouteWriter:
         self._dialect = dialect
         self._targets = where or targets()
         self._find = find
-        self._homes = Homes(dialect.kind, self._targets, find)
+        self._homes = Homes(lambda _: dialect.kind, self._targets, find)
 
     def set_route(self, world: DesiredWorld) -> RouteEdit | None:
         """Writes the route if it says something else, fenced by the object's own version."""

@@ -50,6 +50,8 @@ class Runtime:
     under /models; {file} in the arguments is that path. config: where under /models the generated
     config.pbtxt goes; empty for none. beside: further files under /models, their texts by path. ready, live:
     paths that answer 200. metrics_port: 0 = the port itself. metrics: their counters by name, as ours.
+    serving_runtime: KServe's ServingRuntime that has the image and the arguments; the model lies under
+    /mnt/models then.
     """
 
     image: str = ""
@@ -67,6 +69,7 @@ class Runtime:
     metrics_port: int = 0
     metrics_path: str = "/metrics"
     metrics: Mapping[str, tuple[Renamed, ...]] = field(default_factory=dict)
+    serving_runtime: str = ""
 
     def filled(self, text: str, values: Mapping[str, str]) -> str:
         """`text` with its places filled in."""
@@ -175,7 +178,7 @@ def _renamed(given: Any, path: str) -> Renamed:
 
 def _check(runtime: Runtime, path: str) -> None:
     """What would only be seen when a pod does not start."""
-    if not runtime.image:
+    if not (runtime.image or runtime.serving_runtime):
         raise ImproperlyConfigured(f"{path}.image: it must be named.")
     for name in ("port", "metrics_port"):
         least = 0 if name == "metrics_port" else 1

@@ -75,8 +75,10 @@ class Namespace:
 class Homes:
     """In which target each endpoint's objects of a kind live; after a restart found by looking everywhere."""
 
-    def __init__(self, kind: Kind, where: Targets, find: Callable[[Target], Namespace]) -> None:
-        self._kind, self._where, self._find = kind, where, find
+    def __init__(
+        self, kind_of: Callable[[Target], Kind], where: Targets, find: Callable[[Target], Namespace]
+    ) -> None:
+        self._kind_of, self._where, self._find = kind_of, where, find
         self._known: dict[str, Target] = {}
 
     def settle(self, endpoint: str, target: Target) -> Namespace:
@@ -86,13 +88,21 @@ class Homes:
 
     def of(self, endpoint: str) -> Namespace | None:
         """Where they are; None when there are none. Raises WorldUnavailable when that cannot be told."""
+        target = self.target_of(endpoint)
+        return self._find(target) if target else None
+
+    def target_of(self, endpoint: str) -> Target | None:
+        """The same as the target that has them."""
         if endpoint in self._known:
-            return self._find(self._known[endpoint])
+            return self._known[endpoint]
         trouble: WorldUnavailable | None = None
         for target in self._where.places:
             try:
-                if self._find(target).all(self._kind, endpoint):
-                    return self.settle(endpoint, target)
+                found = self._find(target).all(self._kind_of(target), endpoint)
+                # What a controller made of another object of ours has its labels too.
+                if any(not item["metadata"].get("ownerReferences") for item in found):
+                    self.settle(endpoint, target)
+                    return target
             except WorldUnavailable as error:
                 trouble = error
         if trouble is not None:

@@ -35,6 +35,9 @@ class Target:
     route answers to; empty means every host. preflight: for servers with GPUs: `hold` creates none that
     do not fit, `say` only says so (where nodes are added on demand), `off` does not look. runtime: `triton`
     or one of `runtimes` in the place of our model server; runtime_image: its image. serving: what that means.
+    workload: `deployment`, or `inferenceservice` where KServe runs the servers. keda: with `server`, the
+    address of a Prometheus, KEDA scales instead of Kubernetes' autoscaler. pod_monitor, service_monitor: for
+    Prometheus' operator.
     """
 
     namespace: str = "default"
@@ -60,6 +63,9 @@ class Target:
     runtime: str = ""
     runtime_image: str = ""
     serving: Runtime | None = None
+    workload: str = "deployment"
+    keda: Mapping[str, str] = field(default_factory=dict)
+    service_monitor: bool = False
 
     @property
     def serves(self) -> Serves:
@@ -88,9 +94,9 @@ class Targets:
 
     @property
     def places(self) -> tuple[Target, ...]:
-        """One target per cluster and namespace."""
+        """One target per cluster, namespace and kind of workload."""
         every = (self.default, *self.environments.values())
-        return tuple({(target.context, target.namespace): target for target in every}.values())
+        return tuple({(one.context, one.namespace, one.workload): one for one in every}.values())
 
 
 @cache
@@ -148,16 +154,46 @@ def _target(values: Mapping[str, Any], path: str, runtimes: Mapping[str, Runtime
             raise ImproperlyConfigured(f"{path}.{name}: {value!r} is not a {wanted.__name__}.")
     read: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
     target = Target(**read)
-    if target.scale_on and (
-        set(target.scale_on) != {"metric", "value"}
-        or not all(isinstance(value, str) for value in target.scale_on.values())
-    ):
-        raise ImproperlyConfigured(f'{path}.scale_on: write {{metric: model_queue_depth, value: "5"}}.')
-    if target.preflight not in ("hold", "say", "off"):
-        raise ImproperlyConfigured(f"{path}.preflight: {target.preflight!r} is not hold, say or off.")
-    if not target.image:
-        raise ImproperlyConfigured(f"{path}.image: the image of the model server must be named.")
-    return replace(target, serving=_serving(target, path, runtimes))
+    target = replace(target, serving=_serving(target, path, runtimes))
+    if wrong := contradiction(target):
+        raise ImproperlyConfigured(f"{path}.{wrong}")
+    return target
+
+
+def contradiction(target: Target) -> str:
+    """The first field that cannot be, and why: `field: …`; "" when all can."""
+    runtime = target.serving.serving_runtime if target.serving else ""
+    kserve = target.workload == "inferenceservice"
+    wrong = {
+        "preflight": target.preflight not in ("hold", "say", "off") and "write hold, say or off.",
+        "image": not target.image and "the image of the model server must be named.",
+        "workload": target.workload not in ("deployment", "inferenceservice")
+        and "write deployment or inferenceservice.",
+        "runtime": runtime and not kserve and f"{target.runtime} needs `workload: inferenceservice`.",
+        "keda": target.keda
+        and set(target.keda) != {"server"}
+        and 'write {server: "http://prometheus:9090"}.',
+        "scale_on": _wrong_scale(target.scale_on, bool(target.keda), kserve),
+        "service_monitor": target.service_monitor
+        and target.pod_monitor
+        and "with `pod_monitor` everything would be counted twice; choose one.",
+    }
+    return next((f"{name}: {says}" for name, says in wrong.items() if says), "")
+
+
+def _wrong_scale(given: Mapping[str, str], keda: bool, kserve: bool) -> str:
+    if not given:
+        return ""
+    shapes = [{"metric", "value"}, {"query", "value"}] if keda else [{"metric", "value"}]
+    if set(given) not in shapes or not all(isinstance(value, str) for value in given.values()):
+        return 'write {metric: model_queue_depth, value: "5"}; with `keda` also {query: …, value: …}.'
+    if kserve and not keda:
+        return "KServe's own autoscaler follows the CPU; a metric needs `keda`."
+    try:
+        given.get("query", "").format(endpoint="", version="")
+    except (ValueError, KeyError, IndexError) as error:
+        return f"{{endpoint}} and {{version}} may be named, and {{{{ is a brace: {error!r}."
+    return ""
 
 
 def _serving(target: Target, path: str, runtimes: Mapping[str, Runtime]) -> Runtime | None:
@@ -168,7 +204,7 @@ def _serving(target: Target, path: str, runtimes: Mapping[str, Runtime]) -> Runt
         raise ImproperlyConfigured(f"{path}.runtime: there is no {target.runtime!r}. Known: {known}.")
     runtime = runtimes[target.runtime]
     image = target.runtime_image or runtime.image
-    if not image:
+    if not image and not runtime.serving_runtime:
         raise ImproperlyConfigured(f"{path}.runtime_image: the image of {target.runtime} must be named.")
     return replace(runtime, image=image)
 

@@ -26,6 +26,7 @@ from rollouts.adapters.kubernetes.seen import Namespace
 from rollouts.adapters.kubernetes.target import Target, Targets
 
 NAMESPACE = "models"
+SCALER = "serving.kserve.io/autoscalerClass"
 # Who edits by hand.
 EDITOR = "kubectl-edit"
 TARGET = Target(
@@ -46,6 +47,7 @@ class Cluster:
         self.calls: Counter[tuple[str, str]] = Counter()
         self.forbidden: set[str] = set()
         self.routes_frozen = False
+        self.kserve_stopped = False
         self.stall_seconds = 0.0
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
@@ -94,13 +96,16 @@ class Cluster:
             uid = present["metadata"]["uid"]
             if body.get("preconditions", {}).get("uid", uid) != uid:
                 return 409, {"message": "another object of that name"}
-            owned = [
-                key for key, item in self.objects.items()
-                if any(owner["uid"] == uid for owner in item["metadata"].get("ownerReferences", []))
-            ]  # fmt: skip
-            for key in [*owned, (plural, name)]:
-                self.objects.pop(key)
+            self.objects.pop((plural, name))
+            self._collect(uid)
             return 200, {}
+
+    def _collect(self, uid: str) -> None:
+        """What belongs to an object that is gone goes, and what belongs to that."""
+        for key, item in list(self.objects.items()):
+            if any(owner["uid"] == uid for owner in item["metadata"].get("ownerReferences", [])):
+                self.objects.pop(key, None)
+                self._collect(item["metadata"]["uid"])
 
     def list(self, plural: str, selector: str) -> list[dict[str, Any]]:
         wanted = dict(pair.split("=") for pair in selector.split(",") if pair)
@@ -120,6 +125,8 @@ class Cluster:
         """What the controllers and the kubelets would do, at once."""
         if plural == "deployments":
             self._run(item)
+        if plural == "inferenceservices" and not self.kserve_stopped:
+            self._predict(item)
         if plural == "httproutes" and not self.routes_frozen:
             generation = item["metadata"]["generation"]
             conditions = [
@@ -127,6 +134,24 @@ class Cluster:
                 for name in ("Accepted", "ResolvedRefs")
             ]
             item["status"] = {"parents": [{"conditions": conditions}]}
+
+    def _predict(self, item: dict[str, Any]) -> None:
+        """As KServe does without Knative: labels and annotations of both go on to the Deployment and the pods, those
+        of the predictor first; its condition says nothing of which generation it means."""
+        meta, predictor = item["metadata"], item["spec"]["predictor"]
+        both = {key: {**meta.get(key, {}), **predictor.get(key, {})} for key in ("labels", "annotations")}
+        replicas = {"replicas": predictor["minReplicas"]} if meta["annotations"][SCALER] == "external" else {}
+        name = f"{meta['name']}-predictor"
+        owned = {"ownerReferences": [{"uid": meta["uid"], "controller": True}]}
+        spec = {**replicas, "template": {"metadata": both, "spec": predictor}}
+        self.apply("deployments", name, {"metadata": {**both, **owned}, "spec": spec})
+        ready = self.behaviour.get(meta["labels"][VERSION], "ready") == "ready"
+        condition = {
+            "type": "PredictorReady",
+            "status": str(ready),
+            "reason": "" if ready else "MinimumReplicasUnavailable",
+        }
+        item["status"] = {"conditions": [condition], "observedGeneration": 1}
 
     def _run(self, item: dict[str, Any]) -> None:
         meta, wanted = item["metadata"], item["spec"].setdefault("replicas", 1)
@@ -231,7 +256,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running(cluster: Cluster):
+def running(cluster: Cluster, target: Target = TARGET):
     """The cluster at an address; yields (its namespace as adapters see it, targets, how to cut it off)."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
@@ -250,6 +275,6 @@ def running(cluster: Cluster):
             client.rest_client.pool_manager.clear()
 
     try:
-        yield Namespace(Api(client), NAMESPACE), Targets(TARGET, {}), cut
+        yield Namespace(Api(client), NAMESPACE), Targets(target, {}), cut
     finally:
         cut()

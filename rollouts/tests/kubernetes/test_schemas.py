@@ -1,4 +1,7 @@
-"""Every manifest against the schemas that Kubernetes, Gateway API, Istio and the Prometheus operator publish."""
+"""Every manifest against the schemas that Kubernetes, Gateway API, Istio, KServe and Prometheus' operator publish.
+
+KEDA's is not among those at hand, so a ScaledObject is compared with the few fields that KEDA documents.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,10 @@ from rollouts.adapters.kubernetes import manifests
 from rollouts.adapters.kubernetes.companions import companions
 from rollouts.adapters.kubernetes.gateway_api import GatewayApiDialect
 from rollouts.adapters.kubernetes.istio import IstioDialect, destination_rule, service
+from rollouts.adapters.kubernetes.manifests import APPLIED, GENERATION
 from rollouts.adapters.kubernetes.routes import spec_of
 from rollouts.adapters.kubernetes.target import parse
+from rollouts.adapters.kubernetes.workloads import workload_of
 from rollouts.domain.desired import DesiredWorld, ReleaseSpec, Route
 from rollouts.tests.kubernetes.stand_in import TARGET
 
@@ -50,8 +55,23 @@ def everything() -> list[dict[str, Any]]:
         "runtime_image": "theirs",
         "pod_monitor": True,
     }
-    for target in (TARGET, FULL, parse({"default": theirs}).default):
-        found.append(manifests.deployment(world(), ONE, "s3://models/one", target))
+    keda = replace(
+        FULL, pod_monitor=False, service_monitor=True, keda={"server": "http://prometheus"}, context="keda"
+    )
+    kserve = [replace(one, workload="inferenceservice") for one in (TARGET, keda, replace(FULL, scale_on={}))]
+    runtimes = {"theirs": {"serving_runtime": "kserve-tritonserver", "port": 8080, "metrics_port": 8002}}
+    named = {
+        "image": "ours",
+        "workload": "inferenceservice",
+        "runtime": "theirs",
+        "pod_monitor": True,
+        "gateway": {"name": "g"},
+    }
+    kserve.append(parse({"default": named, "runtimes": runtimes}).default)
+    for target in (TARGET, FULL, keda, parse({"default": theirs}).default, *kserve):
+        workload = workload_of(target)
+        wanted = workload.manifest(world(), ONE, "s3://models/one", target)
+        found.append(workload.marked(wanted, {GENERATION: "3", APPLIED: "mark"}, None))
         found += companions(world(), ONE, target, owner)
         for dialect in (GatewayApiDialect(), IstioDialect()):
             for by in ("header", "cookie"):
@@ -80,7 +100,29 @@ def schema_of(api: str, kind: str) -> Any:
             if document and document["spec"]["group"] == group and document["spec"]["names"]["kind"] == kind:
                 served = {item["name"]: item for item in document["spec"]["versions"]}
                 return _strict(served[version]["schema"]["openAPIV3Schema"])
+    if kind == "ScaledObject":
+        return KEDA
     raise AssertionError(f"no schema of {api} {kind}")
+
+
+def _object(required: str, **properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object", "properties": properties, "required": required.split(), "additionalProperties": False,
+    }  # fmt: skip
+
+
+TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
+# https://keda.sh/docs/latest/reference/scaledobject-spec/
+_TRIGGER = _object(
+    "type metadata", type={"enum": ["prometheus", "cpu"]}, metricType={"enum": ["AverageValue", "Utilization"]},
+    metadata={"type": "object", "additionalProperties": TEXT},
+)  # fmt: skip
+_REF = _object("name", apiVersion=TEXT, kind=TEXT, name=TEXT)
+_SPEC = _object(
+    "scaleTargetRef triggers", scaleTargetRef=_REF, minReplicaCount=NUMBER, maxReplicaCount=NUMBER,
+    triggers={"type": "array", "items": _TRIGGER},
+)  # fmt: skip
+KEDA = _object("spec", apiVersion={"const": "keda.sh/v1alpha1"}, kind=TEXT, metadata={}, spec=_SPEC)
 
 
 def _reached(name: str) -> dict[str, Any]:
