@@ -22,7 +22,7 @@ KUBERNETES = "rollouts.adapters.kubernetes."
 
 def register() -> None:
     """Makes Django run them: contradictions always, what production needs with `check --deploy`."""
-    for check in (two_sources, addresses, prometheus, unused, kubernetes, pool, fallback_keys):
+    for check in (two_sources, addresses, prometheus, unused, kubernetes, pool, fallback_keys, scoring):
         checks.register(_listed(check), checks.Tags.compatibility)
     for check in (secret_key, hosts, engines, static_files, typing_errors):
         checks.register(_listed(check), checks.Tags.security, deploy=True)
@@ -145,6 +145,24 @@ def fallback_keys() -> Findings:
             "SLIPWAY_SECRET_KEY_FALLBACKS holds the key that is in force.",
             hint="Name only earlier keys there.",
             id="controlplane.W002",
+        )
+
+
+def scoring() -> Findings:
+    """E010: a place of tables that is none. E011: the Job of scoring jobs is missing."""
+    for place in settings.SLIPWAY_TABLES:
+        if not place.startswith(("/", "s3://")):
+            yield Error(
+                f"SLIPWAY_TABLES names {place.partition('?')[0]}.",
+                hint="Write folders from the root and s3://bucket/prefix, separated by commas.",
+                id="controlplane.E010",
+            )
+    path = settings.SLIPWAY_SCORING_JOB_FILE
+    if path and not os.access(path, os.R_OK):
+        yield Error(
+            f"SLIPWAY_SCORING_JOB_FILE is {path}, which cannot be read.",
+            hint="Name the manifest of a Kubernetes Job, or leave it empty: then workers score.",
+            id="controlplane.E011",
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -29,13 +30,32 @@ def text(name: str, default: str = "") -> str:
         raise ImproperlyConfigured(f"{name}_FILE points at {path}, which cannot be read: {error}") from error
 
 
-def integer(name: str, default: int) -> int:
-    """A whole number."""
+def integer(name: str, default: int, *, least: int = 0) -> int:
+    """A whole number of at least `least`."""
     value = text(name, str(default))
     try:
-        return int(value)
+        number = int(value)
     except ValueError:
         raise ImproperlyConfigured(f"{name} is {value!r}; it must be a whole number.") from None
+    if number < least:
+        raise ImproperlyConfigured(f"{name} is {number}; it must be at least {least}.")
+    return number
+
+
+def url(name: str, schemes: tuple[str, ...], default: str = "", *, local: bool = False) -> str:
+    """An address with one of the schemes and a host, or empty; the message never shows the value.
+
+    With `local` the host may be left out: a socket of this machine.
+    """
+    value = text(name, default)
+    try:
+        parts = urlsplit(value)
+        whole = parts.scheme in schemes and bool(parts.hostname or local) and parts.port != 0
+    except ValueError:
+        whole = False
+    if value and not whole:
+        raise ImproperlyConfigured(f"{name} must be an address such as {schemes[0]}://host:port.")
+    return value
 
 
 def seconds(name: str, default: float) -> float:

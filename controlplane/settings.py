@@ -19,7 +19,7 @@ TESTING = "pytest" in sys.modules
 
 # --- where state lives -------------------------------------------------------------------------
 SLIPWAY_HOME = Path(env.text("SLIPWAY_HOME", str(BASE_DIR / ".slipway"))).resolve()
-SLIPWAY_PORT = env.integer("SLIPWAY_PORT", 8000)
+SLIPWAY_PORT = env.integer("SLIPWAY_PORT", 8000, least=1)
 
 DEBUG = env.flag("SLIPWAY_DEBUG", False)
 SECRET_KEY = env.text("SLIPWAY_SECRET_KEY") or secret_key(SLIPWAY_HOME, persist=not TESTING)
@@ -104,7 +104,7 @@ def _database(url: str) -> dict[str, object]:
             "TEST": {"NAME": Path(gettempdir()) / f"slipway-test-{os.getpid()}.sqlite3"},
         }
     parts = urlsplit(url)
-    if parts.scheme not in {"postgres", "postgresql"} or not parts.path.strip("/"):
+    if not parts.path.strip("/"):
         raise ImproperlyConfigured(
             "SLIPWAY_DATABASE_URL must be postgresql://user:password@host:5432/name, or empty for SQLite."
         )
@@ -126,7 +126,7 @@ def _database(url: str) -> dict[str, object]:
 
 # Off for a connection pooler between here and PostgreSQL that cannot keep prepared statements.
 SLIPWAY_DATABASE_PREPARE = env.flag("SLIPWAY_DATABASE_PREPARE", True)
-DATABASES = {"default": _database(env.text("SLIPWAY_DATABASE_URL"))}
+DATABASES = {"default": _database(env.url("SLIPWAY_DATABASE_URL", ("postgresql", "postgres"), local=True))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- people and sessions -----------------------------------------------------------------------
@@ -153,7 +153,7 @@ SLIPWAY_OIDC_GROUPS_CLAIM = env.text("SLIPWAY_OIDC_GROUPS_CLAIM", "groups")
 # `group: role` pairs, one a line or separated by semicolons.
 SLIPWAY_OIDC_ROLES = env.pairs("SLIPWAY_OIDC_ROLES")
 # Roles follow the groups at each sign-in, so this is how long a change may take to be noticed.
-SLIPWAY_OIDC_SESSION_SECONDS = env.integer("SLIPWAY_OIDC_SESSION_SECONDS", 8 * 3600)
+SLIPWAY_OIDC_SESSION_SECONDS = env.integer("SLIPWAY_OIDC_SESSION_SECONDS", 8 * 3600, least=1)
 AUTHENTICATION_BACKENDS = [
     "django.contrib.auth.backends.ModelBackend",
     "registry.web.openid.OpenIDBackend",
@@ -217,7 +217,7 @@ REST_FRAMEWORK = {
 # Whether a change without If-Match is refused (428).
 SLIPWAY_REQUIRE_IF_MATCH = env.flag("SLIPWAY_REQUIRE_IF_MATCH", False)
 # Requests per window of so many seconds; 0 turns a limit off. See docs/api.md for how exact they are.
-SLIPWAY_RATE_WINDOW = env.integer("SLIPWAY_RATE_WINDOW", 60)
+SLIPWAY_RATE_WINDOW = env.integer("SLIPWAY_RATE_WINDOW", 60, least=1)
 SLIPWAY_RATE_TOKEN = env.integer("SLIPWAY_RATE_TOKEN", 0 if TESTING else 3000)
 SLIPWAY_RATE_ADDRESS = env.integer("SLIPWAY_RATE_ADDRESS", 0 if TESTING else 12_000)
 SLIPWAY_RATE_LOGIN = env.integer("SLIPWAY_RATE_LOGIN", 0 if TESTING else 30)
@@ -250,7 +250,7 @@ SPECTACULAR_SETTINGS = {
 }
 
 # --- queue: absent, the `tick` process does the same work in a loop ------------------------------
-CELERY_BROKER_URL = env.text("SLIPWAY_REDIS_URL")
+CELERY_BROKER_URL = env.url("SLIPWAY_REDIS_URL", ("redis", "rediss"))
 
 # --- adapters, by dotted path; checked at start by each app's system checks ----------------------
 SLIPWAY_ARTIFACT_STORE = env.text("SLIPWAY_ARTIFACT_STORE", "registry.adapters.filesystem.FilesystemStore")
@@ -258,7 +258,7 @@ SLIPWAY_ARTIFACT_FOLDER = Path(env.text("SLIPWAY_ARTIFACT_FOLDER", str(SLIPWAY_H
 SLIPWAY_S3_BUCKET = env.text("SLIPWAY_S3_BUCKET")
 SLIPWAY_S3_PREFIX = env.text("SLIPWAY_S3_PREFIX")
 # Empty for AWS; the address of any other S3 service. Credentials come the way boto3 finds them.
-SLIPWAY_S3_ENDPOINT = env.text("SLIPWAY_S3_ENDPOINT")
+SLIPWAY_S3_ENDPOINT = env.url("SLIPWAY_S3_ENDPOINT", ("http", "https"))
 # Where browsers reach the bucket, such as https://models.s3.eu-central-1.amazonaws.com; the bucket must allow
 # PUT from our own origin (CORS). Empty: browsers send their parts through the server.
 SLIPWAY_S3_BROWSER_ORIGIN = env.text("SLIPWAY_S3_BROWSER_ORIGIN")
@@ -266,7 +266,7 @@ SLIPWAY_MAX_ARTIFACT_MB = env.integer("SLIPWAY_MAX_ARTIFACT_MB", 5 * 1024)
 # Every so many hours `intake` applies each model's retention; 0: only by hand and by `apply_retention`.
 SLIPWAY_RETENTION_HOURS = env.integer("SLIPWAY_RETENTION_HOURS", 0)
 SLIPWAY_METRICS_SOURCE = env.text("SLIPWAY_METRICS_SOURCE", "monitoring.adapters.scrape.ScrapeSource")
-SLIPWAY_PROMETHEUS_URL = env.text("SLIPWAY_PROMETHEUS_URL")
+SLIPWAY_PROMETHEUS_URL = env.url("SLIPWAY_PROMETHEUS_URL", ("http", "https"))
 # Further "name: value" pairs to send with each query.
 SLIPWAY_PROMETHEUS_HEADERS = env.pairs("SLIPWAY_PROMETHEUS_HEADERS")
 SLIPWAY_PROMETHEUS_AUTH = env.user_and_password("SLIPWAY_PROMETHEUS_AUTH")
@@ -283,23 +283,23 @@ SLIPWAY_PROMETHEUS_RETRIES = env.integer("SLIPWAY_PROMETHEUS_RETRIES", 2)
 SLIPWAY_PROMETHEUS_HEARTBEAT = env.text("SLIPWAY_PROMETHEUS_HEARTBEAT", "up")
 SLIPWAY_SCRAPE_INTERVAL = env.seconds("SLIPWAY_SCRAPE_INTERVAL", 1)
 # Sampled predictions and labels: how long they are kept, how many of each, and how many may come a second.
-SLIPWAY_SAMPLES_KEEP_DAYS = env.integer("SLIPWAY_SAMPLES_KEEP_DAYS", 7)
+SLIPWAY_SAMPLES_KEEP_DAYS = env.integer("SLIPWAY_SAMPLES_KEEP_DAYS", 7, least=1)
 SLIPWAY_SAMPLES_MAX = env.integer("SLIPWAY_SAMPLES_MAX", 1_000_000)
 SLIPWAY_SAMPLES_PER_SECOND = env.integer("SLIPWAY_SAMPLES_PER_SECOND", 1_000)
 # Folders and s3://bucket/prefix where people may have tables scored, and how many jobs run at once.
 SLIPWAY_TABLES = env.words("SLIPWAY_TABLES", str(SLIPWAY_HOME / "tables"))
-SLIPWAY_SCORING_AT_ONCE = env.integer("SLIPWAY_SCORING_AT_ONCE", 1)
+SLIPWAY_SCORING_AT_ONCE = env.integer("SLIPWAY_SCORING_AT_ONCE", 1, least=1)
 # Where Kubernetes runs them: the manifest of a Job, as the chart gives it. Empty: Celery workers, or `tick`.
 SLIPWAY_SCORING_JOB_FILE = env.text("SLIPWAY_SCORING_JOB_FILE")
 # Drift is measured over one interval after the other, and its history kept so long.
-SLIPWAY_DRIFT_INTERVAL = env.integer("SLIPWAY_DRIFT_INTERVAL", 3600)
-SLIPWAY_DRIFT_KEEP_DAYS = env.integer("SLIPWAY_DRIFT_KEEP_DAYS", 90)
+SLIPWAY_DRIFT_INTERVAL = env.integer("SLIPWAY_DRIFT_INTERVAL", 3600, least=1)
+SLIPWAY_DRIFT_KEEP_DAYS = env.integer("SLIPWAY_DRIFT_KEEP_DAYS", 90, least=1)
 SLIPWAY_CLUSTER = env.text("SLIPWAY_CLUSTER", "rollouts.adapters.local.LocalCluster")
 SLIPWAY_ROUTER = env.text("SLIPWAY_ROUTER", "rollouts.adapters.local.LocalRouter")
 # Further clusters and routers that environments may live in, by name.
 SLIPWAY_TARGETS_FILE = env.text("SLIPWAY_TARGETS_FILE")
 SLIPWAY_KUBERNETES_FILE = env.text("SLIPWAY_KUBERNETES_FILE", "")
-SLIPWAY_GATEWAY_URL = env.text("SLIPWAY_GATEWAY_URL", "http://127.0.0.1:8080")
+SLIPWAY_GATEWAY_URL = env.url("SLIPWAY_GATEWAY_URL", ("http", "https"), "http://127.0.0.1:8080")
 SLIPWAY_TICK_SECONDS = env.seconds("SLIPWAY_TICK_SECONDS", 1)
 
 # --- notices and hooks ---------------------------------------------------------------------------
@@ -316,6 +316,7 @@ SLIPWAY_OUTBOUND_ALLOW = env.words("SLIPWAY_OUTBOUND_ALLOW")
 SLIPWAY_LOG_FORMAT = env.choice("SLIPWAY_LOG_FORMAT", ("line", "json"))
 # A line for each request that was answered.
 SLIPWAY_LOG_REQUESTS = env.flag("SLIPWAY_LOG_REQUESTS", SLIPWAY_LOG_FORMAT == "json")
+LEVELS = ("info", "debug", "warning", "error", "critical")
 SLIPWAY_TRACES = env.flag("SLIPWAY_TRACES", False)
 LOGGING = {
     "version": 1,
@@ -325,7 +326,7 @@ LOGGING = {
         **({"json": {"()": "controlplane.logs.JsonLine"}} if SLIPWAY_LOG_FORMAT == "json" else {}),
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": SLIPWAY_LOG_FORMAT}},
-    "root": {"handlers": ["stderr"], "level": env.text("SLIPWAY_LOG_LEVEL", "INFO")},
+    "root": {"handlers": ["stderr"], "level": env.choice("SLIPWAY_LOG_LEVEL", LEVELS).upper()},
     "loggers": {
         "django.request": {"level": "ERROR"},
         # Two lines for each tick otherwise.

@@ -1,6 +1,7 @@
 """Each missing or contradictory setting is one finding with an id and a hint; a production one has none."""
 
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,8 @@ def ids(check):
             checks.kubernetes,
             "controlplane.E008",
         ),
+        ({"SLIPWAY_TABLES": ["tables"]}, checks.scoring, "controlplane.E010"),
+        ({"SLIPWAY_SCORING_JOB_FILE": "/nowhere/job.yaml"}, checks.scoring, "controlplane.E011"),
         ({"SECRET_KEY": "now", "SECRET_KEY_FALLBACKS": ["now"]}, checks.fallback_keys, "controlplane.W002"),
         ({"ALLOWED_HOSTS": ["localhost", "127.0.0.1"]}, checks.hosts, "controlplane.E102"),
         ({"ALLOWED_HOSTS": ["*"]}, checks.hosts, "controlplane.W101"),
@@ -124,17 +127,59 @@ def test_a_secret_file_that_cannot_be_read_is_named(monkeypatch, tmp_path, conte
     "read, value, said",
     [
         (lambda: env.integer("SLIPWAY_X", 1), "many", "whole number"),
+        (lambda: env.integer("SLIPWAY_X", 1), "-1", "at least 0"),
+        (lambda: env.integer("SLIPWAY_X", 1, least=1), "0", "at least 1"),
+        (lambda: env.url("SLIPWAY_X", ("redis", "rediss")), "queue:6379", "redis://host:port"),
+        (lambda: env.url("SLIPWAY_X", ("http", "https")), "http:///path", "http://host:port"),
+        (lambda: env.url("SLIPWAY_X", ("http", "https")), "http://host:many", "http://host:port"),
         (lambda: env.flag("SLIPWAY_X", False), "perhaps", "write 1 or 0"),
         (lambda: env.seconds("SLIPWAY_X", 1), "-3", "above zero"),
         (lambda: env.pairs("SLIPWAY_X"), "no colon", "key: value"),
         (lambda: env.user_and_password("SLIPWAY_X"), "alone", "user:password"),
     ],
-    ids=["integer", "flag", "seconds", "pairs", "user and password"],
+    ids=[
+        "integer",
+        "negative",
+        "zero",
+        "no scheme",
+        "no host",
+        "port",
+        "flag",
+        "seconds",
+        "pairs",
+        "user and password",
+    ],
 )
 def test_a_value_of_the_wrong_kind_is_one_sentence_that_names_the_variable(monkeypatch, read, value, said):
     monkeypatch.setenv("SLIPWAY_X", value)
     with pytest.raises(ImproperlyConfigured, match=f"SLIPWAY_X.*{said}"):
         read()
+
+
+def test_an_address_that_is_wrong_does_not_show_its_password(monkeypatch):
+    monkeypatch.setenv("SLIPWAY_X", "redis:/queue:s3cret@host")
+    with pytest.raises(ImproperlyConfigured) as refused:
+        env.url("SLIPWAY_X", ("redis",))
+    assert "s3cret" not in str(refused.value)
+
+
+WRONG = {
+    "SLIPWAY_DATABASE_URL": "postgresql://db:port/slipway",
+    "SLIPWAY_REDIS_URL": "queue:6379",
+    "SLIPWAY_PROMETHEUS_URL": "prometheus:9090",
+    "SLIPWAY_S3_ENDPOINT": "minio:9000",
+    "SLIPWAY_LOG_LEVEL": "loud",
+    "SLIPWAY_SCORING_AT_ONCE": "0",
+    "SLIPWAY_PROXIES": "-1",
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_setting_that_is_wrong_ends_every_command_with_one_sentence(name, monkeypatch):
+    """The settings are executed anew, as by a process that starts."""
+    monkeypatch.setenv(name, WRONG[name])
+    with pytest.raises(ImproperlyConfigured, match=name):
+        runpy.run_path(str(ROOT / "controlplane" / "settings.py"))
 
 
 def test_a_production_installation_is_clean(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -10,19 +11,16 @@ from typing import Any
 
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from controlplane import env
+from tests.peers import environment_or_skip
 from tests.servers.waiting import ROOT
 
 DEPLOY = ROOT / "deploy"
 COMPOSE: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if "SLIPWAY_IMAGE" in service["image"]]
-# Of the Compose specification what the file uses; a word beside it is a slip of the pen.
-KNOWN = {
-    "image", "restart", "read_only", "cap_drop", "security_opt", "tmpfs", "environment", "secrets", "volumes",
-    "depends_on", "command", "ports", "healthcheck", "deploy", "network_mode",
-}  # fmt: skip
 DOCKERFILES = sorted((DEPLOY / "images").glob("*.Dockerfile"))
 
 
@@ -31,10 +29,31 @@ def test_the_services_are_those_of_production() -> None:
     assert {"web", "worker", "tick", "intake", "migrate", "fleet", "gateway"} == set(OURS)
 
 
+@pytest.fixture(scope="module")
+def schema() -> Draft202012Validator:
+    """The schema that the Compose specification's project publishes."""
+    python = environment_or_skip("compose", Path(__file__).with_name("compose-requirements.txt"))
+    (path,) = python.parent.parent.glob("lib/*/site-packages/check_jsonschema/*/vendor/compose-spec.json")
+    return Draft202012Validator(json.loads(path.read_text()))
+
+
+def test_the_file_is_as_the_compose_specification_wants_it(schema: Draft202012Validator) -> None:
+    assert "compose_spec" in schema.schema["$id"]
+    assert [error.message for error in schema.iter_errors(COMPOSE)] == []
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [{"imagee": "x"}, {"restart": 3}, {"ports": {"80": 80}}, {"depends_on": {"web": {"condition": "up"}}}],
+)
+def test_a_slip_of_the_pen_would_be_found(schema: Draft202012Validator, slip: dict[str, Any]) -> None:
+    services = {**SERVICES, "web": {**SERVICES["web"], **slip}}
+    assert list(schema.iter_errors({**COMPOSE, "services": services}))
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_what_a_service_names_exists(name: str) -> None:
     service = SERVICES[name]
-    assert not service.keys() - KNOWN
     assert set(service.get("secrets", [])) <= set(COMPOSE["secrets"])
     assert set(service.get("depends_on", [])) <= set(SERVICES)
     for volume in service.get("volumes", []):
