@@ -78,6 +78,21 @@ def test_every_command_of_the_command_line_s_page_is_there_with_its_options(line
     assert not given - known, f"{command.name} knows no {given - known}"
 
 
+# Who runs what stands in the shell blocks of a page.
+SHELL = {
+    "docs/batch.md": "tests/production/test_docs_rest.py",
+    "docs/cli.md": "deploy/cli/tests/test_docs.py",
+    "docs/mlflow.md": "registry/tests/mlflow",
+    "docs/production.md": "tests/production/test_runbook.py",
+    "docs/registry.md": "tests/production/test_docs_rest.py",
+}
+
+
+def test_every_page_with_shell_commands_has_a_test_that_runs_them() -> None:
+    assert {page for page, text in TEXT.items() if "```sh\n" in text} == SHELL.keys()
+    assert all((ROOT / path).exists() for path in SHELL.values())
+
+
 @pytest.mark.parametrize("page", TEXT)
 def test_links_between_pages_lead_somewhere(page: str) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", TEXT[page]):
