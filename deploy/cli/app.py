@@ -9,7 +9,17 @@ from collections.abc import Sequence
 import click
 
 from deploy.cli import exits
-from deploy.cli.commands import aliases, endpoints, profiles, push, raw, rollouts, steering, versions
+from deploy.cli.commands import (
+    aliases,
+    endpoints,
+    profiles,
+    push,
+    raw,
+    rollouts,
+    scoring,
+    steering,
+    versions,
+)  # fmt: skip
 from deploy.cli.errors import CliError
 from deploy.cli.exits import Exit
 from deploy.cli.version import version
@@ -50,7 +60,7 @@ def cli() -> None:
     """Release ML models with Slipway, from a terminal or a pipeline."""
 
 
-for module in (profiles, push, versions, aliases, rollouts, steering, endpoints, raw):
+for module in (profiles, push, versions, aliases, scoring, rollouts, steering, endpoints, raw):
     module.add_to(cli)
 
 
