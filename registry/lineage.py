@@ -35,7 +35,7 @@ class Lineage:
 
 
 def lineage_of(version: Version) -> Lineage:
-    """At most GENERATIONS ancestors and CHILDREN children and siblings; 4 queries."""
+    """At most GENERATIONS ancestors and CHILDREN children and siblings, all of its own model; 4 queries."""
     with connection.cursor() as cursor:
         cursor.execute(_ANCESTORS, [version.pk, GENERATIONS])
         ids = [row[0] for row in cursor.fetchall()]
@@ -45,11 +45,14 @@ def lineage_of(version: Version) -> Lineage:
     )
     same = siblings.exclude(pk=version.pk).order_by("-number")[:CHILDREN] if version.dataset_digest else ()
     children = _named().filter(parent=version, deleted_at=None).order_by("number")[:CHILDREN]
-    return Lineage(version, tuple(rows[pk] for pk in ids), tuple(children), tuple(same))
+    found = Lineage(version, tuple(rows[pk] for pk in ids), tuple(children), tuple(same))
+    for kin in (*found.ancestors, *found.children, *found.siblings):
+        kin.model = version.model
+    return found
 
 
 def _named() -> QuerySet[Version]:
-    return Version.objects.select_related("model").only(
+    return Version.objects.only(
         "number", "label", "digest", "training_run", "dataset_ref", "dataset_digest", "git_sha",
-        "created_at", "deleted_at", "model__name", "model_id",
+        "created_at", "deleted_at", "model_id",
     )  # fmt: skip

@@ -1,9 +1,10 @@
 """Measure the registry's REST API and pages on PostgreSQL.
 
-    python benchmarks/registry/run.py [--quick] [--sizes 1000,100000] [--requests] [--profile ROUTE]
+    python benchmarks/registry/run.py [--quick] [--sizes 1000,100000] [--requests | --scaled]
+                                      [--profile ROUTE]
 
 Two tables: CPU time (server and database) per REST request as multiples of a bare Django JSON view, and what
-every list, search and page costs with few and with many versions.
+every list, search and page costs with few and with many versions, both measured in turns.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.registry.scaled import compare
 from tests.servers.postgres import Postgres
 from tests.servers.process import Absent
 
@@ -27,8 +29,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="1,000 and 10,000 versions, fewer repetitions")
     parser.add_argument("--requests", action="store_true", help="only the first table")
     parser.add_argument("--profile", default="", help="print a profile of this row of the first table")
+    parser.add_argument("--scaled", action="store_true", help="only the second table")
     options = parser.parse_args()
-    sizes = "1000,10000" if options.quick else options.sizes
+    sizes = [int(size) for size in ("1000,10000" if options.quick else options.sizes).split(",")]
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
         environ = {
             **os.environ,
@@ -43,11 +46,18 @@ def main() -> int:
         }
         try:
             with Postgres() as postgres:
-                environ["SLIPWAY_DATABASE_URL"] = postgres.create("bench")
-                arguments = [sizes, "8" if options.quick else "40", options.profile]
-                arguments.append("requests" if options.requests else "")
-                command = [sys.executable, "-m", "benchmarks.registry.requests", *arguments]
-                return subprocess.run(command, cwd=ROOT, env=environ).returncode
+                if not options.scaled:
+                    environ["SLIPWAY_DATABASE_URL"] = postgres.create("bench")
+                    arguments = [str(sizes[0]), "8" if options.quick else "40", options.profile]
+                    command = [sys.executable, "-m", "benchmarks.registry.requests", *arguments]
+                    status = subprocess.run(command, cwd=ROOT, env=environ).returncode
+                    if status or options.requests or options.profile:
+                        return status
+                environs = [
+                    environ | {"SLIPWAY_DATABASE_URL": postgres.create(f"with{size}")} for size in sizes
+                ]
+                compare(sizes, 4 if options.quick else 12, environs)
+                return 0
         except Absent as why:
             print(f"the registry is not measured: {why}")
             return 0

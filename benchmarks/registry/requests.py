@@ -1,4 +1,4 @@
-"""`python -m benchmarks.registry.requests SIZES REPETITIONS PROFILE ONLY`."""
+"""`python -m benchmarks.registry.requests SIZE REPETITIONS PROFILE`: requests beside a bare view."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import Any
 
 import django
 
-from benchmarks.registry.measuring import Call, Client, Cost
+from benchmarks.registry.measuring import Call, Client
 
 ONE, PAGE, HISTORY = 8, 25, 80
-TOLERANCE = 0.2
 _names = (f"made-{number}" for number in itertools.count())
 FILTER = "metrics.auc%20%3E%200.9"
 
@@ -53,7 +52,7 @@ SCALED = [
     Call("versions, second page", "/api/v1/models/big/versions?limit=50&after=900"),
     Call("versions, filter on a metric", f"/api/v1/models/big/versions?limit=20&filter={FILTER}"),
     Call("one version", "/api/v1/models/big/versions/10"),
-    Call("lineage", "/api/v1/models/big/versions/10/lineage"),
+    Call("lineage", "/api/v1/models/big/versions/150/lineage"),
     Call("aliases", "/api/v1/models/big/aliases"),
     Call("metric history", "/api/v1/models/big/versions/10/metrics?name=curve&limit=1000"),
     Call("search everything", "/api/v1/versions?limit=50"),
@@ -82,26 +81,20 @@ SCALED = [
 ]
 
 
-def main(sizes: list[int], repetitions: int, profile: str, only: str) -> int:
+def main(size: int, repetitions: int, profile: str) -> int:
     from django.core.management import call_command
     from django.db import connection
 
     from benchmarks.registry.population import grow
 
     call_command("migrate", verbosity=0)
-    client, made, scaled = _client(), 0, []
-    for size in sizes:
-        grow(made, size)
-        made = size
-        connection.close()
-        if size == sizes[0]:
-            if profile:
-                return _profile(client, profile)
-            _show_rest(client, repetitions)
-            if only:
-                return 0
-        scaled.append([client.cost(call, max(5, repetitions // 4)) for call in SCALED])
-    return _show_scaled(sizes, scaled[0], scaled[-1])
+    client = _client()
+    grow(0, size)
+    connection.close()
+    if profile:
+        return _profile(client, profile)
+    _show_rest(client, repetitions)
+    return 0
 
 
 def _client() -> Client:
@@ -167,19 +160,6 @@ def _show_rest(client: Client, repetitions: int) -> None:
               f"| {times:.1f} | {target} | {met} |", flush=True)  # fmt: skip
 
 
-def _show_scaled(sizes: list[int], few: list[Cost], many: list[Cost]) -> int:
-    print(
-        f"\n| list, search or page | {sizes[0]:,} versions × bare | {sizes[-1]:,} × bare | CPU | queries | |"
-    )
-    print("|---|---|---|---|---|---|")
-    for call, a, b in zip(SCALED, few, many, strict=True):
-        change = b.times / a.times - 1
-        met = change <= TOLERANCE and a.queries == b.queries
-        print(f"| {call.name} | {a.times:.1f} | {b.times:.1f} | {change:+.0%} | {a.queries} → {b.queries} "
-              f"| {'met' if met else 'missed'} |")  # fmt: skip
-    return 0
-
-
 def _profile(client: Client, name: str) -> int:
     call = next(call for call in [*(call for call, _ in REST), *SCALED] if call.name == name)
     client.send(call)
@@ -192,4 +172,4 @@ def _profile(client: Client, name: str) -> int:
 
 if __name__ == "__main__":
     django.setup()
-    sys.exit(main([int(size) for size in sys.argv[1].split(",")], int(sys.argv[2]), *sys.argv[3:]))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))

@@ -49,7 +49,7 @@ class Lineage(RegistryView):
 
     @extend_schema(operation_id="versions_lineage", responses=serializers.LineageOut)
     def get(self, request: Request, name: str, number: int) -> Response:
-        found = lineage_of(queries.version_by_number(self.model, number))
+        found = lineage_of(queries.plain_version(self.model, number))
         version = found.version
         return Response(
             {

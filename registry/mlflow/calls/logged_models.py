@@ -14,7 +14,7 @@ from registry.mlflow.calls.experiments import experiment_of
 from registry.mlflow.documents import files_document, logged_model_document
 from registry.mlflow.errors import ProtocolError
 from registry.mlflow.search.expressions import compared
-from registry.mlflow.search.ordering import nulls_last
+from registry.mlflow.search.ordering import name_of, nulls_last
 from registry.mlflow.search.paging import Sort, page
 from registry.mlflow.search.vocabulary import Vocabulary, number_condition
 from registry.models import LoggedMetric, LoggedModel
@@ -165,7 +165,8 @@ def _sort(item: Arguments, number: int) -> list[Sort]:
             )
         rows = LoggedMetric.objects.filter(model=OuterRef("pk"), key=key, nan=False, **dataset)
         last = rows.order_by("-timestamp", "-id").values("value")[:1]
-        return nulls_last(f"o{number}", Subquery(last, output_field=FloatField()), Value(0.0), descending)
+        sort = name_of(number, key, *dataset.values())
+        return nulls_last(sort, Subquery(last, output_field=FloatField()), Value(0.0), descending)
     if name not in _TIMES and name not in _TEXTS:
         raise Invalid(f"Invalid order by field name: {ascii(name[:80])}.", field="order_by")
     return [Sort(_TIMES.get(name) or _TEXTS[name], descending)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -42,18 +43,25 @@ def _keys(
     order: Order, number: int, columns: Mapping[str, str], extra: Extra | None, nullable: Mapping[str, Any]
 ) -> list[Sort]:
     kind = KINDS.get(order.kind)
+    name = name_of(number, str(kind), order.key)
     if kind == "attribute" and order.key in columns:
         column = columns[order.key]
         if column not in nullable:
             return [Sort(column, order.descending)]
-        return nulls_last(f"o{number}", F(column), nullable[column], order.descending)
+        return nulls_last(name, F(column), nullable[column], order.descending)
     if extra is not None and kind in {"metric", "param", "tag"}:
         expression, filler = extra(kind, order.key)
-        return nulls_last(f"o{number}", expression, filler, order.descending)
+        return nulls_last(name, expression, filler, order.descending)
     shown = ascii(f"{order.kind}.{order.key}".strip(".")[:80])
     raise Invalid(
         f"Invalid order_by key {shown} specified. Valid keys are {sorted(columns)}.", field="order_by"
     )
+
+
+def name_of(number: int, *what: str) -> str:
+    """A name for the key of a clause, another one for each thing that is sorted by: page tokens are told
+    apart by the names of the keys that they belong to."""
+    return f"o{number}_{zlib.crc32(repr(what).encode()):08x}"
 
 
 def nulls_last(name: str, expression: Any, filler: Any, descending: bool) -> list[Sort]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from registry import tokens
+from registry import services, tokens
 from registry.domain.actor import SYSTEM
+from registry.models import LoggedModel
+from registry.services import tracking
+
+LOGGED = "m-" + "b" * 32
 
 
 @pytest.fixture
@@ -39,3 +43,21 @@ def client(tracking_uri):
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri)
+
+
+@pytest.fixture
+def world(version, model, store, tmp_path):
+    """One of everything that the calls name."""
+    services.set_alias(model=model, name="champion", version=version, actor=SYSTEM)
+    services.create_model(name="empty", actor=SYSTEM)
+    experiment = tracking.create_experiment(name="first", tags={"there": "x"}, actor=SYSTEM)
+    gone = tracking.create_experiment(name="gone", actor=SYSTEM)
+    tracking.delete_experiment(experiment=gone, actor=SYSTEM)
+    tracking.create_run(experiment=experiment, uid="a" * 32, tags={"there": "x"}, actor=SYSTEM)
+    logged = tracking.create_logged_model(experiment=experiment, tags={"there": "x"}, actor=SYSTEM)
+    LoggedModel.objects.filter(pk=logged.pk).update(uid=LOGGED)
+    with (tmp_path / "file").open("w+b") as file:
+        from registry.services.files import put_file
+
+        put_file(path="x/file.txt", stream=file, store=store)
+    return {"EXPERIMENT": str(experiment.pk), "DELETED": str(gone.pk)}

@@ -14,17 +14,17 @@ from registry.domain.access import Scope
 from registry.domain.actor import SYSTEM
 from registry.domain.roles import Permission, Role, permissions
 from registry.mlflow.table import ROUTES
-from registry.models import Experiment, LoggedModel, Model, RoleGrant, Run, TrackedFile
-from registry.services import tracking
+from registry.models import Experiment, Model, RoleGrant, Run, TrackedFile
 from registry.services.recording import Recorded
 from registry.tests.conftest import CAST
+from registry.tests.mlflow.conftest import LOGGED
 
 ML, FILES = "/api/2.0/mlflow/", "/api/2.0/mlflow-artifacts/"
 VIEW, REGISTER, PROMOTE, ADMINISTER = (
     Permission.VIEW, Permission.REGISTER, Permission.PROMOTE, Permission.ADMINISTER,
 )  # fmt: skip
 MODEL, VERSION = {"name": "churn"}, {"name": "churn", "version": "1"}
-RUN, EXPERIMENT, LOGGED = {"run_id": "a" * 32}, {"experiment_id": "EXPERIMENT"}, "m-" + "b" * 32
+RUN, EXPERIMENT = {"run_id": "a" * 32}, {"experiment_id": "EXPERIMENT"}
 TAG = {"key": "k", "value": "v"}
 
 TABLE = [
@@ -104,24 +104,6 @@ def whole(path):
 def test_the_table_names_every_call():
     known = {(method, route.path) for route in ROUTES for method in route.methods.split()}
     assert {(method, whole(path)) for method, path, *_ in TABLE} == known
-
-
-@pytest.fixture
-def world(version, model, store, tmp_path):
-    """One of everything that the calls name."""
-    services.set_alias(model=model, name="champion", version=version, actor=SYSTEM)
-    services.create_model(name="empty", actor=SYSTEM)
-    experiment = tracking.create_experiment(name="first", tags={"there": "x"}, actor=SYSTEM)
-    gone = tracking.create_experiment(name="gone", actor=SYSTEM)
-    tracking.delete_experiment(experiment=gone, actor=SYSTEM)
-    tracking.create_run(experiment=experiment, uid="a" * 32, tags={"there": "x"}, actor=SYSTEM)
-    logged = tracking.create_logged_model(experiment=experiment, tags={"there": "x"}, actor=SYSTEM)
-    LoggedModel.objects.filter(pk=logged.pk).update(uid=LOGGED)
-    with (tmp_path / "file").open("w+b") as file:
-        from registry.services.files import put_file
-
-        put_file(path="x/file.txt", stream=file, store=store)
-    return {"EXPERIMENT": str(experiment.pk), "DELETED": str(gone.pk)}
 
 
 def ask(secret, method, path, body, world=None):

@@ -1,0 +1,43 @@
+"""`python -m benchmarks.registry.side SIZE REPETITIONS`: measures what it is asked for, with SIZE versions.
+
+Reads a number per line, the place of a call in `SCALED`, and answers each with a line of JSON: CPU
+microseconds of the call and of the bare view beside it, and how many queries the call makes.
+`benchmarks.registry.scaled` asks two of these in turns: whatever else the machine does hits both alike.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import django
+
+from benchmarks.registry.measuring import BARE
+
+
+def main(size: int, repetitions: int) -> None:
+    from django.core.management import call_command
+    from django.db import connection
+
+    from benchmarks.registry.population import grow
+    from benchmarks.registry.requests import SCALED, _client
+
+    call_command("migrate", verbosity=0)
+    client = _client()
+    grow(0, size)
+    connection.close()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        call = SCALED[int(line)]
+        client.send(call)
+        told = {
+            "cost": sum(client._batch(call, repetitions)),
+            "bare": sum(client._batch(BARE, 20)),
+            "queries": client._queries(call),
+        }
+        print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    django.setup()
+    main(int(sys.argv[1]), int(sys.argv[2]))
