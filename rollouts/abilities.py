@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from rollouts import targets
+from rollouts.domain.plan import Plan, SetWeight
 from rollouts.domain.serves import OURS, Serves
 from rollouts.models import Environment
 
@@ -25,15 +26,17 @@ def serves(environment: Environment) -> Serves:
     return told if isinstance(told, Serves) else OURS
 
 
-def unsticky(environment: Environment, by: str) -> str:
-    """Why the environment's router cannot keep a user with a version by a `header` or `cookie`; "" when it
-    can."""
+def unsticky(environment: Environment, plan: Plan) -> str:
+    """Why the environment's router cannot keep users with a version as the plan asks; "" when it can."""
     target = targets.find(environment.target)
-    told = _told(target.router, "unsticky", target, by) if target else None
-    return told or ""
+    if target is None or not plan.sticky:
+        return ""
+    shares = {step.percent for step in plan.steps if isinstance(step, SetWeight)} - {0, 100}
+    told = _told(target.router, "unsticky", target, next(iter(plan.sticky)), len(shares))
+    return f"{target.router_name} {told}" if told else ""
 
 
-def _told(path: str, name: str, target: targets.Target, *asked: str) -> Any:
+def _told(path: str, name: str, target: targets.Target, *asked: Any) -> Any:
     """The adapter's answer; None from one that has none, or that cannot be used (its endpoints' pages say
     why)."""
     try:

@@ -96,6 +96,8 @@ def preview(*, endpoint: Endpoint, strategy: str, parameters: Mapping[str, Any])
         )
     given = gate_templates.filled_in(parameters, endpoint)
     plan = compile_plan(strategy, given, replicas=endpoint.replicas)
+    if refused := abilities.unsticky(endpoint.environment, plan):
+        raise InvalidPlan(f"{refused}.", field=f"parameters.{'key' if strategy == 'ab' else 'sticky'}")
     whole = apply_policy(plan, Policy.from_dict(endpoint.environment.policy))
     hooks.check_known(whole, parameters)
     return whole

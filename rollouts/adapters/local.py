@@ -24,6 +24,8 @@ from rollouts.ports import ObservedRoute
 STATUS_AGE_SECONDS = 5.0
 GATEWAY_TIMEOUT_SECONDS = 2.0
 WARMUP_REQUESTS = 32
+# By what users are told apart where a plan does not say.
+KEY = ("header", "x-slipway-key")
 
 
 class LocalCluster:
@@ -71,7 +73,7 @@ class LocalRouter:
             "split": [{"version": version, "weight": weight} for version, weight in world.route.split],
             "mirror": [{"version": version, "percent": percent} for version, percent in world.route.mirror],
             "matches": [_match(*world.route.preview)] if world.route.preview else [],
-            "sticky": dict([world.route.sticky]),
+            "sticky": dict([world.route.sticky or KEY]),
         }
         replace_document(self._folder / f"{world.endpoint}.json", document)
 

@@ -33,13 +33,13 @@ class Route:
     split: (version, percent) in bucket order, the candidate first, so that a user who met the
     candidate keeps meeting it while its share grows; sums to 100. mirror: percent by version. preview:
     (by, name, value, version): requests whose header or cookie has that value go to that version. sticky:
-    (by, name): the header or cookie that keeps a user with a version.
+    (by, name): the header or cookie that keeps a user with a version; None: the router's own, if it has one.
     """
 
     split: tuple[tuple[str, int], ...]
     mirror: tuple[tuple[str, int], ...] = ()
     preview: tuple[str, str, str, str] | None = None
-    sticky: tuple[str, str] = ("header", "x-slipway-key")
+    sticky: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,5 +108,5 @@ def _route(endpoint: EndpointState, rollout: Snapshot | None) -> Route:
         split=tuple(share for share in shares if share[1]),
         mirror=mirror,
         preview=(*matching.match, rollout.candidate) if matching else None,
-        **({"sticky": next(iter(sticky.items()))} if sticky else {}),
+        sticky=next(iter(sticky.items())) if sticky else None,
     )

@@ -49,12 +49,8 @@ def companions(
 
 def _ports(target: Target) -> list[Manifest]:
     """Port 80 for requests; the metrics' own, where a monitor of Services is to find it."""
-    runtime = target.serving
-    # Containers of a ServingRuntime name their ports as they like.
-    by_number = runtime if runtime and runtime.serving_runtime else None
-    ports: list[Manifest] = [
-        {"name": "http", "port": 80, "targetPort": by_number.port if by_number else "http"}
-    ]
+    runtime, by_number = target.serving, target.request_port != "http"
+    ports: list[Manifest] = [{"name": "http", "port": 80, "targetPort": target.request_port}]
     name, number = metrics_port(runtime)
     if name != "http":
         ports.append({"name": name, "port": number, "targetPort": number if by_number else name})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -10,6 +9,7 @@ from rollouts.adapters.kubernetes.api import HTTP_ROUTE, Manifest
 from rollouts.adapters.kubernetes.manifests import name_of
 from rollouts.adapters.kubernetes.routes import OURS, RouteWriter, service
 from rollouts.adapters.kubernetes.seen import Namespace, namespace_of
+from rollouts.adapters.kubernetes.sticking import cookie_pattern, handed_out, pins, unsticky
 from rollouts.adapters.kubernetes.target import Target, Targets, configured
 from rollouts.domain.desired import DesiredWorld
 from rollouts.domain.observed import RouteEdit
@@ -31,7 +31,8 @@ class GatewayApiDialect:
 
     def ours(self, world: DesiredWorld, target: Target) -> list[Manifest]:
         assert world.route is not None
-        return [*([_matched(world, target)] if world.route.preview else []), _split(world, target)]
+        matched = [_matched(world, target)] if world.route.preview else []
+        return [*matched, *_pinned(world, target), _split(world, target)]
 
     def require_in_effect(self, item: Manifest) -> None:
         _require_accepted(item)
@@ -64,7 +65,7 @@ class GatewayApiRouter(RouteWriter):
         """In a mesh the endpoint has a Service of its own, which the route divides."""
         target = self._targets.of(world.environment)
         if is_mesh(target) and not target.gateway.get("name") and world.endpoint not in self._served:
-            self._find(target).api.apply(service(world), namespace=target.namespace)
+            self._find(target).api.apply(service(world, target), namespace=target.namespace)
             self._served.add(world.endpoint)
         return super().set_route(world)
 
@@ -72,6 +73,11 @@ class GatewayApiRouter(RouteWriter):
     def from_options(cls, options: Mapping[str, Any]) -> Self:
         """For a target of SLIPWAY_TARGETS_FILE: `options` are the fields of `Target`."""
         return cls(configured(options))
+
+    @staticmethod
+    def unsticky(options: Mapping[str, Any], by: str, shares: int) -> str:
+        """Why it cannot keep users with a version as a plan asks; "" when it can."""
+        return unsticky(by, shares)
 
 
 def is_mesh(target: Target) -> bool:
@@ -108,7 +114,11 @@ def _split(world: DesiredWorld, target: Target) -> Manifest:
         "matches": [{"path": _path(world, target)}],
         "filters": [*_rewrite(target), *mirrors],
         "backendRefs": [
-            {**_backend(world.endpoint, version), "weight": weight, "filters": [_answer(version)]}
+            {
+                **_backend(world.endpoint, version),
+                "weight": weight,
+                "filters": [_answer(version, handed_out(world, version, target))],
+            }
             for version, weight in world.route.split
         ],
     }
@@ -120,15 +130,31 @@ def _matched(world: DesiredWorld, target: Target) -> Manifest:
     by, name, value, version = world.route.preview
     header: Manifest = {"type": "Exact", "name": name, "value": value}
     if by == "cookie":
-        # Gateway API knows no cookies; most implementations match headers by expression.
-        pattern = rf"(^|.*;\s*){re.escape(name)}={re.escape(value)}(;.*|$)"
-        header = {"type": "RegularExpression", "name": "cookie", "value": pattern}
+        header = _cookie(name, value)
+    return _apart(world, target, MATCHED, header, version)
+
+
+def _pinned(world: DesiredWorld, target: Target) -> list[Manifest]:
+    """A rule per version for the clients that have met it."""
+    return [
+        _apart(world, target, f"{OURS}kept-v{version}", _cookie(name, value), version)
+        for version, name, value in pins(world)
+    ]
+
+
+def _apart(world: DesiredWorld, target: Target, name: str, header: Manifest, version: str) -> Manifest:
+    """Requests with this header go to that version whatever its share."""
     return {
-        "name": MATCHED,
+        "name": name,
         "matches": [{"path": _path(world, target), "headers": [header]}],
         "filters": _rewrite(target),
         "backendRefs": [{**_backend(world.endpoint, version), "weight": 1, "filters": [_answer(version)]}],
     }
+
+
+def _cookie(name: str, value: str) -> Manifest:
+    """Gateway API knows no cookies; most implementations match headers by expression."""
+    return {"type": "RegularExpression", "name": "cookie", "value": cookie_pattern(name, value)}
 
 
 def _path(world: DesiredWorld, target: Target) -> Manifest:
@@ -141,12 +167,12 @@ def _rewrite(target: Target) -> list[Manifest]:
     return [] if is_mesh(target) else [{"type": "URLRewrite", "urlRewrite": {"path": path}}]
 
 
-def _answer(version: str) -> Manifest:
+def _answer(version: str, more: Mapping[str, str] | None = None) -> Manifest:
     """The answer says which version gave it, as the gateway of one machine does."""
-    return {
-        "type": "ResponseHeaderModifier",
-        "responseHeaderModifier": {"set": [{"name": "x-slipway-version", "value": version}]},
-    }
+    changed: Manifest = {"set": [{"name": "x-slipway-version", "value": version}]}
+    if more:
+        changed["add"] = [{"name": name, "value": value} for name, value in more.items()]
+    return {"type": "ResponseHeaderModifier", "responseHeaderModifier": changed}
 
 
 def _backend(endpoint: str, version: str) -> Manifest:

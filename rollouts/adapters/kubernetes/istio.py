@@ -10,6 +10,7 @@ from rollouts.adapters.kubernetes.api import DESTINATION_RULE, VIRTUAL_SERVICE, 
 from rollouts.adapters.kubernetes.manifests import VERSION
 from rollouts.adapters.kubernetes.routes import OURS, RouteWriter, route_object, service
 from rollouts.adapters.kubernetes.seen import Namespace, namespace_of
+from rollouts.adapters.kubernetes.sticking import cookie_pattern, handed_out, pins, unsticky
 from rollouts.adapters.kubernetes.target import Target, Targets, configured
 from rollouts.domain.desired import DesiredWorld
 from rollouts.domain.observed import RouteEdit
@@ -30,7 +31,8 @@ class IstioDialect:
 
     def ours(self, world: DesiredWorld, target: Target) -> list[Manifest]:
         assert world.route is not None
-        return [*([_matched(world)] if world.route.preview else []), _split(world)]
+        matched = [_matched(world)] if world.route.preview else []
+        return [*matched, *_pinned(world), _split(world, target)]
 
     def require_in_effect(self, item: Manifest) -> None:
         pass
@@ -64,6 +66,11 @@ class IstioRouter(RouteWriter):
         """For a target of SLIPWAY_TARGETS_FILE: `options` are the fields of `Target`."""
         return cls(configured(options))
 
+    @staticmethod
+    def unsticky(options: Mapping[str, Any], by: str, shares: int) -> str:
+        """Why it cannot keep users with a version as a plan asks; "" when it can."""
+        return unsticky(by, shares)
+
     def set_route(self, world: DesiredWorld) -> RouteEdit | None:
         """Subsets first, since a route to a subset that is not named yet answers 503."""
         target = self._targets.of(world.environment)
@@ -71,7 +78,7 @@ class IstioRouter(RouteWriter):
         present = next(iter(namespace.all(DESTINATION_RULE, world.endpoint)), None)
         wanted = destination_rule(world, (present or {}).get("spec", {}))
         if present is None or present["spec"].get("subsets") != wanted["spec"]["subsets"]:
-            namespace.api.apply(service(world), namespace=namespace.name)
+            namespace.api.apply(service(world, target), namespace=namespace.name)
             namespace.write(DESTINATION_RULE, wanted)
         return super().set_route(world)
 
@@ -87,14 +94,18 @@ def destination_rule(world: DesiredWorld, present: Mapping[str, Any]) -> Manifes
     )
 
 
-def _split(world: DesiredWorld) -> Manifest:
+def _split(world: DesiredWorld, target: Target) -> Manifest:
     assert world.route is not None
     rule: Manifest = {
         "name": f"{OURS}split",
         "match": [_uri(world)],
         "rewrite": {"uri": "/"},
         "route": [
-            {**_to(world, version), "weight": weight, "headers": _answer(version)}
+            {
+                **_to(world, version),
+                "weight": weight,
+                "headers": _answer(version, handed_out(world, version, target)),
+            }
             for version, weight in world.route.split
         ],
     }
@@ -107,17 +118,30 @@ def _split(world: DesiredWorld) -> Manifest:
 def _matched(world: DesiredWorld) -> Manifest:
     assert world.route is not None and world.route.preview is not None
     by, name, value, version = world.route.preview
-    if by == "cookie":
-        pattern = rf"(^|.*;\s*){re.escape(name)}={re.escape(value)}(;.*|$)"
-        headers = {"cookie": {"regex": pattern}}
-    else:
-        headers = {name: {"exact": value}}
+    headers = _cookie(name, value) if by == "cookie" else {name: {"exact": value}}
+    return _apart(world, f"{OURS}matched", headers, version)
+
+
+def _pinned(world: DesiredWorld) -> list[Manifest]:
+    """A rule per version for the clients that have met it."""
+    return [
+        _apart(world, f"{OURS}kept-v{version}", _cookie(name, value), version)
+        for version, name, value in pins(world)
+    ]
+
+
+def _apart(world: DesiredWorld, name: str, headers: Manifest, version: str) -> Manifest:
+    """Requests with these headers go to that version whatever its share."""
     return {
-        "name": f"{OURS}matched",
+        "name": name,
         "match": [{**_uri(world), "headers": headers}],
         "rewrite": {"uri": "/"},
         "route": [{**_to(world, version), "headers": _answer(version)}],
     }
+
+
+def _cookie(name: str, value: str) -> Manifest:
+    return {"cookie": {"regex": cookie_pattern(name, value)}}
 
 
 def _uri(world: DesiredWorld) -> Manifest:
@@ -128,8 +152,9 @@ def _to(world: DesiredWorld, version: str) -> Manifest:
     return {"destination": {"host": world.endpoint, "subset": f"v{version}", "port": {"number": 80}}}
 
 
-def _answer(version: str) -> Manifest:
-    return {"response": {"set": {"x-slipway-version": version}}}
+def _answer(version: str, more: Mapping[str, str] | None = None) -> Manifest:
+    added = {"add": dict(more)} if more else {}
+    return {"response": {"set": {"x-slipway-version": version}, **added}}
 
 
 def _version(route: Mapping[str, Any]) -> str:

@@ -144,11 +144,11 @@ def _within(wanted: Any, found: Any) -> bool:
     return bool(wanted == found)
 
 
-def service(world: DesiredWorld) -> Manifest:
+def service(world: DesiredWorld, target: Target) -> Manifest:
     """The host that the subsets divide: every server of the endpoint."""
     spec = {
         "selector": {**OWNED, ENDPOINT: world.endpoint},
-        "ports": [{"name": "http", "port": 80, "targetPort": "http"}],
+        "ports": [{"name": "http", "port": 80, "targetPort": target.request_port}],
     }
     return route_object(SERVICE.api, SERVICE.kind, world, spec)
 

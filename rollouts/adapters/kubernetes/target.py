@@ -68,6 +68,11 @@ class Target:
     service_monitor: bool = False
 
     @property
+    def request_port(self) -> str | int:
+        """Where pods take requests: a ServingRuntime's containers name their ports as they like."""
+        return self.serving.port if self.serving and self.serving.serving_runtime else "http"
+
+    @property
     def serves(self) -> Serves:
         """What its servers can run. A TensorRT plan needs the GPU that it was built for."""
         if self.serving is None:

@@ -79,7 +79,7 @@ def everything() -> list[dict[str, Any]]:
                 spec = spec_of(dialect, wanted, target)
                 kind = dialect.kind
                 found.append({"apiVersion": kind.api, "kind": kind.kind, "metadata": {}, "spec": spec})
-    return [*found, service(world()), destination_rule(world(), {})]
+    return [*found, service(world(), TARGET), destination_rule(world(), {})]
 
 
 @cache
