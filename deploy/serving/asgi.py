@@ -51,35 +51,22 @@ class Application:
         return await self._service.predict(request, route)
 
     async def _body(self, request: Request, receive: Receive) -> bytes:
+        """The body, within the limits of size and time."""
         length = request.headers.get(b"content-length", b"0")
         if int(length) > self._limit:
             raise TooLarge(f"the body has {int(length)} bytes, the limit is {self._limit}")
-        message = await receive()
-        if not message.get("more_body"):
-            if message["type"] == "http.disconnect":
-                raise Malformed("the client went away")
-            body: bytes = message["body"]
-            if len(body) > self._limit:
-                raise TooLarge(f"the body is larger than the limit of {self._limit} bytes")
-            return body
-        return await self._long_body(message, receive)
-
-    async def _long_body(self, message: Message, receive: Receive) -> bytes:
-        """A body that comes in pieces, within the limits of size and time."""
-        parts: list[bytes] = []
-        size = 0
+        body = bytearray()
         try:
             async with asyncio.timeout(self._patience):
                 while True:
+                    message = await receive()
                     if message["type"] == "http.disconnect":
                         raise Malformed("the client went away before the body was complete")
-                    parts.append(message["body"])
-                    size += len(message["body"])
-                    if size > self._limit:
+                    body += message["body"]
+                    if len(body) > self._limit:
                         raise TooLarge(f"the body is larger than the limit of {self._limit} bytes")
                     if not message.get("more_body"):
-                        return b"".join(parts)
-                    message = await receive()
+                        return bytes(body)
         except TimeoutError:
             raise DeadlineExceeded("the body was not complete before the deadline") from None
 

@@ -25,6 +25,20 @@ class Malformed(ServingError):
     outcome = "rejected"
 
 
+class HeadTooLate(ServingError):
+    """The headers did not arrive in time."""
+
+    status = 408
+    outcome = "rejected"
+
+
+class HeadTooLarge(ServingError):
+    """More bytes of headers than a request may have."""
+
+    status = 431
+    outcome = "rejected"
+
+
 class Unauthorized(ServingError):
     """No API key, or one that is not known."""
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .call import Call
+from .connection import Connection
 from .errors import DeadlineExceeded, Malformed, ServingError, TooLarge
 from .messages import Request, Response
 
@@ -109,20 +110,17 @@ class _Nobody:
 _NOBODY: Any = _Nobody()
 
 
-class Protocol(HttpToolsProtocol):
-    """uvicorn's protocol, which hands plain predictions to the service directly."""
+class Protocol(Connection):
+    """Hands plain predictions to the service directly."""
 
     service: Service
     exchange: Exchange | None = None
-    idle_since: float | None = None
-    idle_timer: asyncio.TimerHandle | None = None
 
     def on_message_begin(self) -> None:
-        # The scope is built when it is known that somebody wants it.
-        self.idle_since = None
+        # uvicorn's scope is built when it is known that somebody wants it.
+        Connection.on_message_begin(self)
         self.url = b""
         self.headers = []
-        self.expect_100_continue = False
         self.exchange = None
 
     def on_headers_complete(self) -> None:
@@ -137,12 +135,15 @@ class Protocol(HttpToolsProtocol):
                 and self.parser.get_method() == b"POST"
                 and self.parser.get_http_version() == "1.1"
             ):
+                self.idle_since = None
                 self._exchange(route, headers, int(length))
                 return
-        url, headers_seen, expects = self.url, self.headers, self.expect_100_continue
-        super().on_message_begin()
-        self.url, self.expect_100_continue = url, expects
+        url, headers_seen = self.url, self.headers
+        HttpToolsProtocol.on_message_begin(self)
+        self.url = url
         self.headers.extend(headers_seen)
+        expected = dict(headers_seen).get(b"expect", b"")
+        self.expect_100_continue = expected.lower() == b"100-continue"
         super().on_headers_complete()
 
     def _exchange(self, route: Route, headers: dict[bytes, bytes], length: int) -> None:
@@ -161,6 +162,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         if self.exchange is not None:
+            self.unread = 0
             self.exchange.receive(body)
         else:
             super().on_body(body)
@@ -171,27 +173,16 @@ class Protocol(HttpToolsProtocol):
             super().on_message_complete()
             return
         self.exchange = None
+        self.unread = 0
         exchange.complete()
 
     def on_exchange_complete(self) -> None:
-        """Wait for the next request: what uvicorn does, but one timer lasts for many exchanges."""
-        if self.pipeline or self.flow.read_paused:
+        """Wait for the next request, as uvicorn does after a response of its own."""
+        if self.pipeline or (self.flow.read_paused and not self.flow.write_paused):
             self.on_response_complete()
             return
         self.server_state.total_requests += 1
-        self.idle_since = self.loop.time()
-        if self.idle_timer is None and not self.transport.is_closing():
-            self.idle_timer = self.loop.call_later(self.timeout_keep_alive, self._close_if_idle)
-
-    def _close_if_idle(self) -> None:
-        self.idle_timer = None
-        if self.idle_since is None or self.transport.is_closing():
-            return
-        remaining = self.idle_since + self.timeout_keep_alive - self.loop.time()
-        if remaining > 0:
-            self.idle_timer = self.loop.call_later(remaining, self._close_if_idle)
-        else:
-            self.transport.close()
+        self.wait_for_head()
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -199,8 +190,6 @@ class Protocol(HttpToolsProtocol):
             self.exchange.wait_for_body(self.service.options.deadline_ms / 1000)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self.idle_timer is not None:
-            self.idle_timer.cancel()
         if isinstance(self.cycle, Exchange):
             self.cycle.lose()
         super().connection_lost(exc)

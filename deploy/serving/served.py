@@ -15,7 +15,7 @@ from .histograms import ProfileHistograms
 from .loading import Loaded
 from .messages import BINARY, Headers, Request, Response
 from .metrics import Metrics
-from .oip.request import InferRequest, parse_infer
+from .oip.request import InferReader, InferRequest
 from .oip.response import model_metadata, render_infer
 from .predict import PredictCodec, Prediction
 from .signature import Signature
@@ -70,10 +70,10 @@ class InferWire:
     def __init__(self, options: Options, signature: Signature) -> None:
         self._signature = signature
         self._options = options
+        self._reader = InferReader(signature, allow_nan=options.allow_nan)
 
     def parse(self, request: Request) -> InferRequest:
-        allow_nan = self._options.allow_nan
-        return parse_infer(request.body, _head_length(request), self._signature, allow_nan=allow_nan)
+        return self._reader.parse(request.body, _head_length(request))
 
     def respond(self, parsed: InferRequest, outputs: Sequence[Array]) -> Response:
         options = self._options

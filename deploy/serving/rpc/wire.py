@@ -12,7 +12,7 @@ from deploy.serving.datatypes import Array
 from deploy.serving.errors import ServingError, Unprocessable
 from deploy.serving.messages import Request, Response
 from deploy.serving.oip import binary
-from deploy.serving.oip.request import InferRequest, read_infer
+from deploy.serving.oip.request import InferReader, InferRequest
 from deploy.serving.signature import Signature
 
 from .messages import message
@@ -44,12 +44,13 @@ class RpcWire:
     def __init__(self, options: Options, signature: Signature) -> None:
         self._options = options
         self._signature = signature
+        self._reader = InferReader(signature, allow_nan=options.allow_nan)
 
     def parse(self, request: Request) -> InferRequest:
         assert isinstance(request, RpcRequest)
         document, tail = as_document(request.message)
         try:
-            return read_infer(document, memoryview(tail), self._signature, allow_nan=self._options.allow_nan)
+            return self._reader.read(document, memoryview(tail))
         except ServingError as error:
             # What is `data` in JSON is `contents` here.
             error.field = error.field and _DATA.sub(r"\1.contents", error.field)

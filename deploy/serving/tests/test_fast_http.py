@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import time
@@ -115,7 +116,7 @@ def test_only_a_connection_that_is_idle_for_its_time_is_closed(tmp_path):
             assert wire.answer()[0] == 200
             time.sleep(0.6)
         wire.send(post()[:20])
-        time.sleep(1.2)  # a request that has begun is not idle
+        time.sleep(0.8)  # a request that has begun has its own time
         wire.send(post()[20:])
         assert wire.answer()[0] == 200
         assert wire.closed()
@@ -150,3 +151,64 @@ def test_an_unusable_request_id_is_not_echoed(wire):
     assert "x-request-id" not in wire.answer()[1]
     wire.send(post(extra=b"X-Request-Id: a-b\r\n"))
     assert wire.answer()[1]["x-request-id"] == "a-b"
+
+
+def test_a_head_that_does_not_end_in_time_is_refused_and_so_is_one_that_never_begins(tmp_path):
+    with running(tmp_path, models.linear(), keep_alive_seconds=1) as process:
+        with Wire(process.port) as drip, Wire(process.port) as silent, Wire(process.port) as newlines:
+            for byte in post()[:8]:
+                drip.send(bytes([byte]))
+                newlines.send(b"\r\n")
+                time.sleep(0.05)
+            status, _, answer = drip.answer()
+            assert (status, answer["error"]) == (408, "the head was not complete after 1 s")
+            assert drip.closed()
+            assert silent.closed()
+            assert newlines.answer()[0] == 408
+        assert process.predict([1, 2, 3]).status == 200
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [
+        b"POST /predict HTTP/1.1\r\n" + b"A: b\r\n" * 200_000,
+        b"POST /predict HTTP/1.1\r\nA: " + b"b" * 1_000_000,
+        b"POST /" + b"b" * 1_000_000,
+        b"POST /predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n"
+        + b"A: b\r\n" * 200_000,
+    ],
+)
+def test_headers_without_end_are_refused_before_they_fill_the_memory(wire, flood):
+    with contextlib.suppress(ConnectionError):  # it closes while we are still sending
+        wire.send(flood)
+        status, _, answer = wire.answer()
+        assert (status, answer["error"]) == (431, "the head of the request is larger than 65536 bytes")
+
+
+def test_a_client_that_reads_no_answers_is_not_read_either_and_then_let_go(tmp_path):
+    body = json.dumps({"features": [1, 2, 3], "id": "x" * 100_000}).encode()
+    limits = {"keep_alive_seconds": 1, "deadline_ms": 500}
+    with running(tmp_path, models.linear(), **limits) as process, Wire(process.port) as wire:
+        wire.socket.settimeout(0.5)
+        sent = 0
+        with pytest.raises(TimeoutError):
+            while sent < 800:
+                wire.send(post(body))
+                sent += 1
+        # What both kernels buffer, and a little more.
+        assert 0 < sent < 800
+        wire.socket.settimeout(10)
+        with pytest.raises(ConnectionError):
+            while True:
+                time.sleep(0.1)
+                wire.send(b"x")
+
+
+@pytest.mark.parametrize("extra", [b"Content-Encoding: gzip\r\n", b"Expect: 100-continue\r\n", b""])
+def test_a_body_that_never_begins_is_answered_at_the_deadline(wire, extra):
+    wire.send(b"POST /predict HTTP/1.1\r\n" + extra + b"Content-Length: 9\r\n\r\n")
+    if b"Expect" in extra:
+        assert wire.file.readline().startswith(b"HTTP/1.1 100")
+        wire.file.readline()
+    assert wire.answer()[0] == 504
+    assert wire.closed()

@@ -11,7 +11,7 @@ import pytest
 from deploy.serving.datatypes import BY_OIP, TYPES, from_bfloat16, to_bfloat16
 from deploy.serving.errors import Malformed, Unprocessable
 from deploy.serving.oip import binary
-from deploy.serving.oip.request import parse_infer
+from deploy.serving.oip.request import InferReader
 from deploy.serving.oip.response import model_metadata, render_infer
 from deploy.serving.signature import Signature, TensorSpec
 
@@ -35,7 +35,7 @@ def document(**changes):
 def parse(request, tail=None, signature=TWO, **options):
     head = json.dumps(request).encode()
     length = None if tail is None else len(head)
-    return parse_infer(head + (tail or b""), length, signature, **options)
+    return InferReader(signature, **options).parse(head + (tail or b""), length)
 
 
 def refusal(request, tail=None, signature=TWO):
@@ -137,7 +137,28 @@ def test_binary_lengths_must_agree(size, tail, message):
 
 def test_a_header_length_beyond_the_body_is_refused():
     with pytest.raises(Malformed):
-        parse_infer(b"{}", 3, TWO)
+        InferReader(TWO).parse(b"{}", 3)
+
+
+def test_a_head_that_was_read_before_brings_other_tensors_and_other_refusals():
+    reader = InferReader(Signature((TensorSpec("a", FP32, (-1, 2)),), ()))
+    head = json.dumps({"inputs": [binary_input("a", FP32, np.zeros((1, 2), dtype=np.float32), 8)]}).encode()
+    for row in ([1.0, 2.0], [3.0, 4.0]):
+        tail = np.array(row, dtype=np.float32).tobytes()
+        assert reader.parse(head + tail, len(head)).inputs[0].tolist() == [row]
+    with pytest.raises(Unprocessable, match="is NaN"):
+        reader.parse(head + np.array([1, np.nan], dtype=np.float32).tobytes(), len(head))
+    with pytest.raises(Unprocessable, match="are left in the body"):
+        reader.parse(head + bytes(4), len(head))
+    with pytest.raises(Malformed, match="belong to no input"):
+        reader.parse(head + bytes(12), len(head))
+
+
+@pytest.mark.parametrize("shape", [[2**40, 2**40, 0], [2**62, 0], [2**31, 1]])
+def test_sizes_that_no_tensor_can_have_are_refused_though_the_tensor_is_empty(shape):
+    signature = Signature((TensorSpec("a", FP32, (-1,) * len(shape)),), ())
+    request = {"inputs": [{"name": "a", "shape": shape, "datatype": "FP32", "data": []}]}
+    assert refusal(request, signature=signature)[0] == "inputs[0].shape"
 
 
 def test_nan_in_a_binary_tensor_is_named_by_its_position():
