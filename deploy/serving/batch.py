@@ -75,19 +75,16 @@ class AwaitedJob(Job):
 class Batch:
     """Jobs of one run and what came of them: an outputs list or an error each."""
 
-    __slots__ = ("jobs", "inputs", "outputs", "results", "started", "seconds")
+    __slots__ = ("jobs", "rows", "inputs", "outputs", "results", "started", "seconds")
 
     def __init__(self, jobs: list[Job]) -> None:
         self.jobs = jobs
+        self.rows = sum([job.rows for job in jobs])
         self.inputs: Sequence[Array] = ()
         self.outputs: list[Array] | None = None
         self.results: list[list[Array] | ServingError] = []
         self.started = 0.0
         self.seconds = 0.0
-
-    @property
-    def rows(self) -> int:
-        return sum(job.rows for job in self.jobs)
 
     def run(self, model: Model) -> Batch:
         """Compute, in any thread. If the shared run fails, every job runs alone: none pays for another."""
@@ -112,7 +109,7 @@ class Batch:
         try:
             outputs = model.run(self.inputs)
         except ModelFailed as error:
-            self.results = [error]
+            self.results = [error.with_traceback(None)]  # which leads back here
             # A job that was alone has its answer; several get another run each.
             return len(jobs) == 1
         self.outputs = outputs

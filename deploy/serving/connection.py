@@ -63,7 +63,9 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.cycle.response_complete:  # else a request is under way that was pipelined behind it
+        if (
+            self.cycle is None or self.cycle.response_complete
+        ):  # else a request is under way that was pipelined behind it
             self.wait_for_head()
 
     def wait_for_head(self) -> None:

@@ -24,14 +24,10 @@ class DataType:
     dtype: np.dtype[Any]
     accepts: frozenset[type]
     expected: str
-
-    @property
-    def is_float(self) -> bool:
-        return self.oip in _FLOATS
+    is_float: bool = False
 
 
-_FLOATS = frozenset({"FP16", "BF16", "FP32", "FP64"})
-_NUMBER = (frozenset({int, float}), "a number")
+_NUMBER = (frozenset({int, float}), "a number", True)
 _INTEGER = (frozenset({int}), "an integer")
 # numpy has no bfloat16; its bits travel as 16-bit words and ONNX Runtime is told what they mean.
 _BFLOAT16 = np.dtype(np.uint16)

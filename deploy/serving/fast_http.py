@@ -22,7 +22,7 @@ from .messages import Request, Response
 if TYPE_CHECKING:
     from .service import Route, Service
 
-_UNUSUAL = (b"transfer-encoding", b"content-encoding", b"expect", b"upgrade")
+_UNUSUAL = frozenset({b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"})
 _HEADS = {
     status: line + b"content-type: " for status, line in STATUS_LINE.items() if status not in (100, 101)
 }
@@ -86,6 +86,9 @@ class Exchange(Call):
     def deliver(self, response: Response) -> None:
         protocol = self.protocol
         self.response_complete = True
+        if protocol.cycle is self:  # type: ignore[comparison-overlap]
+            # Else an idle connection would keep its last body, and a closed one until the next collection.
+            protocol.cycle = None  # type: ignore[assignment]
         if self.disconnected or protocol.transport.is_closing():
             return
         body = response.body
@@ -118,7 +121,7 @@ class Protocol(Connection):
 
     def on_message_begin(self) -> None:
         # uvicorn's scope is built when it is known that somebody wants it.
-        Connection.on_message_begin(self)
+        self.idle_since = self.loop.time()
         self.url = b""
         self.headers = []
         self.exchange = None
@@ -131,7 +134,7 @@ class Protocol(Connection):
             if (
                 length.isdigit()
                 and len(length) < 12
-                and headers.keys().isdisjoint(_UNUSUAL)
+                and _UNUSUAL.isdisjoint(headers)
                 and self.parser.get_method() == b"POST"
                 and self.parser.get_http_version() == "1.1"
             ):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from .allocator import keep_freed_memory
 from .asgi import Application
 from .config import Options
 from .errors import LoadError
@@ -146,6 +147,7 @@ class Server(uvicorn.Server):
 def serve(options: Options, listener: socket.socket) -> int:
     """Serve until told to stop; returns the exit code."""
     quiet_overflow()
+    keep_freed_memory()
     try:
         server = Server(options)
     except LoadError as error:
