@@ -52,6 +52,17 @@ def test_a_fresh_form_has_the_strategys_defaults():
     }
 
 
+@pytest.mark.parametrize("strategy", ["canary", "shadow"])
+def test_a_candidate_may_take_the_place_of_running_servers(strategy):
+    typed, plain = form(strategy=strategy, no_surge="on"), form(strategy=strategy)
+    assert typed.is_valid() and plain.is_valid()
+    assert typed.parameters()["no_surge"] is True
+    assert "no_surge" not in plain.parameters()
+    typed.blame(InvalidPlan("there is no second server.", field="parameters.no_surge"))
+    assert typed.errors["no_surge"] == ["There is no second server."]
+    assert typed.errs_in_more
+
+
 def test_gates_are_read_as_json_and_a_slip_is_located():
     assert form(gates='[{"kind": "error_rate"}]').is_valid()
     wrong = form(gates='[{"kind": }]')

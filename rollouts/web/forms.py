@@ -110,6 +110,11 @@ class StartForm(forms.Form):
     replicas = forms.IntegerField(
         label="Servers", required=False, help_text="Of the candidate; at least the endpoint's."
     )
+    no_surge = forms.BooleanField(
+        label="Take the place of running servers",
+        required=False,
+        help_text="Without a server more than now: for clusters that have no GPU to spare. Of two or more.",
+    )
     preview_header = forms.CharField(
         label="Testers’ header", required=False, max_length=64, help_text="Empty: x-slipway-version."
     )
@@ -278,6 +283,7 @@ class StartForm(forms.Form):
         fresh = {} if self.is_bound else {name: self._fresh(name) for name in names if name != "gates"}
         data = self.cleaned_data if self.is_bound else fresh
         given = {name: data[name] for name in names if data.get(name) not in (None, "")}
+        given = {name: value for name, value in given.items() if value is not False}
         if "steps" in self.layout.names:
             given["steps"] = _percentages(data["steps"] if self.is_bound else self._fresh("steps"))
         if "arm" in given:

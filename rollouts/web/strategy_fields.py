@@ -56,7 +56,7 @@ STRATEGY_FIELDS: dict[str, Fields] = {
         about="The candidate’s share grows step by step, and every step must pass its gates.",
         wide=("steps",),
         shown=("hold_seconds", "analyse_seconds", "interval_seconds"),
-        folded=(*_SHARED_FOLD, "mirror_percent", "retire_after_seconds", "gates"),
+        folded=(*_SHARED_FOLD, "no_surge", "mirror_percent", "retire_after_seconds", "gates"),
         initial={"gates": _text(DEFAULT_GATES)},
     ),
     "blue_green": Fields(
@@ -75,7 +75,7 @@ STRATEGY_FIELDS: dict[str, Fields] = {
     "shadow": Fields(
         about="The candidate gets copies of requests; nobody sees its answers and nothing is promoted.",
         shown=("mirror_percent", "analyse_seconds", "interval_seconds"),
-        folded=(*_SHARED_FOLD, "gates"),
+        folded=(*_SHARED_FOLD, "no_surge", "gates"),
         initial={"gates": _text(DEFAULT_GATES), "mirror_percent": 100},
     ),
     "ab": Fields(

@@ -121,8 +121,42 @@ class Api:
         path = kind.path(namespace, manifest["metadata"]["name"])
         query = {"fieldManager": MANAGER, "force": "true", "fieldValidation": "Strict"}
         headers = {"Content-Type": "application/apply-patch+yaml"}
+        return self._fenced("PATCH", path, query, headers, json.dumps(manifest))
+
+    def create(self, manifest: Mapping[str, Any], *, namespace: str) -> Manifest:
+        """The same for an object that must not be there yet: of two who create at once, one does.
+
+        Raises Conflicted when it is there. An apply cannot say that, and would change what it found.
+        """
+        kind = KINDS[manifest["kind"]]
+        query = {"fieldManager": MANAGER, "fieldValidation": "Strict"}
+        headers = {"Content-Type": "application/json"}
+        return self._fenced("POST", kind.path(namespace), query, headers, dict(manifest))
+
+    def adopt(self, kind: Kind, namespace: str, item: Manifest) -> Manifest:
+        """What we created becomes what we applied, so that a later apply may drop fields of it.
+
+        It is what client-go's csaupgrade does. Raises Conflicted when somebody changed the object meanwhile.
+        """
+        entries = item["metadata"].get("managedFields", [])
+        if not any(map(_created, entries)):
+            return item
+        held = [{**entry, "operation": "Apply"} if _created(entry) else entry for entry in entries]
+        change = [
+            {"op": "replace", "path": "/metadata/managedFields", "value": held},
+            # Refused when it is another by now.
+            {
+                "op": "replace",
+                "path": "/metadata/resourceVersion",
+                "value": item["metadata"]["resourceVersion"],
+            },
+        ]
+        headers = {"Content-Type": "application/json-patch+json"}
+        return self._fenced("PATCH", kind.path(namespace, item["metadata"]["name"]), {}, headers, change)
+
+    def _fenced(self, *call: Any) -> Manifest:
         try:
-            return self._call("PATCH", path, query, headers, json.dumps(manifest))
+            return self._call(*call)
         except _Refused as error:
             if error.answered == CONFLICT:
                 raise Conflicted(error.message) from error
@@ -176,6 +210,11 @@ class Api:
         except (HTTPError, OSError, kubernetes.client.ApiException) as error:
             raise WorldUnavailable(f"The Kubernetes API did not answer: {error}") from error
         return response.status, response.reason, content, _seconds(response.getheader("Retry-After"))
+
+
+def _created(entry: Mapping[str, Any]) -> bool:
+    """Whether these fields are held by our having created the object, and not by an apply."""
+    return entry.get("manager") == MANAGER and entry.get("operation") == "Update"
 
 
 class _Refused(WorldUnavailable):

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from rollouts.adapters.kubernetes.api import POD, Conflicted, Kind, Manifest
+from rollouts.adapters.kubernetes.api import POD, Kind, Manifest
 from rollouts.adapters.kubernetes.companions import companions
 from rollouts.adapters.kubernetes.manifests import APPLIED, GENERATION, VERSION, fingerprint, name_of
 from rollouts.adapters.kubernetes.preflight import Capacity
@@ -139,14 +139,7 @@ class KubernetesCluster:
         if present is not None and fresh and all(_annotation(present, k) == v for k, v in marks.items()):
             return
         wanted = workload.marked(wanted, marks, present)
-        if present is not None:
-            wanted["metadata"]["resourceVersion"] = present["metadata"]["resourceVersion"]
-        try:
-            owner = namespace.write(workload.kind, wanted)
-        except Conflicted as error:
-            raise WorldUnavailable(
-                f"{name_of(*key)} was changed meanwhile; the next tick looks again"
-            ) from error
+        owner = namespace.write(workload.kind, wanted, present)
         if target.context in self._capacities:
             self._capacities[target.context].forget()
         for companion in companions(world, release, target, owner):

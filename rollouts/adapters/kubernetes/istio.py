@@ -79,7 +79,7 @@ class IstioRouter(RouteWriter):
         wanted = destination_rule(world, (present or {}).get("spec", {}))
         if present is None or present["spec"].get("subsets") != wanted["spec"]["subsets"]:
             namespace.api.apply(service(world, target), namespace=namespace.name)
-            namespace.write(DESTINATION_RULE, wanted)
+            namespace.write(DESTINATION_RULE, wanted, present)
         return super().set_route(world)
 
 

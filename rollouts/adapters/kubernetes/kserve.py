@@ -7,6 +7,7 @@ makes a plain Deployment of it, whose pods our own Service finds, so that our ro
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from rollouts.adapters.kubernetes import pods
@@ -87,9 +88,7 @@ def status_of(
     found = pods.status_of(child, its_pods)
     if found.message or found.ready >= found.desired or not told:
         return found
-    return WorkloadStatus(
-        ready=found.ready, desired=found.desired, restarts=found.restarts, failed=found.failed, message=told
-    )
+    return replace(found, message=told)
 
 
 def _told(item: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from rollouts.adapters.kubernetes.api import SERVICE, Conflicted, Kind, Manifest
+from rollouts.adapters.kubernetes.api import SERVICE, Kind, Manifest
 from rollouts.adapters.kubernetes.manifests import ENDPOINT, GENERATION, OWNED
 from rollouts.adapters.kubernetes.seen import (
     Homes,
@@ -18,7 +18,6 @@ from rollouts.adapters.kubernetes.seen import (
 from rollouts.adapters.kubernetes.target import Target, Targets, targets
 from rollouts.domain.desired import DesiredWorld
 from rollouts.domain.observed import RouteEdit
-from rollouts.errors import WorldUnavailable
 from rollouts.ports import ObservedRoute
 
 # Rules of these names are ours. What others set in them beside the split is kept.
@@ -75,15 +74,8 @@ class RouteWriter:
             "labels": {**OWNED, ENDPOINT: world.endpoint},
             "annotations": annotations,
         }
-        if present:
-            metadata["resourceVersion"] = present["metadata"]["resourceVersion"]
         manifest = {"apiVersion": kind.api, "kind": kind.kind, "metadata": metadata, "spec": spec}
-        try:
-            namespace.write(kind, manifest)
-        except Conflicted as error:
-            raise WorldUnavailable(
-                f"The route {world.endpoint} was changed meanwhile; the next tick looks again."
-            ) from error
+        namespace.write(kind, manifest, present)
         return self._edit(world, present) if present else None
 
     def _edit(self, world: DesiredWorld, found: Manifest) -> RouteEdit | None:

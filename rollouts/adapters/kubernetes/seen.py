@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rollouts.adapters.kubernetes.api import MANAGER, Api, Kind, Manifest, TooNew
+from rollouts.adapters.kubernetes.api import MANAGER, Api, Conflicted, Kind, Manifest, TooNew
 from rollouts.adapters.kubernetes.manifests import ENDPOINT, GENERATION, OWNED, SELECTOR
 from rollouts.adapters.kubernetes.target import Target, Targets
 from rollouts.errors import StaleWrite, WorldUnavailable
@@ -36,20 +36,39 @@ class Namespace:
                 self._lists[kind.kind] = (time.monotonic(), found)
         return [item for item in found if item["metadata"].get("labels", {}).get(ENDPOINT) == endpoint]
 
-    def write(self, kind: Kind, manifest: Manifest) -> Manifest:
-        """Applies it; whoever reads next sees this or something newer. Raises Conflicted."""
+    def write(self, kind: Kind, manifest: Manifest, present: Manifest | None) -> Manifest:
+        """Applies it over what was read, or creates it; the next reader sees this or something newer.
+
+        Raises WorldUnavailable when somebody else changed or created it meanwhile: the next tick looks again.
+        """
+        name = manifest["metadata"]["name"]
         try:
-            written = self.api.apply(manifest, namespace=self.name)
+            written = self._over(kind, manifest, present) if present else self._new(kind, manifest)
             self._written[kind.kind] = written["metadata"]["resourceVersion"]
             return written
+        except Conflicted as error:
+            raise WorldUnavailable(
+                f"{kind.kind} {name} was changed meanwhile; the next tick looks again."
+            ) from error
         finally:
             self.forget(kind)
 
-    def present(self, kind: Kind, endpoint: str, name: str) -> Manifest | None:
-        """One object as listed, or as asked for by name when the list has none.
+    def _over(self, kind: Kind, manifest: Manifest, present: Manifest) -> Manifest:
+        present = self.api.adopt(kind, self.name, present)
+        version = {"resourceVersion": present["metadata"]["resourceVersion"]}
+        fenced = {**manifest, "metadata": {**manifest["metadata"], **version}}
+        return self.api.apply(fenced, namespace=self.name)
 
-        The list may be a moment old, and what is believed absent is written without a fence.
-        """
+    def _new(self, kind: Kind, manifest: Manifest) -> Manifest:
+        made = self.api.create(manifest, namespace=self.name)
+        try:
+            return self.api.adopt(kind, self.name, made)
+        except Conflicted:
+            # Its controller was faster; the next write of ours does it.
+            return made
+
+    def present(self, kind: Kind, endpoint: str, name: str) -> Manifest | None:
+        """One object as listed, or as asked for by name when the list, a moment old perhaps, has none."""
         listed = (item for item in self.all(kind, endpoint) if item["metadata"]["name"] == name)
         if (found := next(listed, None) or self.api.get(kind, self.name, name)) is None:
             return None

@@ -26,6 +26,7 @@ from rollouts.adapters.kubernetes.seen import Namespace
 from rollouts.adapters.kubernetes.target import Target, Targets
 
 NAMESPACE = "models"
+WRITES = ("POST", "PATCH")
 SCALER = "serving.kserve.io/autoscalerClass"
 # Who edits by hand.
 EDITOR = "kubectl-edit"
@@ -48,11 +49,15 @@ class Cluster:
         self.forbidden: set[str] = set()
         self.routes_frozen = False
         self.kserve_stopped = False
+        # The number of the write, from 1, that fails as when etcd loses its leader; 0: none.
+        self.breaks_at = 0
         self.stall_seconds = 0.0
         self._numbers = itertools.count(1)
         self._lock = threading.RLock()
 
-    def apply(self, plural: str, name: str, body: dict[str, Any]) -> tuple[int, Any]:
+    def apply(
+        self, plural: str, name: str, body: dict[str, Any], operation: str = "Apply"
+    ) -> tuple[int, Any]:
         with self._lock:
             present = self.objects.get((plural, name))
             asked = body["metadata"].pop("resourceVersion", None)
@@ -64,11 +69,30 @@ class Cluster:
                 merged = isinstance(value, dict)
                 found["metadata"][key] = {**found["metadata"].get(key, {}), **value} if merged else value
             found.update({key: value for key, value in body.items() if key != "metadata"})
-            found["metadata"]["managedFields"] = [_managed(MANAGER, body.get("spec", {}))]
+            found["metadata"]["managedFields"] = [
+                {**_managed(MANAGER, body.get("spec", {})), "operation": operation}
+            ]
             if changed:
                 found["metadata"]["generation"] = found["metadata"].get("generation", 0) + 1
             self._keep(plural, name, found)
             self._control(plural, found)
+            return 200, found
+
+    def create(self, plural: str, name: str, body: dict[str, Any]) -> tuple[int, Any]:
+        with self._lock:
+            if (plural, name) in self.objects:
+                return 409, {"message": "it already exists"}
+            return self.apply(plural, name, body, "Update")
+
+    def patch(self, plural: str, name: str, changes: list[dict[str, Any]]) -> tuple[int, Any]:
+        """Metadata alone, as a JSON patch; its resourceVersion must be the object's."""
+        with self._lock:
+            values = {change["path"].rpartition("/")[2]: change["value"] for change in changes}
+            found = deepcopy(self.objects[plural, name])
+            if values.pop("resourceVersion") != found["metadata"]["resourceVersion"]:
+                return 409, {"message": "the object has been modified"}
+            found["metadata"].update(values)
+            self._keep(plural, name, found)
             return 200, found
 
     def edit(self, plural: str, name: str, change: Any) -> None:
@@ -228,8 +252,16 @@ class _Handler(BaseHTTPRequestHandler):
         if cluster.faults and cluster.faults[0][2] in ("", self.command):
             status, headers, _ = cluster.faults.pop(0)
             return self._answer(status, {"message": "a fault"}, headers)
+        written = sum(count for (verb, _), count in cluster.calls.items() if verb in WRITES)
+        if self.command in WRITES and cluster.breaks_at == written:
+            return self._answer(500, {"message": "etcd lost its leader"})
         if plural in cluster.forbidden:
             return self._answer(403, {"message": f"{plural} is forbidden"})
+        if self.command == "POST":
+            return self._answer(*cluster.create(plural, body["metadata"]["name"], body))
+        if self.command == "PATCH" and isinstance(body, list):
+            assert self.headers["Content-Type"] == "application/json-patch+json"
+            return self._answer(*cluster.patch(plural, name[0], body))
         if self.command == "PATCH":
             assert self.headers["Content-Type"] == "application/apply-patch+yaml"
             return self._answer(*cluster.apply(plural, name[0], body))
@@ -241,7 +273,7 @@ class _Handler(BaseHTTPRequestHandler):
         selector = parse_qs(parts.query).get("labelSelector", [""])[0]
         return self._answer(200, {"items": cluster.list(plural, selector)})
 
-    do_GET = do_PATCH = do_DELETE = _serve
+    do_GET = do_POST = do_PATCH = do_DELETE = _serve
 
     def _answer(self, status: int, document: Any, headers: dict[str, str] | None = None) -> None:
         content = json.dumps(document).encode()

@@ -101,21 +101,14 @@ def test_an_api_server_that_stalls_is_given_up_in_time(cluster, kube, monkeypatc
         cluster.observe("churn-production")
 
 
-@pytest.mark.parametrize("done", range(5))
+@pytest.mark.parametrize("done", range(6))
 def test_an_apply_that_broke_off_half_way_is_finished_by_the_next(cluster, kube, namespace, done):
     """`done` writes get through; then the API server refuses one."""
-    original = kube.apply
-
-    def failing(plural, name, body):
-        if sum(kube.calls[call] for call in kube.calls if call[0] == "PATCH") == done + 1:
-            return 500, {"message": "etcd lost its leader"}
-        return original(plural, name, body)
-
-    kube.apply = failing
-    if done < 4:
+    kube.breaks_at = done + 1
+    if done < 5:
         with pytest.raises(WorldUnavailable):
             cluster.apply(world(), ARTIFACTS)
-    kube.apply = original
+    kube.breaks_at = 0
     look(namespace)
     cluster.apply(world(), ARTIFACTS)
     assert {kind for kind, _ in kube.objects} >= {
@@ -133,6 +126,39 @@ def test_of_two_writers_the_one_that_read_an_older_object_writes_nothing(cluster
     with pytest.raises(WorldUnavailable, match="changed meanwhile"):
         cluster.apply(world(2), ARTIFACTS)
     cluster.apply(world(2), ARTIFACTS)
+
+
+@pytest.mark.parametrize("workload", ["deployment", "inferenceservice"])
+def test_of_two_who_create_at_once_one_does_and_the_other_changes_nothing(kube, namespace, workload):
+    """Both have looked and found nothing; the slower one carries an older decision."""
+    where = Targets(replace(TARGET, workload=workload), {})
+    fast, slow = (KubernetesCluster(where, lambda _: namespace) for _ in range(2))
+    original = namespace.present
+
+    def overtaken(*asked):
+        found = original(*asked)
+        namespace.present = original
+        fast.apply(world(5), ARTIFACTS)
+        return found
+
+    namespace.present = overtaken
+    with pytest.raises(WorldUnavailable, match="changed meanwhile"):
+        slow.apply(world(4), ARTIFACTS)
+    made = kube.objects[f"{workload}s", "churn-production-v1"]["metadata"]
+    assert made["annotations"]["slipway.dev/generation"] == "5"
+    # What was created is held as if it had been applied, so that fields of it can be dropped.
+    assert [entry["operation"] for entry in made["managedFields"]] == ["Apply"]
+
+
+def test_of_two_who_create_a_route_at_once_one_does(router, kube, namespace):
+    plural = "httproutes" if isinstance(router, GatewayApiRouter) else "virtualservices"
+    router.set_route(world(5))
+    look(namespace)
+    namespace.present = lambda *_: None
+    with pytest.raises(WorldUnavailable, match="changed meanwhile"):
+        router.set_route(world(4))
+    metadata = kube.objects[plural, "churn-production"]["metadata"]
+    assert metadata["annotations"]["slipway.dev/generation"] == "5"
 
 
 @pytest.mark.parametrize(
