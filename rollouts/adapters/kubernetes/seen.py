@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rollouts.adapters.kubernetes.api import MANAGER, Api, Conflicted, Kind, Manifest, TooNew
-from rollouts.adapters.kubernetes.manifests import ENDPOINT, GENERATION, OWNED, SELECTOR
+from rollouts.adapters.kubernetes.manifests import APPLIED, ENDPOINT, GENERATION, OWNED, SELECTOR
 from rollouts.adapters.kubernetes.target import Target, Targets
 from rollouts.errors import StaleWrite, WorldUnavailable
 
@@ -54,6 +54,22 @@ class Namespace:
             self.forget(kind)
 
     def _over(self, kind: Kind, manifest: Manifest, present: Manifest) -> Manifest:
+        try:
+            return self._fenced(kind, manifest, present)
+        except Conflicted as conflict:
+            return self._fenced(kind, manifest, self._as_read(kind, present, conflict))
+
+    def _as_read(self, kind: Kind, present: Manifest, conflict: Conflicted) -> Manifest:
+        """The object as it is now when only its controller has written its status; else the conflict."""
+        try:
+            now = self.api.get(kind, self.name, present["metadata"]["name"])
+        except WorldUnavailable:
+            raise conflict from None
+        if now is None or _said(now) != _said(present):
+            raise conflict
+        return now
+
+    def _fenced(self, kind: Kind, manifest: Manifest, present: Manifest) -> Manifest:
         present = self.api.adopt(kind, self.name, present)
         version = {"resourceVersion": present["metadata"]["resourceVersion"]}
         fenced = {**manifest, "metadata": {**manifest["metadata"], **version}}
@@ -89,6 +105,13 @@ class Namespace:
         except TooNew:
             self._written.pop(kind.kind, None)
             raise
+
+
+def _said(item: Manifest) -> tuple[Any, ...]:
+    """What changes when somebody changes the object, and not when its controller writes the status."""
+    metadata = item["metadata"]
+    ours = {name: metadata.get("annotations", {}).get(name) for name in (GENERATION, APPLIED)}
+    return (*(metadata.get(name) for name in ("uid", "generation", "labels")), ours)
 
 
 class Homes:

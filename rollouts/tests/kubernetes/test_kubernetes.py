@@ -128,6 +128,16 @@ def test_of_two_writers_the_one_that_read_an_older_object_writes_nothing(cluster
     cluster.apply(world(2), ARTIFACTS)
 
 
+def test_a_status_written_meanwhile_is_no_conflict(cluster, kube):
+    cluster.apply(world(), ARTIFACTS)
+    cluster.observe("churn-production")
+    item = kube.objects["deployments", "churn-production-v1"]
+    kube._keep("deployments", "churn-production-v1", {**item, "metadata": {**item["metadata"]}, "status": {}})
+    cluster.apply(world(2), ARTIFACTS)
+    made = kube.objects["deployments", "churn-production-v1"]["metadata"]
+    assert made["annotations"]["slipway.dev/generation"] == "2"
+
+
 @pytest.mark.parametrize("workload", ["deployment", "inferenceservice"])
 def test_of_two_who_create_at_once_one_does_and_the_other_changes_nothing(kube, namespace, workload):
     """Both have looked and found nothing; the slower one carries an older decision."""
