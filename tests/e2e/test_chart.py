@@ -45,9 +45,14 @@ def test_the_api_server_takes_every_object_of_the_chart(bare_place, plurals, ren
         if key not in plurals:
             unknown.add(document["apiVersion"])
             continue
-        given = {**document, "metadata": {**document["metadata"], "namespace": place.name}}
         root = f"/apis/{key[0]}" if "/" in key[0] else "/api/v1"
-        path = f"{root}/namespaces/{place.name}/{plurals[key]}/{document['metadata']['name']}"
+        wide = "namespace" not in document["metadata"]
+        given = {
+            **document,
+            "metadata": {**document["metadata"], **({} if wide else {"namespace": place.name})},
+        }
+        where = root if wide else f"{root}/namespaces/{place.name}"
+        path = f"{where}/{plurals[key]}/{document['metadata']['name']}"
         strict = {"fieldManager": "helm", "force": "true", "dryRun": "All", "fieldValidation": "Strict"}
         taken = place.call("PATCH", path, given, APPLY, **strict)
         assert taken["kind"] == document["kind"]
@@ -153,5 +158,7 @@ def test_the_lines_of_the_docs_install_it_and_helm_changes_and_removes_it(
     run(f"helm uninstall slipway -n {home}")
     with pytest.raises(Refused, match="404"):
         web()
-    with pytest.raises(Refused, match="404"):
-        place.call("GET", f"/apis/rbac.authorization.k8s.io/v1/namespaces/{place.name}/roles/slipway-worker")
+    rights = "/apis/rbac.authorization.k8s.io/v1"
+    for left in (f"namespaces/{place.name}/roles/slipway-worker", f"clusterroles/{home}-slipway-preflight"):
+        with pytest.raises(Refused, match="404"):
+            place.call("GET", f"{rights}/{left}")

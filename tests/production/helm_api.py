@@ -19,7 +19,10 @@ KINDS = {
     "policy/v1": {"PodDisruptionBudget": "poddisruptionbudgets"},
     "autoscaling/v2": {"HorizontalPodAutoscaler": "horizontalpodautoscalers"},
     "networking.k8s.io/v1": {"NetworkPolicy": "networkpolicies", "Ingress": "ingresses"},
-    "rbac.authorization.k8s.io/v1": {"Role": "roles", "RoleBinding": "rolebindings"},
+    "rbac.authorization.k8s.io/v1": {
+        "Role": "roles", "RoleBinding": "rolebindings",
+        "ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings",
+    },
     "monitoring.coreos.com/v1": {"ServiceMonitor": "servicemonitors", "PrometheusRule": "prometheusrules"},
 }  # fmt: skip
 RECORD = "helm.sh/release.v1"
@@ -113,7 +116,7 @@ class ApiServer:
             return 200, {
                 "kind": "APIResourceList", "groupVersion": group,
                 "resources": [
-                    {"name": plural, "kind": kind, "namespaced": True, "verbs": VERBS}
+                    {"name": plural, "kind": kind, "namespaced": not kind.startswith("Cluster"), "verbs": VERBS}
                     for kind, plural in KINDS[group].items()
                 ],
             }  # fmt: skip
@@ -136,7 +139,8 @@ class ApiServer:
         place = f"{path}/{document['metadata']['name']}" if new else path
         self.stored[place] = document
         if new and document.get("type") != RECORD:
-            document["metadata"].setdefault("namespace", path.split("/namespaces/")[1].split("/")[0])
+            if "/namespaces/" in path:
+                document["metadata"].setdefault("namespace", path.split("/namespaces/")[1].split("/")[0])
             self.created.append(document)
         return (201 if new else 200), document
 
