@@ -24,9 +24,11 @@ class IstioDialect:
     rules = "http"
 
     def frame(self, world: DesiredWorld, target: Target) -> Manifest:
-        spec: Manifest = {"hosts": [target.host or world.endpoint]}
-        if target.gateway.get("name"):
-            spec["gateways"] = [target.gateway["name"], "mesh"]
+        """In the mesh the endpoint is called by its Service's name, behind a gateway by the target's host."""
+        spec: Manifest = {"hosts": [*([target.host] if target.host else []), world.endpoint]}
+        if name := target.gateway.get("name"):
+            namespace = target.gateway.get("namespace")
+            spec["gateways"] = [f"{namespace}/{name}" if namespace else name, "mesh"]
         return spec
 
     def ours(self, world: DesiredWorld, target: Target) -> list[Manifest]:

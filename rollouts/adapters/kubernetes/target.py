@@ -31,10 +31,11 @@ class Target:
     PersistentVolumeClaim that pods share for fetched artifacts; without it each pod has its own. gpus: per
     server. max_replicas: above the rollout's replicas an autoscaler may go so far; 0 means no autoscaler.
     It keeps target_cpu_percent, or with scale_on a metric of the pods at an average `value` each.
-    gateway: `name` and `namespace` of the Gateway (Gateway API), or the name of Istio's. host: what the
-    route answers to; empty means every host. preflight: for servers with GPUs: `hold` creates none that
-    do not fit, `say` only says so (where nodes are added on demand), `off` does not look. runtime: `triton`
-    or one of `runtimes` in the place of our model server; runtime_image: its image. serving: what that means.
+    gateway: `name` and `namespace` of the Gateway, of Gateway API or of Istio. host: what the route
+    answers to there; empty means every host, with Istio the endpoint's name alone. preflight: for servers
+    with GPUs: `hold` creates none that do not fit, `say` only says so (where nodes are added on demand),
+    `off` does not look. runtime: `triton` or one of `runtimes` in the place of our model server;
+    runtime_image: its image. serving: what that means.
     workload: `deployment`, or `inferenceservice` where KServe runs the servers. keda: with `server`, the
     address of a Prometheus, KEDA scales instead of Kubernetes' autoscaler. pod_monitor, service_monitor: for
     Prometheus' operator.
