@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Protocol
 
 from registry.domain import foreign
 from registry.domain.actor import Actor
-from registry.errors import DomainError
+from registry.errors import Conflict, DomainError
 from registry.models import Experiment, Model, Run, Version
 from registry.ports import ArtifactStore
 from registry.services import files, tracking
@@ -21,6 +22,7 @@ from registry.services.sources import run_location
 from registry.services.tracking import Reading
 
 EXPERIMENT = "Imported"
+_BATCH = 1000
 _PROMPT = "mlflow.prompt.is_prompt"
 
 
@@ -53,13 +55,21 @@ class Report:
         return [*told, *(f"failed: {what}: {why}" for what, why in self.failed)]
 
 
-def import_registry(origin: Origin, *, store: ArtifactStore, actor: Actor) -> Report:
+def import_registry(
+    origin: Origin,
+    *,
+    store: ArtifactStore,
+    actor: Actor,
+    report: Report | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Report:
     """Models, versions with their numbers, tags, aliases, stages, runs with metrics, and files.
 
     A model or version that fails is told in the report and does not stop the others. Files that the server
-    does not hand out itself (s3://…) stay where they are, and their versions are recorded only.
+    does not hand out itself (s3://…) stay where they are, and their versions are recorded only. What an
+    import that ended half-way left is completed. `report` grows as it goes; `tell` gets a line per model.
     """
-    report = Report()
+    report = report or Report()
     for row in origin.models():
         tags = _pairs(row.get("tags"))
         if tags.get(_PROMPT) == "true":
@@ -69,6 +79,7 @@ def import_registry(origin: Origin, *, store: ArtifactStore, actor: Actor) -> Re
             _import_model(origin, row, tags, report, store, actor)
         except (DomainError, LookupError) as error:
             report.failed.append((row["name"], str(error)))
+        tell(f"{row['name']}: {report.imported['versions']} versions imported so far")
     return report
 
 
@@ -85,16 +96,18 @@ def _import_model(
     if model is None:
         description = row.get("description", "")
         model = create_model(name=row["name"], description=description, tags=tags, actor=actor, wide=True)
-    here = set(Version.objects.filter(model=model).values_list("number", flat=True))
+    here = dict(Version.objects.filter(model=model).values_list("number", "source"))
     for version in origin.versions(row["name"]):
-        new = int(version["version"]) not in here
-        if new:
-            try:
+        number = int(version["version"])
+        try:
+            if number not in here:
                 _import_version(origin, model, version, report, store, actor)
-            except (DomainError, LookupError) as error:
-                report.failed.append((f"{model.name} version {version['version']}", str(error)))
-                continue
-        _count(report, "versions", new=new)
+            elif here[number] != _source(version):
+                raise Conflict("another version has this number here")
+        except (DomainError, LookupError) as error:
+            report.failed.append((f"{model.name} version {number}", str(error)))
+            continue
+        _count(report, "versions", new=number not in here)
     for alias in origin.model(row["name"]).get("aliases", []):
         _import_alias(model, alias, report, actor)
 
@@ -105,7 +118,7 @@ def _import_version(
     location = origin.location(model.name, row["version"])
     run = _import_run(origin, row.get("run_id", ""), report, actor)
     said = Recorded(
-        source=row.get("source", "")[:500],
+        source=_source(row),
         resolved_source=location if location != row.get("source") else "",
         run=row.get("run_id", ""),
         run_link=row.get("run_link", "")[:500],
@@ -135,33 +148,40 @@ def _import_run(origin: Origin, uid: str, report: Report, actor: Actor) -> Run |
     if not uid:
         return None
     run = Run.objects.select_related("experiment").filter(uid=uid).first()
-    told = None if run is not None else origin.run(uid)
+    # An import sets the status last: one of its own that still runs may have ended half-way.
+    whole = run is not None and (run.experiment.name != EXPERIMENT or run.status != "RUNNING")
+    told = None if whole else origin.run(uid)
     if told is None:
         return run
-    experiment = Experiment.objects.filter(name=EXPERIMENT).first()
-    experiment = experiment or tracking.create_experiment(name=EXPERIMENT, actor=actor)
+    run = run or _new_run(uid, told, actor)
     info, data = told["info"], told.get("data", {})
-    run = tracking.create_run(
-        experiment=experiment,
-        actor=actor,
-        uid=uid,
-        name=info.get("run_name", ""),
-        user=info.get("user_id", ""),
-        started_ms=int(info.get("start_time", 0)),
-        tags=_pairs(data.get("tags")),
-    )
     tracking.log_params(run=run, params=list(_pairs(data.get("params")).items()))
     for metric in data.get("metrics", []):
-        readings = [_reading(metric["key"], point) for point in origin.history(uid, metric["key"])]
-        for start in range(0, len(readings), 1000):
-            tracking.log_points(uid=uid, readings=readings[start : start + 1000])
-        report.imported["points"] += len(readings)
+        readings = (_reading(metric["key"], point) for point in origin.history(uid, metric["key"]))
+        while batch := list(islice(readings, _BATCH)):
+            tracking.log_points(uid=uid, readings=batch)
+            report.imported["points"] += len(batch)
     ended = info.get("end_time")
     tracking.update_run(
         run=run, actor=actor, status=info.get("status"), ended_ms=int(ended) if ended else None
     )
     report.imported["runs"] += 1
     return run
+
+
+def _new_run(uid: str, told: dict[str, Any], actor: Actor) -> Run:
+    """The run without what was logged on it."""
+    experiment = Experiment.objects.filter(name=EXPERIMENT).first()
+    info = told["info"]
+    return tracking.create_run(
+        experiment=experiment or tracking.create_experiment(name=EXPERIMENT, actor=actor),
+        actor=actor,
+        uid=uid,
+        name=info.get("run_name", ""),
+        user=info.get("user_id", ""),
+        started_ms=int(info.get("start_time", 0)),
+        tags=_pairs(told.get("data", {}).get("tags")),
+    )
 
 
 def _import_alias(model: Model, alias: dict[str, str], report: Report, actor: Actor) -> None:
@@ -172,6 +192,10 @@ def _import_alias(model: Model, alias: dict[str, str], report: Report, actor: Ac
     present = model.aliases.filter(name=alias["alias"], version=version).exists()
     _count(report, "aliases", new=not present)
     set_alias(model=model, name=alias["alias"], version=version, actor=actor, wide=True)
+
+
+def _source(row: dict[str, Any]) -> str:
+    return str(row.get("source", ""))[:500]
 
 
 def _below(run: Run, path: str) -> str:

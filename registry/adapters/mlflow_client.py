@@ -7,6 +7,7 @@ from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlsplit
 
 import requests
+from urllib3.exceptions import HTTPError
 
 from registry.errors import Unavailable
 
@@ -64,14 +65,14 @@ class MlflowServer:
         while waiting:
             folder = waiting.pop()
             path = f"{root}/{folder}".rstrip("/")
-            for item in self._answer(f"{self._files}?path={quote(path)}").json().get("files", []):
+            for item in self._document(f"{self._files}?path={quote(path)}").get("files", []):
                 name = f"{folder}/{item['path']}".lstrip("/")
                 if item["is_dir"]:
                     waiting.append(name)
                     continue
                 with self._answer(f"{self._files}/{quote(f'{root}/{name}')}", stream=True) as answer:
                     answer.raw.decode_content = True
-                    yield name, cast(BinaryIO, answer.raw)
+                    yield name, cast(BinaryIO, _Body(answer.raw, name))
 
     @property
     def _files(self) -> str:
@@ -88,7 +89,13 @@ class MlflowServer:
                 return
 
     def _get(self, path: str, **query: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._answer(f"{self._url}/api/2.0/mlflow/{path}", params=query).json()
+        return self._document(f"{self._url}/api/2.0/mlflow/{path}", params=query)
+
+    def _document(self, url: str, **options: Any) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = self._answer(url, **options).json()
+        except ValueError as error:
+            raise Unavailable(f"{url} did not answer with JSON: is it an MLflow server?") from error
         return found
 
     def _answer(self, url: str, **options: Any) -> requests.Response:
@@ -101,3 +108,16 @@ class MlflowServer:
         if answer.status_code != 200:
             raise Unavailable(f"{url} answered {answer.status_code}: {answer.text[:300]}")
         return answer
+
+
+class _Body:
+    """A file as it arrives; a connection that breaks is `Unavailable`."""
+
+    def __init__(self, raw: Any, name: str) -> None:
+        self._raw, self._name = raw, name
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return cast(bytes, self._raw.read(size if size >= 0 else None))
+        except (HTTPError, OSError) as error:
+            raise Unavailable(f"{self._name} did not arrive to its end: {error}.") from error

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from registry.adapters.mlflow_client import MlflowServer
 from registry.domain.actor import SYSTEM
 from registry.errors import DomainError
-from registry.importing import import_registry
+from registry.importing import Report, import_registry
 from registry.wiring import artifact_store
 
 
@@ -31,11 +31,15 @@ class Command(BaseCommand):
             user=os.environ.get("MLFLOW_TRACKING_USERNAME", ""),
             password=os.environ.get("MLFLOW_TRACKING_PASSWORD", ""),
         )
+        report = Report()
         try:
-            report = import_registry(origin, store=artifact_store(), actor=SYSTEM)
+            import_registry(
+                origin, store=artifact_store(), actor=SYSTEM, report=report, tell=self.stderr.write
+            )
         except DomainError as error:
-            raise CommandError(str(error)) from error
-        for line in report.lines():
-            self.stdout.write(line)
+            raise CommandError(f"{error} What is here stays; run it again to go on.") from error
+        finally:
+            for line in report.lines():
+                self.stdout.write(line)
         if report.failed:
             raise CommandError(f"{len(report.failed)} could not be imported; the others are here.")

@@ -13,6 +13,9 @@ import pytest
 import requests
 from django.core.management import CommandError, call_command
 
+from registry.domain.actor import SYSTEM
+from registry.errors import Unavailable
+from registry.importing import import_registry
 from registry.models import Alias, Model, Point, Run, TrackedFile, Version
 from registry.tests import onnx_files
 from tests.servers.waiting import free_port
@@ -98,3 +101,54 @@ def test_everything_moves_and_a_second_time_changes_nothing(origin, store, db):
 def test_a_server_that_is_not_there_is_told(store, db):
     with pytest.raises(CommandError, match="did not answer"):
         call_command("import_mlflow", f"http://127.0.0.1:{free_port()}")
+
+
+class Elsewhere:
+    """A server with one model, whose connection breaks after so many points of the metric."""
+
+    def __init__(self, breaks_after=None, source="s3://bucket/x"):
+        self.breaks_after, self.source = breaks_after, source
+
+    def models(self):
+        return [{"name": "churn", "tags": [], "description": ""}]
+
+    def model(self, name):
+        return {"name": name, "aliases": []}
+
+    def versions(self, name):
+        moment = {"creation_timestamp": "1000", "last_updated_timestamp": "2000"}
+        return [{"name": name, "version": "1", "source": self.source, "run_id": "a" * 32, **moment}]
+
+    def run(self, uid):
+        data = {"params": [{"key": "lr", "value": "0.1"}], "metrics": [{"key": "loss"}]}
+        return {"info": {"run_name": "one", "status": "FINISHED", "end_time": "9"}, "data": data}
+
+    def history(self, uid, key):
+        for n in range(2500):
+            if n == self.breaks_after:
+                raise Unavailable("the connection broke")
+            yield {"key": key, "value": 1 / (n + 1), "timestamp": n, "step": n}
+
+    def location(self, name, version):
+        return self.source
+
+    def files(self, location):
+        return []
+
+
+def test_an_import_that_broke_in_the_middle_of_a_run_is_completed_by_the_next(store, db):
+    first = import_registry(Elsewhere(breaks_after=1500), store=store, actor=SYSTEM)
+    assert first.failed == [("churn version 1", "the connection broke")]
+    assert Point.objects.count() == 1000 and Run.objects.get().status == "RUNNING"
+    second = import_registry(Elsewhere(), store=store, actor=SYSTEM)
+    assert second.failed == [] and second.imported["versions"] == 1
+    assert Point.objects.count() == 2500 and Run.objects.get().status == "FINISHED"
+    third = import_registry(Elsewhere(), store=store, actor=SYSTEM)
+    assert third.present["versions"] == 1 and not third.imported
+
+
+def test_a_version_of_another_origin_is_not_taken_for_the_one_that_is_imported(store, db):
+    import_registry(Elsewhere(), store=store, actor=SYSTEM)
+    report = import_registry(Elsewhere(source="s3://bucket/other"), store=store, actor=SYSTEM)
+    assert report.failed == [("churn version 1", "another version has this number here")]
+    assert Version.objects.get().source == "s3://bucket/x"
