@@ -171,7 +171,11 @@ def answers(url: str) -> bool:
 def s3_environment(stack: ExitStack, home: Path, service: endpoints.Service) -> dict[str, str]:
     """The settings of a server that keeps its artifacts at the running service."""
     stack.enter_context(endpoints.running(service, home / "s3.log"))
-    until(lambda: answers(service.ready), 300, service.name)
+    try:
+        until(lambda: answers(service.ready), 300, service.name)
+    except SystemExit:
+        print((home / "s3.log").read_text()[-3000:])
+        raise
     endpoints.bucket(service, "bench")
     return endpoints.KEYS | {
         "SLIPWAY_ARTIFACT_STORE": "registry.adapters.s3.S3Store",

@@ -87,7 +87,9 @@ def _send_missing(
 def _send(client: Client, url: str, stretch: tuple[Path, int, int], told: Callable[[int], None]) -> None:
     """One part; it may be sent again."""
     with closing(Part(*stretch, told)) as part:
-        client.once("PUT", url, data=part, headers={"Content-Type": "application/octet-stream"})
+        # Of an empty file there is nothing to read, and what is read would be sent without its length.
+        data = part if len(part) else b""
+        client.once("PUT", url, data=data, headers={"Content-Type": "application/octet-stream"})
 
 
 def _add(told: Callable[[int], None], before: int, count: int) -> None:

@@ -22,15 +22,14 @@ from registry.api.listing import SUMMARY, find_version, version_document, versio
 from registry.api.preconditions import IF_MATCH, unchanged
 from registry.api.search import FILTER
 from registry.domain.draft import VersionDraft, parse_points
-from registry.domain.manifest import MAX_FILES, checked_path
 from registry.domain.roles import Permission
 from registry.domain.text import clean_line, clean_text
 from registry.errors import Invalid
 from registry.filtering import version_filter
 from registry.models import Model, Version
+from registry.services.arrivals import arrived
 from registry.services.content import entries_of, store_path
-from registry.services.intake import Arrived
-from registry.services.uploads import upload_of, uploads_of
+from registry.services.uploads import upload_of
 
 _PAGE = [
     OpenApiParameter("after", str, description="`next` of the page before."),
@@ -86,7 +85,7 @@ class Versions(RegistryView):
         reference = body.get("reference")
         return services.submit_version(
             model=self.model,
-            artifact=_arrived(self.model, body),
+            artifact=arrived(self.model, body.get("upload"), body.get("files")),
             reference=upload_of(self.model, reference, field="reference") if reference else None,
             filename=clean_line(body.get("filename"), field="filename", maximum=255),
             draft=VersionDraft.parse(body.get("metadata")),
@@ -254,24 +253,6 @@ class Metrics(RegistryView):
 
 def _is_json(request: Request) -> bool:
     return (request.content_type or "").partition(";")[0].strip() == "application/json"
-
-
-def _arrived(model: Model, body: dict[str, Any]) -> list[Arrived]:
-    """The uploads that a request names: one file, or the files of a folder."""
-    if (body.get("upload") is None) == (body.get("files") is None):
-        raise Invalid("Name either an upload or a list of files.", field="upload")
-    if body.get("upload") is not None:
-        return [Arrived("", upload_of(model, body["upload"]))]
-    files = body["files"]
-    if not isinstance(files, list) or not files or len(files) > MAX_FILES:
-        raise Invalid(f"It must be a list of 1 to {MAX_FILES} files.", field="files")
-    if not all(isinstance(item, dict) and set(item) == {"path", "upload"} for item in files):
-        raise Invalid("A file is an object with `path` and `upload`.", field="files")
-    found = uploads_of(model, [item["upload"] for item in files])
-    return [
-        Arrived(checked_path(item["path"], field=f"files[{i}].path"), upload)
-        for i, (item, upload) in enumerate(zip(files, found, strict=True))
-    ]
 
 
 def _version(model: Model, number: int) -> Version:

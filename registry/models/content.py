@@ -17,6 +17,7 @@ class VersionFile(Kept):
 
     version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="files")
     path = models.CharField(max_length=512)
+    # Empty while a file whose sender could not know its digest is verified.
     digest = models.CharField(max_length=71, db_index=True)
     size = models.BigIntegerField()
 
@@ -30,6 +31,12 @@ class VersionFile(Kept):
 
     def __str__(self) -> str:
         return self.path
+
+    @classmethod
+    def verified(cls, version: Version, path: str, digest: str) -> None:
+        """Write what was found to be in a file whose sender could not know it; once."""
+        unknown = cls.objects.filter(version=version, path=path, digest="")
+        models.QuerySet.update(unknown, digest=digest)
 
 
 class Intake(models.Model):
@@ -72,6 +79,8 @@ class Upload(models.Model):
     ref = models.CharField(max_length=1024)
     completed_at = models.DateTimeField(null=True, blank=True)
     is_reference = models.BooleanField(default=False)
+    # Which file of a folder it is, where its digest must tell the folder's.
+    path = models.CharField(max_length=512, blank=True)
     intake = models.ForeignKey(
         Intake, on_delete=models.PROTECT, related_name="uploads", null=True, blank=True
     )

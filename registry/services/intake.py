@@ -9,7 +9,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path, PurePath
 
@@ -19,14 +18,15 @@ from django.utils import timezone
 from registry import audit
 from registry.domain.actor import SYSTEM, Actor
 from registry.domain.draft import VersionDraft
-from registry.domain.manifest import FileEntry, checked_path, manifest_of
+from registry.domain.manifest import manifest_of
 from registry.domain.states import State
 from registry.errors import Conflict, DomainError, Invalid, NotFound, TooLarge, Unavailable
 from registry.inspect.sandbox import Inspection, inspect_file
-from registry.models import Intake, Model, Upload, Version
+from registry.models import Intake, Model, Upload, Version, VersionFile
 from registry.ports import ArtifactStore
 from registry.services import blobs, joining
-from registry.services.content import Content, content_of, local_copy, store_manifest
+from registry.services.arrivals import Arrived, declared, remember_places
+from registry.services.content import Content, content_of, entries_of, local_copy, store_manifest
 from registry.services.versions import (
     check_size,
     concluded,
@@ -46,14 +46,6 @@ _STORE_IS_AWAY = timedelta(seconds=15)
 
 class LeaseLost(Exception):
     """Another worker took over; this one stops at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """A completed upload and its path in a folder; "" for a single file."""
-
-    path: str
-    upload: Upload
 
 
 def submit_version(
@@ -77,7 +69,7 @@ def submit_version(
     uploads = [] if isinstance(artifact, Content) else [one.upload for one in artifact]
     if isinstance(reference, Upload):
         uploads.append(reference)
-    content = artifact if isinstance(artifact, Content) else _declared(artifact, store)
+    content = artifact if isinstance(artifact, Content) else declared(artifact, store)
     check_size(content.size)
     if not filename and not isinstance(artifact, Content) and not content.files:
         filename = artifact[0].upload.filename
@@ -93,6 +85,8 @@ def submit_version(
             raise Conflict("An upload is incomplete, or used already.", field="upload")
         if isinstance(reference, Upload):
             Upload.objects.filter(pk=reference.pk).update(is_reference=True)
+        if not isinstance(artifact, Content):
+            remember_places(artifact)
     return version
 
 
@@ -156,6 +150,8 @@ def _verify(intake: Intake, version: Version, store: ArtifactStore) -> None:
         store.keep(upload.ref, upload.digest)
         Upload.objects.filter(pk=upload.pk).delete()
         verified += upload.size
+    if version.is_folder and not version.digest:
+        version.settle(digest=store_manifest(manifest_of(entries_of(version)), store).digest)
 
 
 def _name(version: Version, upload: Upload, found: str) -> None:
@@ -167,7 +163,10 @@ def _name(version: Version, upload: Upload, found: str) -> None:
             hint="It was damaged on its way: upload it again.",
         )
     if not upload.digest:
-        version.settle(**{"reference_digest" if upload.is_reference else "digest": found})
+        if upload.path:
+            VersionFile.verified(version, upload.path, found)
+        else:
+            version.settle(**{"reference_digest" if upload.is_reference else "digest": found})
         upload.digest = found
         upload.save(update_fields=["digest"])
 
@@ -255,16 +254,3 @@ def _lease(intake: Intake, lease: timedelta, **progress: int) -> bool:
 def _renew(intake: Intake, lease: timedelta = _LEASE, **progress: int) -> None:
     if not _lease(intake, lease, **progress):
         raise LeaseLost
-
-
-def _declared(files: Sequence[Arrived], store: ArtifactStore) -> Content:
-    """The content as its senders describe it; every byte of it is checked later."""
-    if not files:
-        raise Invalid("It has no files.", field="files")
-    lone = files[0].upload if len(files) == 1 and not files[0].path else None
-    if lone is not None:
-        return Content(lone.digest, lone.size)
-    if not all(one.upload.digest for one in files):
-        raise Invalid("The files of a folder need their digests.", field="files")
-    entries = [FileEntry(checked_path(one.path), one.upload.digest, one.upload.size) for one in files]
-    return store_manifest(manifest_of(entries), store)

@@ -30,9 +30,12 @@ _URL_SECONDS = 3600
 def begin_upload(
     *, model: Model, size: Any, digest: Any, filename: Any, store: ArtifactStore, actor: Actor
 ) -> Upload:
-    """A new upload of `size` bytes with the SHA-256 `digest`, "" where its sender cannot know it yet."""
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise Invalid("It must be a whole number of bytes, at least 1.", field="size")
+    """A new upload of `size` bytes with the SHA-256 `digest`, "" where its sender cannot know it yet.
+
+    Files of a folder may be empty; such a one has a single part of no bytes.
+    """
+    if isinstance(size, bool) or not isinstance(size, int) or size < 0:
+        raise Invalid("It must be a whole number of bytes.", field="size")
     check_size(size)
     digest = checked_digest(digest) if digest else ""
     name = PurePath(clean_line(filename, field="filename", maximum=255)).name

@@ -107,6 +107,26 @@ def test_a_version_is_uploaded_in_the_browser(web, model, reference_path):
     assert version.profile["inputs"][1]["name"] == "bmi"
 
 
+def test_the_upload_form_takes_tags_dependencies_and_the_feature_schema(web, model):
+    said = {
+        "tags": "stage = dev",
+        "dependencies": "numpy==2.0\n\nonnx==1.17\n",
+        "feature_schema_version": "7",
+    }
+    assert web("engineer").post("/models/churn/versions/new", form(**said)).status_code == 302
+    version = queries.version_by_number(model, 1)
+    assert version.tags == {"stage": "dev"} and version.dependencies == ["numpy==2.0", "onnx==1.17"]
+    assert version.feature_schema_version == "7"
+
+
+@pytest.mark.parametrize(
+    "sent", ["{", '{"path": "a"}', '[{"path": "a"}]', '[{"path": "../a", "upload": 7}]', "[]"]
+)
+def test_a_folder_that_the_form_cannot_name_is_explained(web, model, sent):
+    answer = web("engineer").post("/models/churn/versions/new", {"folder_uploads": sent})
+    assert answer.status_code in {400, 404}, answer.content
+
+
 def test_a_profile_is_computed_in_the_browser_for_a_version_without_one(
     web, model, store, onnx_path, reference_path
 ):

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from registry import queries, services, tasks
 from registry.domain.actor import SYSTEM
+from registry.domain.manifest import FileEntry, manifest_of
 from registry.errors import Unavailable
 from registry.models import AuditEntry, Intake, Upload, Version
 from registry.services import intake, uploads
@@ -115,6 +116,34 @@ def test_a_folder_is_uploaded_file_by_file(client, send, tmp_path):
     assert (found["state"], found["inspection"]["parameters"]) == ("ready", 3)
 
 
+def test_a_folder_may_hold_an_empty_file(client, send, store):
+    named = [{"path": "model.safetensors", "upload": send(model_files.safetensors())}]
+    named += [{"path": "extra/empty.txt", "upload": send(b"")}]
+    assert register(client, files=named).status_code == 201
+    work()
+    found = version(client)
+    assert (found["state"], found["file_count"]) == ("ready", 2), found["problem"]
+    answer = client.get(f"{URL}/versions/1/files/extra/empty.txt")
+    assert b"".join(answer.streaming_content) == b""
+
+
+def test_a_folder_whose_sender_knew_no_digest_gets_those_that_were_found(client, send, tmp_path):
+    onnx.save(
+        onnx_files.linear(), str(tmp_path / "m.onnx"), save_as_external_data=True, location="w.bin",
+        size_threshold=0,
+    )  # fmt: skip
+    contents = {name: (tmp_path / name).read_bytes() for name in ("m.onnx", "w.bin")}
+    named = [{"path": name, "upload": send(content, digest="")} for name, content in contents.items()]
+    made = register(client, files=named).json()
+    assert (made["state"], made["digest"], made["file_count"]) == ("pending", "", 2)
+    work()
+    found = version(client)
+    files = client.get(f"{URL}/versions/1/files").json()["items"]
+    assert found["state"] == "ready", found["problem"]
+    assert {f["path"]: f["digest"] for f in files} == {n: digest_of(c) for n, c in contents.items()}
+    assert found["digest"] == manifest_of(FileEntry(**file) for file in files).digest
+
+
 def test_an_upload_is_resumed_where_it_broke_off(client, send):
     content = os.urandom(950)
     made = client.post(f"{URL}/uploads", {"size": 950, "digest": digest_of(content)}, format="json").json()
@@ -201,7 +230,7 @@ def test_a_multipart_request_may_ask_not_to_wait(client, onnx_path):
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({}, "size"), ({"size": 0}, "size"), ({"size": "9"}, "size"), ({"size": True}, "size"),
+        ({}, "size"), ({"size": -1}, "size"), ({"size": "9"}, "size"), ({"size": True}, "size"),
         ({"size": 9, "digest": "md5:1"}, "digest"), ({"size": 9, "filename": 7}, "filename"),
         ({"size": 9, "more": 1}, "more"),
     ],

@@ -10,9 +10,11 @@ from django import forms
 
 from registry.domain.roles import Permission, Role
 from registry.errors import Invalid
+from registry.web.change_forms import tags_of
 
 _SAID = (
     "label", "parent", "framework", "git_sha", "training_run", "dataset_ref", "dataset_digest", "notes",
+    "feature_schema_version",
 )  # fmt: skip
 
 
@@ -49,10 +51,16 @@ class UploadForm(forms.Form):
     training_run = forms.CharField(max_length=500, required=False, label="Training run")
     dataset_ref = forms.CharField(max_length=500, required=False, label="Data set")
     dataset_digest = forms.CharField(max_length=128, required=False, label="Data set digest")
+    feature_schema_version = forms.CharField(max_length=64, required=False, label="Feature schema version")
     metrics = forms.CharField(
         required=False,
         widget=forms.Textarea(attrs={"rows": 3, "class": "mono"}),
         help_text="One per line: rmse = 53.1",
+    )
+    tags = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "mono"}),
+        help_text="One per line: stage = dev",
     )
     hyperparameters = forms.CharField(
         required=False, widget=forms.Textarea(attrs={"rows": 3, "class": "mono"}), help_text="A JSON object."
@@ -63,14 +71,22 @@ class UploadForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3, "class": "mono"}),
         help_text="One per line, in the order of the model's input columns.",
     )
+    dependencies = forms.CharField(
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "mono"}),
+        help_text="One per line, as pip freeze prints them.",
+    )
     notes = forms.CharField(required=False, widget=forms.Textarea(attrs={"rows": 3}))
-    # Completed uploads, in place of the files.
+    # Completed uploads, in place of the files; those of a folder as the API takes them.
     artifact_upload = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    folder_uploads = forms.JSONField(required=False, widget=forms.HiddenInput)
+    folder_name = forms.CharField(max_length=255, required=False, widget=forms.HiddenInput)
     reference_upload = forms.UUIDField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["artifact"].required = not self.data.get("artifact_upload")
+        sent = self.data.get("artifact_upload") or self.data.get("folder_uploads")
+        self.fields["artifact"].required = not sent
 
     def metadata(self) -> dict[str, Any]:
         """The fields as the metadata document of the API; `Invalid` for lines that cannot be read."""
@@ -79,7 +95,9 @@ class UploadForm(forms.Form):
         return said | {
             "metrics": _metrics(data["metrics"]),
             "hyperparameters": _document(data["hyperparameters"]),
-            "feature_names": [line.strip() for line in data["feature_names"].splitlines() if line.strip()],
+            "tags": tags_of(data["tags"]),
+            "feature_names": _lines(data["feature_names"]),
+            "dependencies": _lines(data["dependencies"]),
         }
 
 
@@ -138,6 +156,10 @@ class AuditForm(forms.Form):
     target = forms.CharField(required=False, max_length=512, help_text="For example models/churn")
     actor = forms.CharField(required=False, max_length=150)
     action = forms.CharField(required=False, max_length=64, help_text="For example version.register")
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _metrics(text: str) -> dict[str, float]:

@@ -19,7 +19,7 @@ from registry.filtering import VERSION_FIELDS, version_filter
 from registry.identity import actor_for, may, visible
 from registry.lineage import lineage_of
 from registry.models import Model, Version
-from registry.services.intake import Arrived
+from registry.services.arrivals import arrived
 from registry.services.uploads import upload_of
 from registry.web import presenting
 from registry.web.door import explain, model_of, page
@@ -178,11 +178,13 @@ def _new_version(request: HttpRequest, name: str) -> HttpResponse:
 
 def _register(request: HttpRequest, model: Model, form: UploadForm) -> Version:
     artifact, reference = form.cleaned_data["artifact"], form.cleaned_data["reference"]
-    if form.cleaned_data["artifact_upload"]:
+    upload, folder = form.cleaned_data["artifact_upload"], form.cleaned_data["folder_uploads"]
+    if upload or folder:
         rows = form.cleaned_data["reference_upload"]
         return services.submit_version(
             model=model,
-            artifact=[Arrived("", upload_of(model, form.cleaned_data["artifact_upload"], field="artifact"))],
+            artifact=arrived(model, upload, folder),
+            filename=form.cleaned_data["folder_name"],
             reference=upload_of(model, rows, field="reference") if rows else None,
             draft=VersionDraft.parse(form.metadata()),
             store=wiring.artifact_store(),

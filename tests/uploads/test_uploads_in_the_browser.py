@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 
+import onnx
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -14,6 +15,7 @@ from registry import services, tasks
 from registry.domain.actor import SYSTEM
 from registry.models import Upload, Version
 from registry.services import uploads
+from registry.tests import onnx_files
 from tests.servers.chromium import LISTEN, launched
 
 pytestmark = [pytest.mark.stack, pytest.mark.django_db(transaction=True)]
@@ -92,4 +94,27 @@ def test_a_large_file_is_resumed_after_a_reload_and_watched_until_it_is_ready(pa
         page.screenshot(path=f"{folder}/ready.png", full_page=True)
     made = Version.objects.get()
     assert (made.state, made.label, made.size) == ("ready", "1.4.0", SIZE)
+    assert page.evaluate("window.violations") == []
+
+
+def test_a_folder_is_sent_file_by_file(page, live_server, tmp_path):
+    place = tmp_path / "churn"
+    (place / "extra").mkdir(parents=True)
+    model = onnx_files.linear()
+    onnx.save(
+        model, str(place / "model.onnx"), save_as_external_data=True, location="w.bin", size_threshold=0
+    )
+    (place / "extra" / "empty.txt").touch()
+    page.goto(f"{live_server.url}/models/churn/versions/new")
+    page.set_input_files("#id_folder", str(place))
+    if folder := os.environ.get("SHOTS"):
+        page.screenshot(path=f"{folder}/folder.png", full_page=True)
+    page.click("text=Register version")
+    page.wait_for_url("**/models/churn/versions/1/")
+    while tasks.work_one():
+        pass
+    page.wait_for_selector('a.button:has-text("Download")')
+    made = Version.objects.get()
+    assert (made.state, made.format, made.filename, made.file_count) == ("ready", "onnx", "churn", 3)
+    assert sorted(made.files.values_list("path", flat=True)) == ["extra/empty.txt", "model.onnx", "w.bin"]
     assert page.evaluate("window.violations") == []

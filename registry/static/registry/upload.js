@@ -1,5 +1,5 @@
-// Large files of the upload form go in parts, straight to where they are kept, and go on after a break: a file
-// that is chosen again continues where it stopped. Without this script the form posts the files in one request.
+// Large files and folders of the upload form go in parts, straight to where they are kept, and go on after a break:
+// what is chosen again continues where it stopped. Without this script the form posts one file in one request.
 "use strict";
 
 (() => {
@@ -14,7 +14,9 @@
   const text = panel.querySelector("[data-progress-text]");
   const stop = panel.querySelector("button");
   const send = form.querySelector("button:not([type=button])");
+  const folder = form.querySelector("[data-folder] input");
   let running = null;
+  folder.closest("[data-folder]").hidden = false;
 
   const mebibytes = (bytes) => `${(bytes / 1048576).toFixed(1)} MiB`;
   const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
@@ -84,14 +86,15 @@
   };
 
   const transfer = async (file) => {
-    const memo = `slipway-upload:${uploads}:${file.name}:${file.size}:${file.lastModified}`;
+    const named = file.webkitRelativePath || file.name;
+    const memo = `slipway-upload:${uploads}:${named}:${file.size}:${file.lastModified}`;
     const upload = await persist(() => begin(file, memo));
     const there = new Set(upload.received);
     let sent = 0;
     const tell = (more) => {
-      bar.max = file.size;
+      bar.max = file.size || 1;
       bar.value = sent + more;
-      text.textContent = `${file.name}: ${mebibytes(sent + more)} of ${mebibytes(file.size)}`;
+      text.textContent = `${named}: ${mebibytes(sent + more)} of ${mebibytes(file.size)}`;
     };
     for (let number = 1; number <= upload.parts && !upload.complete; number += 1) {
       const start = (number - 1) * upload.part_size;
@@ -107,19 +110,43 @@
       sent += blob.size;
       tell(0);
     }
-    await persist(() => ask("POST", `${uploads}/${upload.id}/complete`));
+    if (!upload.complete) await persist(() => ask("POST", `${uploads}/${upload.id}/complete`));
     return { id: upload.id, forget: () => localStorage.removeItem(memo) };
   };
+
+  // The files of a folder by their paths below it, one after the other.
+  const transferFolder = async (files) => {
+    const done = [];
+    for (const file of files) done.push({ file, ...(await transfer(file)) });
+    const below = (file) => file.webkitRelativePath.slice(file.webkitRelativePath.indexOf("/") + 1);
+    const named = done.map(({ file, id }) => ({ path: below(file), upload: id }));
+    form.elements.folder_uploads.value = JSON.stringify(named);
+    form.elements.folder_name.value = files[0].webkitRelativePath.split("/")[0];
+    for (const { forget } of done) forget();
+  };
+
+  // A folder stands in place of the file, so either is enough.
+  const artifact = form.elements.artifact;
+  folder.addEventListener("change", () => {
+    artifact.required = folder.files.length === 0;
+  });
 
   form.addEventListener("submit", async (event) => {
     const fields = ["artifact", "reference"].map((name) => form.elements[name]);
     const chosen = fields.filter((field) => field.files.length > 0);
-    if (running || !chosen.some((field) => field.files[0].size >= least)) return;
+    const parts = [...folder.files];
+    if (running || !(parts.length || chosen.some((field) => field.files[0].size >= least))) return;
     event.preventDefault();
+    if (parts.length && artifact.files.length) {
+      panel.hidden = false;
+      text.textContent = "Choose a file or a folder, not both.";
+      return;
+    }
     running = new AbortController();
     panel.hidden = false;
     send.disabled = true;
     try {
+      if (parts.length) await transferFolder(parts);
       for (const field of chosen) {
         const done = await transfer(field.files[0]);
         form.elements[`${field.name}_upload`].value = done.id;
