@@ -36,7 +36,7 @@ def check(enabled: bool, keys: ApiKeys | None, headers: Mapping[bytes, bytes]) -
 async def handle(service: Service, request: Request) -> Response:
     """Answer one request below /v2/repository. Raises ServingError."""
     if request.method != "POST":
-        raise MethodNotAllowed(f"{request.path} answers to POST, not to {request.method}")
+        raise MethodNotAllowed(f"{request.path} answers to POST, not to {request.method}", allowed="POST")
     service.admit_admin(request)
     if request.path == PATHS[0]:
         return json_response(service.repository.index())

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from time import perf_counter
 from typing import Any
 
-from .encoding import decode_body
+from .encoding import compress, decode_body
 from .errors import DeadlineExceeded, Malformed, ServingError, TooLarge
 from .messages import Request, Response
 from .service import Route, Service
@@ -32,6 +32,7 @@ class Application:
             response = await self._service.handle(request)
         else:
             response = await self._predict(request, route, receive)
+        compress(request, response, self._service.options.compress_bytes)
         await _send(response, send)
 
     async def _predict(self, request: Request, route: Route, receive: Receive) -> Response:

@@ -9,6 +9,9 @@ from hashlib import blake2b
 from .datatypes import Array
 from .metrics import Metrics
 
+MOST_BYTES = 64 * 1024
+"""Of one answer; a larger one is computed each time, so that the number of entries bounds the memory."""
+
 
 class ResponseCache:
     """The least recently used of `entries` answers goes first; errors are never kept."""
@@ -39,6 +42,8 @@ class ResponseCache:
 
     def put(self, key: bytes, outputs: Sequence[Array]) -> None:
         """Keep copies: outputs are views into a batch that would be kept alive whole."""
+        if sum(array.nbytes for array in outputs) > MOST_BYTES:
+            return
         self._answers[key] = tuple(array.copy() for array in outputs)
         if len(self._answers) > self._entries:
             self._answers.popitem(last=False)

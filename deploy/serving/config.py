@@ -43,6 +43,7 @@ class Options:
     keep_alive_seconds: int = 75
     max_body_bytes: int = 16 * 1024 * 1024
     max_rows: int = 1024
+    compress_bytes: int = 0
     allow_nan: bool = False
     access_log: bool = False
     execution: str = "auto"
@@ -133,6 +134,11 @@ _FLAGS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("keep-alive-seconds", _at_least(int, 1), "how long an idle connection stays open"),
     ("max-body-bytes", _at_least(int, 1), "largest request body, after decompression"),
     ("max-rows", _at_least(int, 1), "most rows in one request"),
+    (
+        "compress-bytes",
+        _at_least(int, 0),
+        "least size of answers that are compressed; 0 = none",
+    ),
     ("allow-nan", _switch, "let NaN, infinity and null through to the model (on, off)"),
     ("access-log", _switch, "one JSON line per prediction on stdout (on, off)"),
     ("execution", _one_of(EXECUTIONS), "inline, thread, or auto: by the time the model takes at warm-up"),

@@ -20,9 +20,9 @@ def cpu_limit(cgroups: Path = CGROUPS, membership: Path = MEMBERSHIP) -> int:
 def cgroup_quota(cgroups: Path, membership: Path) -> float | None:
     """CPUs the cgroup may use, fractional; None when there is no quota."""
     quotas = [_v2(folder) for folder in _folders(cgroups, _own_path(membership, ""))]
-    for controller in ("cpu,cpuacct", "cpu"):
-        own = _own_path(membership, controller)
-        quotas += [_v1(folder) for folder in _folders(cgroups / controller, own)]
+    own = _own_path(membership, "cpu")
+    for mount in ("cpu,cpuacct", "cpuacct,cpu", "cpu"):
+        quotas += [_v1(folder) for folder in _folders(cgroups / mount, own)]
     found = [quota for quota in quotas if quota]
     return min(found) if found else None
 
@@ -35,7 +35,7 @@ def _own_path(membership: Path, controller: str) -> str:
         return ""
     for line in lines:
         _, controllers, path = line.split(":", 2)
-        if controllers == controller:
+        if controller in controllers.split(","):
             return path.strip("/")
     return ""
 

@@ -54,10 +54,14 @@ class NotFound(ServingError):
 
 
 class MethodNotAllowed(ServingError):
-    """The path exists, but not for this method."""
+    """The path exists, but only for the method `allowed`."""
 
     status = 405
     outcome = "rejected"
+
+    def __init__(self, message: str, *, allowed: str) -> None:
+        super().__init__(message)
+        self.allowed = allowed
 
 
 class Forbidden(ServingError):

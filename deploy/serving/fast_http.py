@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .call import Call
 from .connection import Connection
+from .encoding import compress
 from .errors import DeadlineExceeded, Malformed, ServingError, TooLarge
 from .messages import Request, Response
 
@@ -91,6 +92,7 @@ class Exchange(Call):
             protocol.cycle = None  # type: ignore[assignment]
         if self.disconnected or protocol.transport.is_closing():
             return
+        compress(self.request, response, self.service.options.compress_bytes)
         body = response.body
         head = b"%s%s\r\ncontent-length: %d\r\n" % (_HEADS[response.status], response.content_type, len(body))
         for name, value in response.headers:

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from .errors import Overloaded, RateLimited, ServingError, Unauthorized
+from .errors import MethodNotAllowed, Overloaded, RateLimited, ServingError, Unauthorized
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -66,6 +66,8 @@ def error_response(error: ServingError) -> Response:
     response = json_response(document, error.status)
     if isinstance(error, Overloaded | RateLimited):
         response.headers.append((b"retry-after", str(error.retry_after).encode()))
+    if isinstance(error, MethodNotAllowed):
+        response.headers.append((b"allow", error.allowed.encode()))
     if isinstance(error, Unauthorized):
         response.headers.append((b"www-authenticate", b"Bearer"))
     return response

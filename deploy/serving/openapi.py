@@ -22,6 +22,7 @@ _ERROR: Schema = {
 _REFUSALS = {
     "400": "Not JSON, or lengths that disagree",
     "401": "No valid API key",
+    "404": "The model was unloaded",
     "413": "Too many bytes or rows",
     "415": "Unknown Content-Encoding",
     "422": "Does not fit the model's signature",
@@ -30,14 +31,24 @@ _REFUSALS = {
     "503": "The queue is full, or the model is not ready",
     "504": "The deadline passed",
 }
+_ADMIN_REFUSALS = {
+    "401": "No valid API key",
+    "403": "Not switched on, or not an admin's key",
+    "404": "No such model",
+    "409": "The model cannot be loaded",
+    "429": "More requests than the key's rate",
+}
 
 
 Described = tuple[str, str, Signature]
 """A served model: its name, its version and what it takes and gives."""
 
 
-def document(models: Sequence[Described]) -> Schema:
-    """The whole document for the served models; the first one answers the paths without a name."""
+def document(models: Sequence[Described], *, keys: bool = False) -> Schema:
+    """The whole document for the served models; the first one answers the paths without a name.
+
+    With `keys`, predictions and the repository need an API key.
+    """
     name, version, signature = models[0]
     paths: dict[str, Schema] = {
         "/predict": _post("Predict one row or a batch", _predict_schema(signature)),
@@ -49,16 +60,20 @@ def document(models: Sequence[Described]) -> Schema:
         "/v2/health/ready": _READY,
     }
     for path in admin.PATHS:
-        paths[path] = _post("Model repository (Triton's extension), for admins", {"type": "object"})
+        answers = _refusals(_ADMIN_REFUSALS) | {"200": {"description": "Done, or what there is"}}
+        paths[path] = {"post": {"summary": "Model repository (Triton's), for admins", "responses": answers}}
         if "{model}" in path:
             paths[path]["parameters"] = [_MODEL]
     for each in models:
         paths |= _model_paths(*each)
+    if keys:
+        for operation in (path["post"] for path in paths.values() if "post" in path):
+            operation["security"] = [{"bearer": []}, {"key": []}]
     return {
         "openapi": "3.1.0",
         "info": {"title": name, "version": version},
         "paths": paths,
-        "components": {"schemas": {"Error": _ERROR}},
+        "components": {"schemas": {"Error": _ERROR}, **({"securitySchemes": _KEYS} if keys else {})},
     }
 
 
@@ -69,7 +84,9 @@ def _model_paths(model: str, version: str, signature: Signature) -> dict[str, Sc
         paths[path] = _get("Model metadata", {"200": "Inputs and outputs", "503": "Not loaded yet"})
         paths[f"{path}/ready"] = _READY
         paths[f"{path}/config"] = _get("Model configuration", {"200": "As Triton writes it"})
-        paths[f"{path}/infer"] = _post("Infer (Open Inference Protocol V2)", _infer_schema(signature))
+        infer = paths[f"{path}/infer"] = _post("Infer (Open Inference Protocol V2)", _infer_schema(signature))
+        infer["post"]["requestBody"]["content"]["application/octet-stream"] = _BINARY
+        infer["post"]["parameters"] = [_HEAD_LENGTH]
     return paths
 
 
@@ -79,19 +96,33 @@ def _get(summary: str, answers: dict[str, str]) -> Schema:
 
 
 _READY = _get("Readiness", {"200": "Ready", "503": "Loading or draining"})
+_KEYS: Schema = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+_BINARY: Schema = {
+    "schema": {"description": "The JSON, then the tensors that have binary_data_size, one behind the other."}
+}
+_HEAD_LENGTH: Schema = {
+    "name": "Inference-Header-Content-Length", "in": "header", "schema": {"type": "integer"},
+    "description": "Bytes of JSON before the binary tensors.",
+}  # fmt: skip
 _MODEL: Schema = {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
 
 
 def _post(summary: str, schema: Schema) -> Schema:
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    refusals = {code: {"description": text, "content": error} for code, text in _REFUSALS.items()}
     return {
         "post": {
             "summary": summary,
             "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-            "responses": {"200": {"description": "The answer"}, **refusals},
+            "responses": {"200": {"description": "The answer"}, **_refusals(_REFUSALS)},
         }
     }
+
+
+def _refusals(texts: dict[str, str]) -> Schema:
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {code: {"description": text, "content": error} for code, text in texts.items()}
 
 
 def _predict_schema(signature: Signature) -> Schema:

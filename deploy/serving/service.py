@@ -179,7 +179,7 @@ class Service:
             return self._get[path]
         if path in self._get or path in self.predictions:
             allowed = "POST" if path in self.predictions else "GET"
-            raise MethodNotAllowed(f"{path} answers to {allowed}, not to {method}")
+            raise MethodNotAllowed(f"{path} answers to {allowed}, not to {method}", allowed=allowed)
         if path.startswith("/v2/repository/"):
             return partial(admin.handle, self)
         if path.startswith("/v2/models/"):
@@ -236,7 +236,7 @@ class Service:
         slots = self.repository.slots.values()
         served = [slot.served for slot in slots if slot.served is not None] or [self.repository.first.model]
         models = [(one.options.model, one.options.model_version, one.signature) for one in served]
-        return json_response(document(models))
+        return json_response(document(models, keys=self._keys is not None))
 
 
 def sampler_of(options: Options) -> Sampler | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .datatypes import Array, DataType, to_bfloat16
+from .datatypes import Array, DataType, from_bfloat16, to_bfloat16
 from .errors import Unprocessable
 from .signature import TensorSpec
 
@@ -78,10 +78,12 @@ def build(
         array: Array = np.array(values, dtype=dtype)
     except OverflowError:
         raise _out_of_range(values, datatype, locate) from None
-    if dtype.kind == "f" and not allow_nan:
-        check_finite(array, locate)
+    numbers = array
     if datatype.oip == "BF16":
         array = to_bfloat16(array)
+        numbers = from_bfloat16(array)  # rounding may make the largest numbers infinite
+    if dtype.kind == "f" and not allow_nan:
+        check_finite(numbers, locate)
     return array.reshape(shape)
 
 

@@ -196,6 +196,8 @@ def _outputs(document: Mapping[str, Any], signature: Signature) -> list[tuple[in
         if type(name) is not str or name not in index:
             raise Unprocessable(f"must be one of the model's outputs: {', '.join(index)}",
                                 field=f"{path}.name")  # fmt: skip
+        if any(index[name] == position for position, _ in wanted):
+            raise Unprocessable("is there twice", field=f"{path}.name")
         if "classification" in (entry.get("parameters") or {}):
             raise Unprocessable("is not supported", field=f"{path}.parameters.classification")
         wanted.append((index[name], _flag(entry, "binary_data", f"{path}.", default)))

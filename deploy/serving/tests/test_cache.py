@@ -42,6 +42,13 @@ def test_the_least_recently_used_answer_goes_first():
     assert found.get(keys[0])[0].tolist() == [[10]]
 
 
+def test_an_answer_that_is_too_large_is_not_kept():
+    found = cache()
+    key = found.key([array(1)])
+    found.put(key, [np.zeros((1, 20_000), dtype=np.float32)])
+    assert found.get(key) is None
+
+
 def test_an_answer_does_not_keep_its_batch_alive():
     found = cache()
     batch = np.zeros((1000, 4), dtype=np.float32)

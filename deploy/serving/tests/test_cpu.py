@@ -42,6 +42,14 @@ def test_version_1(tmp_path, membership):
     assert cgroup_quota(tmp_path / "cg", membership) == 0.5
 
 
+def test_version_1_may_list_its_controllers_in_another_order(tmp_path):
+    membership = tmp_path / "membership"
+    membership.write_text("4:cpuacct,cpu:/docker/one\n3:cpuset:/\n")
+    write(tmp_path / "cg" / "cpu" / "docker" / "one",
+          cpu__cfs_quota_us="200000\n", cpu__cfs_period_us="100000\n")  # fmt: skip
+    assert cgroup_quota(tmp_path / "cg", membership) == 2
+
+
 def test_version_1_without_a_quota(tmp_path, membership):
     write(tmp_path / "cg" / "cpu,cpuacct", cpu__cfs_quota_us="-1\n", cpu__cfs_period_us="100000\n")
     assert cgroup_quota(tmp_path / "cg", membership) is None

@@ -8,8 +8,9 @@ import zlib
 import pytest
 import zstandard
 
-from deploy.serving.encoding import decode_body
+from deploy.serving.encoding import compress, decode_body
 from deploy.serving.errors import Malformed, TooLarge, UnsupportedEncoding
+from deploy.serving.messages import Request, Response
 
 BODY = b'{"features":[1,2,3]}' * 20
 
@@ -39,6 +40,36 @@ def test_a_bomb_stops_at_the_limit():
 def test_what_is_not_gzip_or_ends_early_is_refused(content):
     with pytest.raises(Malformed):
         decode_body(content, "gzip", 10_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress), ("zstd", zstandard.compress)]
+)
+def test_what_stands_behind_the_end_is_refused_and_not_dropped(name, pack):
+    for more in (b"x", pack(BODY)):
+        with pytest.raises(Malformed, match="behind the end"):
+            decode_body(pack(BODY) + more, name, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("accepts", "least", "name"),
+    [
+        (b"gzip", 10, b"gzip"),
+        (b"deflate, gzip;q=0.5", 10, b"gzip"),
+        (b"gzip, ZSTD", 10, b"zstd"),
+        (b"gzip;q=0, zstd;q=0.0", 10, None),
+        (b"identity", 10, None),
+        (b"gzip", 0, None),
+        (b"gzip", 100_000, None),
+        (None, 10, None),
+    ],
+)
+def test_long_answers_are_compressed_for_those_who_take_it(accepts, least, name):
+    headers = {} if accepts is None else {b"accept-encoding": accepts}
+    response = Response(200, BODY)
+    compress(Request("POST", "/predict", headers, b"", 0.0), response, least)
+    assert dict(response.headers).get(b"content-encoding") == name
+    assert decode_body(response.body, (name or b"").decode(), 10_000) == BODY
 
 
 def test_an_unknown_encoding_is_refused_with_those_that_are_known():

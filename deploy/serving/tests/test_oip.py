@@ -154,6 +154,16 @@ def test_a_head_that_was_read_before_brings_other_tensors_and_other_refusals():
         reader.parse(head + bytes(12), len(head))
 
 
+def test_an_output_that_is_requested_twice_is_refused():
+    assert refusal(document(outputs=[{"name": "y"}, {"name": "y"}])) == ("outputs[1].name", "is there twice")
+
+
+def test_a_number_that_rounding_to_bfloat16_makes_infinite_is_refused():
+    signature = Signature((TensorSpec("a", BY_OIP["BF16"], (-1,)),), ())
+    request = {"inputs": [{"name": "a", "shape": [2], "datatype": "BF16", "data": [1, 3.4e38]}]}
+    assert refusal(request, signature=signature)[0] == "inputs[0].data[1]"
+
+
 @pytest.mark.parametrize("shape", [[2**40, 2**40, 0], [2**62, 0], [2**31, 1]])
 def test_sizes_that_no_tensor_can_have_are_refused_though_the_tensor_is_empty(shape):
     signature = Signature((TensorSpec("a", FP32, (-1,) * len(shape)),), ())

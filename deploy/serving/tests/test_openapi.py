@@ -59,6 +59,15 @@ def test_the_schema_takes_what_the_server_takes(features):
     assert validator.is_valid(request) is accepted
 
 
+def test_keys_are_described_where_they_are_needed():
+    open_to_all, closed = document([("m", "3", TABLE)]), document([("m", "3", TABLE)], keys=True)
+    assert "security" not in open_to_all["paths"]["/predict"]["post"]
+    for path in ("/predict", "/v2/models/m/infer", "/v2/repository/index"):
+        assert closed["paths"][path]["post"]["security"] == [{"bearer": []}, {"key": []}]
+    assert set(closed["components"]["securitySchemes"]) == {"bearer", "key"}
+    assert "security" not in closed["paths"]["/health"]["get"]
+
+
 def test_infer_names_the_model_s_tensors_and_types():
     schema = schema_of(TABLE, "/v2/models/m/versions/3/infer")
     validator = jsonschema.Draft202012Validator(schema)

@@ -66,6 +66,18 @@ def test_gzip_bodies_are_understood_within_the_limit(tmp_path):
         assert process.predict([1, 2, 3]).status == 200
 
 
+def test_long_answers_are_compressed_on_both_ways_through_the_server(tmp_path):
+    with running(tmp_path, models.linear(), compress_bytes=500) as process:
+        body = json.dumps({"features": [[1, 2, 3]] * 200}).encode()
+        plain = process.request("POST", "/predict", body)
+        for path in ("/predict", "/predict?long=way"):
+            answer = process.request("POST", path, body, {"Accept-Encoding": "gzip"})
+            assert (answer.status, answer.headers["content-encoding"]) == (200, "gzip")
+            assert gzip.decompress(answer.body) == plain.body
+        short = process.request("POST", "/predict", BODY, {"Accept-Encoding": "gzip"})
+        assert "content-encoding" not in short.headers
+
+
 def test_repeated_inputs_come_from_the_cache_and_are_counted_all_the_same(tmp_path):
     spec = tmp_path / "histograms.json"
     item = {"name": "a", "tensor": "X", "column": 0, "kind": "numeric", "edges": [0.5]}
