@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up stack demo-check test unit e2e lint format bench schema clean
+.PHONY: help install install-dev demo up stack demo-check test unit images e2e lint format bench schema clean
 
 help: ## What can be done here
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ test: install-dev ## Every test; installs the Debian packages it needs when it m
 
 unit: install-dev ## The tests that need no database and no process
 	@$(RUN) -m pytest -q -n 2 registry/tests/domain monitoring/tests/domain rollouts/tests -m "not stack"
+
+images: install-dev ## Build the images with buildah on a base of debootstrap's, and run them (minutes, as root)
+	@SLIPWAY_IMAGES=1 $(RUN) -m pytest -q -n 0 -s tests/production/test_images.py
 
 e2e: install-dev ## Rollouts on the cluster that KUBECONFIG names (docs/kubernetes.md); skips without one
 	@SLIPWAY_E2E=1 $(RUN) -m pytest -q -n 0 tests/e2e

@@ -4,6 +4,8 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from controlplane import processes
+
 
 class ControlplaneConfig(AppConfig):
     name = "controlplane"
@@ -22,6 +24,8 @@ class ControlplaneConfig(AppConfig):
                 raise ImproperlyConfigured(
                     f"SLIPWAY_TRACES is on, but {error.name} is not installed: pip install 'slipway[traces]'."
                 ) from error
+        if processes.is_worker():
+            processes.measure_tasks(settings.SLIPWAY_METRICS_PORT)
         if settings.CELERY_BROKER_URL:
             # Tasks are sent through the app that is current, so it must exist in every process.
             from controlplane.celery import app

@@ -6,10 +6,14 @@ from typing import Any
 from celery import Celery
 from celery.signals import setup_logging
 
+from controlplane import processes
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlplane.settings")
 # A tick waits for a cluster, a router and a metrics provider, each with a time-out of seconds.
 SOFT_LIMIT, HARD_LIMIT = 45, 60
 
+if processes.is_worker():
+    processes.share()
 app = Celery("slipway")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(

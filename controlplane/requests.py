@@ -12,12 +12,14 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from monitoring.adapters import process_metrics
 from registry import telemetry
 
 log = logging.getLogger("controlplane.requests")
 _SENT = re.compile(r"[\x21-\x7e]{1,128}")
 # What a route is about, by the noun before its parameter: rollouts/<int:pk>/abort.
 _NOUN = re.compile(r"(endpoint|rollout|model)s/<(?:\w+:)?(\w+)>")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _PROBES = ("/healthz", "/readyz", "/metrics")
 
 
@@ -39,8 +41,13 @@ class RequestMiddleware:
         with telemetry.step(f"{request.method} request", parent=parent, request_id=request_id):
             response = self.get_response(request)
             response["X-Request-ID"] = request_id
-            if settings.SLIPWAY_LOG_REQUESTS and request.path not in _PROBES:
-                _tell(request, response, time.perf_counter() - began)
+            if request.path not in _PROBES:
+                seconds = time.perf_counter() - began
+                process_metrics.request_answered(
+                    _method(request), _route(request), response.status_code, seconds
+                )
+                if settings.SLIPWAY_LOG_REQUESTS:
+                    _tell(request, response, seconds)
         return response
 
     def process_view(self, request: HttpRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> None:
@@ -50,14 +57,23 @@ class RequestMiddleware:
             telemetry.bind(**{noun: kwargs.get(name)})
 
 
+def _route(request: HttpRequest) -> str:
+    return f"/{request.resolver_match.route}" if request.resolver_match else "/"
+
+
+def _method(request: HttpRequest) -> str:
+    """Of the methods that there are, so that nobody makes series up."""
+    return request.method if request.method in _METHODS else "other"
+
+
 def _tell(request: HttpRequest, response: HttpResponse, seconds: float) -> None:
-    route = request.resolver_match.route if request.resolver_match else ""
+    route = _route(request)
     # Only if somebody asked already: a line of the log must not ask the database.
     user = getattr(request, "_cached_user", None)
     log.info(
-        "%s /%s %s", request.method, route, response.status_code,
+        "%s %s %s", request.method, route, response.status_code,
         extra={
-            "method": request.method, "route": f"/{route}", "status": response.status_code,
+            "method": request.method, "route": route, "status": response.status_code,
             "milliseconds": round(seconds * 1000, 1), "user": user.get_username() if user else None,
         },
     )  # fmt: skip

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from controlplane import env
+from controlplane import env, processes
 from controlplane.settings import LOGGING
 
+# Before it forks: its workers' figures add up.
+processes.share()
 bind = env.text("SLIPWAY_BIND", "0.0.0.0:8000")
 worker_class = "gthread"
 workers = env.integer("SLIPWAY_WEB_WORKERS", 2)

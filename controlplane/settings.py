@@ -291,6 +291,8 @@ SLIPWAY_TABLES = env.words("SLIPWAY_TABLES", str(SLIPWAY_HOME / "tables"))
 SLIPWAY_SCORING_AT_ONCE = env.integer("SLIPWAY_SCORING_AT_ONCE", 1, least=1)
 # Where Kubernetes runs them: the manifest of a Job, as the chart gives it. Empty: Celery workers, or `tick`.
 SLIPWAY_SCORING_JOB_FILE = env.text("SLIPWAY_SCORING_JOB_FILE")
+# Where workers and `tick` answer /metrics with what they measure of themselves; 0: nowhere.
+SLIPWAY_METRICS_PORT = env.integer("SLIPWAY_METRICS_PORT", 0)
 # Drift is measured over one interval after the other, and its history kept so long.
 SLIPWAY_DRIFT_INTERVAL = env.integer("SLIPWAY_DRIFT_INTERVAL", 3600, least=1)
 SLIPWAY_DRIFT_KEEP_DAYS = env.integer("SLIPWAY_DRIFT_KEEP_DAYS", 90, least=1)

@@ -1,4 +1,4 @@
-"""Figures of the notices that are to go out, for Prometheus."""
+"""Figures of notices, alerts and scoring jobs, for Prometheus."""
 
 from __future__ import annotations
 
@@ -7,15 +7,23 @@ from datetime import datetime
 from django.db.models import Count, Min, Q
 
 from monitoring.domain.family import Family, Sample
-from monitoring.models import Alert, AlertRule, NoticeTarget
+from monitoring.models import Alert, AlertRule, NoticeTarget, ScoringJob
+from monitoring.models.scoring import STATES
 
 _SERIES = ("rule", "endpoint", "model", "model_version", "column")
 _UNSENT = Q(notices__sent_at=None, notices__ended="")
 
 
 def families(now: datetime) -> list[Family]:
-    """Everything that Prometheus is told of monitoring itself; three queries."""
-    return [*_notices(now), *_alerts()]
+    """Everything that Prometheus is told of monitoring itself; four queries."""
+    return [*_notices(now), *_alerts(), _scoring()]
+
+
+def _scoring() -> Family:
+    """How many scoring jobs are in each state; those that nobody has are 0, so that a graph has no hole."""
+    rows = dict(ScoringJob.objects.order_by().values_list("state").annotate(count=Count("id")))
+    samples = tuple(Sample({"state": state}, rows.get(state, 0)) for state, _ in STATES)
+    return Family("slipway_scoring_jobs", "Scoring jobs by state", "gauge", samples)
 
 
 def _alerts() -> list[Family]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,8 @@ class Site:
 class Service:
     """A long-lived process: arguments of the Python interpreter, and how to tell that it is ready.
 
-    With `program` that is run instead of the interpreter. It is ready when `url` answers 200, else when
-    `port` accepts connections, else when it lives.
+    With `program` that is run instead of the interpreter; `settings` are its own, beside the site's. It is
+    ready when `url` answers 200, else when `port` accepts connections, else when it lives.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Service:
     url: str | None = None
     stop_seconds: float = 10.0
     program: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def services_of(site: Site) -> tuple[Service, ...]:
@@ -113,7 +114,7 @@ def _entry(site: Site, service: Service) -> Mapping[str, Any]:
     return {
         "name": service.name,
         "command": [service.program or site.python, *service.arguments],
-        "env": site.environment,
+        "env": {**site.environment, **service.settings},
         "cwd": str(site.root),
         "port": service.port,
         "url": service.url,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from controlplane.up.site import HOST, Service, Site, serving_of
 
 DATABASE = ROLE = "slipway"
 WORKERS = 2
+EXPORTERS = (*(f"worker-{number}" for number in range(1, WORKERS + 1)), "tick")
 # Messages that each worker works on at once.
 CONCURRENCY = 2
 
@@ -30,11 +32,18 @@ class StackSite(Site):
     postgres_port: int = 0
     redis_port: int = 0
     prometheus_port: int = 0
+    # Where workers and `tick` answer /metrics, by service.
+    exporters: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def info(self) -> dict[str, object]:
         """The ports as well, which the next start keeps."""
-        ports = {"postgres": self.postgres_port, "redis": self.redis_port, "prometheus": self.prometheus_port}
+        ports = {
+            "postgres": self.postgres_port,
+            "redis": self.redis_port,
+            "prometheus": self.prometheus_port,
+            **self.exporters,
+        }
         return {**super().info, "ports": ports, "prometheus_url": self.prometheus_url}
 
     @property
@@ -86,8 +95,8 @@ def stack_services(site: StackSite, programs: Programs) -> tuple[Service, ...]:
             f"{site.url}/healthz",
             stop_seconds=25.0,
         ),
-        *(_worker(number) for number in range(1, WORKERS + 1)),
-        Service("tick", ("manage.py", "tick")),
+        *(_worker(site, name) for name in EXPORTERS[:-1]),
+        Service("tick", ("manage.py", "tick"), settings=_exporting(site, "tick")),
         Service("intake", ("manage.py", "intake")),
     )
 
@@ -121,18 +130,23 @@ def prometheus(site: StackSite, programs: Programs) -> Service:
     )  # fmt: skip
 
 
-def _worker(number: int) -> Service:
+def _exporting(site: StackSite, name: str) -> dict[str, str]:
+    return {"SLIPWAY_METRICS_PORT": str(site.exporters[name])} if name in site.exporters else {}
+
+
+def _worker(site: StackSite, name: str) -> Service:
     arguments = (
-        "-m", "celery", "-A", "controlplane", "worker", "--hostname", f"worker-{number}@%h",
+        "-m", "celery", "-A", "controlplane", "worker", "--hostname", f"{name}@%h",
         "--concurrency", str(CONCURRENCY), "-Q", "celery,notices",
         "--without-gossip", "--without-mingle", "--loglevel", "WARNING",
     )  # fmt: skip
-    return Service(f"worker-{number}", arguments, stop_seconds=20.0)
+    return Service(name, arguments, stop_seconds=20.0, settings=_exporting(site, name))
 
 
 def prometheus_file(site: StackSite) -> str:
     """prometheus.yml: the fleet's servers as the fleet lists them, and Slipway itself."""
     rules = site.root / "deploy" / "prometheus"
+    exporters = ", ".join(f'"{HOST}:{port}"' for port in site.exporters.values())
     return f"""\
 global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 5s}}
 rule_files: [{rules}/*.yml]
@@ -145,6 +159,9 @@ scrape_configs:
     scrape_timeout: 10s
     authorization: {{credentials_file: {site.secrets}/metrics-token}}
     static_configs: [{{targets: ["{HOST}:{site.port}"]}}]
+  - job_name: slipway-processes
+    scrape_interval: 15s
+    static_configs: [{{targets: [{exporters}]}}]
 """
 
 

@@ -6,7 +6,9 @@ RUN python3 -m venv /opt/venv
 COPY deploy/images/control-plane.lock .
 RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --require-hashes -r control-plane.lock \
  && /opt/venv/bin/pip uninstall -y -q pip setuptools \
- && find /opt/venv -name tests -type d -prune -exec rm -rf {} +
+ && find /opt/venv -name tests -type d -prune -exec rm -rf {} + \
+ && cd /opt/venv/lib/python3*/site-packages && rm -rf pyarrow/include pyarrow/libarrow_flight* pyarrow/libarrow_substrait* \
+    pyarrow/*.pyx pyarrow/*.pxi pyarrow/includes pyarrow/src onnx/backend/test
 WORKDIR /app
 COPY manage.py ./
 COPY controlplane controlplane

@@ -10,6 +10,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
 from prometheus_client.utils import floatToGoString
 
+from monitoring.adapters.process_metrics import Processes
 from monitoring.domain.family import Family
 
 
@@ -17,6 +18,7 @@ def exposition(families: Iterable[Family], accept: str = "") -> tuple[str, bytes
     """(content type, body) in the format that the Accept header asks for: OpenMetrics or the classic text."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Once(tuple(families)))
+    registry.register(Processes())
     encoder, content_type = choose_encoder(accept)
     return content_type, encoder(registry)
 

@@ -27,7 +27,7 @@ from registry.ports import ArtifactStore
 
 log = logging.getLogger(__name__)
 # A turn renews it with each part; what nobody renews for so long is taken by another one.
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(minutes=2)
 # A message that no worker took by then, or a pod that never came, is sent for again.
 QUEUED = timedelta(minutes=10)
 # After a bucket that did not answer.

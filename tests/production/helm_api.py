@@ -23,7 +23,10 @@ KINDS = {
         "Role": "roles", "RoleBinding": "rolebindings",
         "ClusterRole": "clusterroles", "ClusterRoleBinding": "clusterrolebindings",
     },
-    "monitoring.coreos.com/v1": {"ServiceMonitor": "servicemonitors", "PrometheusRule": "prometheusrules"},
+    "monitoring.coreos.com/v1": {
+        "ServiceMonitor": "servicemonitors", "PodMonitor": "podmonitors",
+        "PrometheusRule": "prometheusrules",
+    },
 }  # fmt: skip
 RECORD = "helm.sh/release.v1"
 VERBS = ["create", "delete", "get", "list", "patch", "update", "watch"]

@@ -18,7 +18,7 @@ from controlplane.up.command import LaunchCommand
 from controlplane.up.launch import Say, become_supervisor, migrate, take_home, write_services
 from controlplane.up.servers import find_programs, prepare_servers, running_postgres
 from controlplane.up.site import Site
-from controlplane.up.stack import StackSite, stack_services
+from controlplane.up.stack import EXPORTERS, StackSite, stack_services
 
 ACCESS = "stack.json"
 
@@ -55,10 +55,13 @@ def _site(home: Path) -> StackSite:
     before = place.last_run(home).get("ports", {})
     taken = {port, gateway}
     ports = {}
-    for name in ("postgres", "redis", "prometheus"):
-        ports[f"{name}_port"] = place.free_port(before.get(name), taken)
-        taken.add(ports[f"{name}_port"])
-    return StackSite(home, Path(settings.BASE_DIR), sys.executable, port, gateway, **ports)
+    for name in ("postgres", "redis", "prometheus", *EXPORTERS):
+        ports[name] = place.free_port(before.get(name), taken)
+        taken.add(ports[name])
+    return StackSite(
+        home, Path(settings.BASE_DIR), sys.executable, port, gateway,
+        ports["postgres"], ports["redis"], ports["prometheus"], {name: ports[name] for name in EXPORTERS},
+    )  # fmt: skip
 
 
 def _call_prepared(site: StackSite) -> None:

@@ -198,6 +198,58 @@ DASHBOARDS = (
                 "Alert rules without data or with an error",
                 (Query('sum by (health) (slipway_alert_rule_health{health!="ok"})', "{{health}}"),),
             ),
+            Panel(
+                "Requests to web",
+                (
+                    Query(
+                        "sum by (code) (rate(slipway_request_duration_seconds_count[$__rate_interval]))",
+                        "{{code}}",
+                    ),
+                ),
+                "reqps",
+            ),
+            Panel(
+                "Time of a request (p95)",
+                (
+                    Query(
+                        "histogram_quantile(0.95, sum by (le, route)"
+                        " (rate(slipway_request_duration_seconds_bucket[$__rate_interval])))",
+                        "{{route}}",
+                    ),
+                ),
+                "s",
+            ),
+            Panel(
+                "Tasks of workers",
+                (
+                    Query(
+                        "sum by (task, outcome)"
+                        " (rate(slipway_task_duration_seconds_count[$__rate_interval]))",
+                        "{{task}} {{outcome}}",
+                    ),
+                ),
+                "ops",
+            ),
+            Panel(
+                "Time of a task and of a dispatcher's round (p95)",
+                (
+                    Query(
+                        "histogram_quantile(0.95, sum by (le, task)"
+                        " (rate(slipway_task_duration_seconds_bucket[$__rate_interval])))",
+                        "{{task}}",
+                    ),
+                    Query(
+                        "histogram_quantile(0.95, sum by (le)"
+                        " (rate(slipway_tick_round_duration_seconds_bucket[$__rate_interval])))",
+                        "round",
+                    ),
+                ),
+                "s",
+            ),
+            Panel(
+                "Scoring jobs",
+                (Query('sum by (state) (slipway_scoring_jobs{state!="succeeded"})', "{{state}}"),),
+            ),
         ),
     ),
 )

@@ -51,6 +51,12 @@ SELF_ALERTS = (
         "{{ $value }} rollouts are held because their metrics cannot be read.",
     ),
     SelfAlert(
+        "SlipwayFaults",
+        'sum(rate(slipway_request_duration_seconds_count{code="5xx"}[5m]))'
+        " / sum(rate(slipway_request_duration_seconds_count[5m])) > 0.05", "5m", "critical",
+        "{{ $value | humanizePercentage }} of the requests to web are answered with a 5xx.",
+    ),
+    SelfAlert(
         "SlipwayNoticesWait", "max by (target) (slipway_notice_age_seconds) > 600", "5m", "warning",
         "Notices to {{ $labels.target }} have waited for {{ $value | humanizeDuration }}.",
     ),

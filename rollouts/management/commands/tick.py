@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import signal
 import threading
+import time
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import DatabaseError, close_old_connections
 
+from monitoring.adapters import process_metrics
 from rollouts import chores, posting, scorer, tasks
 
 log = logging.getLogger("rollouts.tick")
@@ -30,6 +32,7 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         if not options["once"]:
+            process_metrics.serve_or_tell(settings.SLIPWAY_METRICS_PORT)
             posting.Post(stop).start()
             chores.Chores(stop).start()
             scorer.Scorer(stop).start()
@@ -45,6 +48,13 @@ class Command(BaseCommand):
 
     def _round(self, stop: threading.Event) -> int:
         """One pass over what is due; a database that is away costs time, nothing else."""
+        began = time.perf_counter()
+        done = self._walk(stop)
+        if done:
+            process_metrics.round_done(time.perf_counter() - began)
+        return done
+
+    def _walk(self, stop: threading.Event) -> int:
         try:
             done = self._hand_out() if settings.CELERY_BROKER_URL else self._tick_due(stop)
         except tasks.QueueDown as error:
