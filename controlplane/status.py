@@ -36,7 +36,7 @@ def look(now: datetime | None = None) -> list[Part]:
     if parts[0].ok:
         parts.append(_schema())
     if all(part.ok for part in parts):
-        parts.append(_ticks(now))
+        parts.append(_asked(now))
     if settings.CELERY_BROKER_URL:
         parts.append(_queue(now))
     return sorted(parts, key=lambda part: part.ok)
@@ -76,6 +76,17 @@ def _schema() -> Part:
             return Part("schema", False, text, needed=True)
         _schema_is_current = True
     return Part("schema", True, "is this release's", needed=True)
+
+
+def _asked(now: datetime) -> Part:
+    """The ticks, if their tables can be read: what was whole once may be lost, or be restored just now."""
+    global _schema_is_current
+    try:
+        return _ticks(now)
+    except DatabaseError as error:
+        _schema_is_current = False
+        text = f"Slipway's tables cannot be read ({type(error).__name__}): is a backup being restored?"
+        return Part("tables", False, text, needed=True)
 
 
 def _ticks(now: datetime) -> Part:

@@ -72,5 +72,5 @@ class Notifier(Protocol):
 class JobRunner(Protocol):
     """Runs scoring jobs elsewhere."""
 
-    def start(self, job: int, lease: str) -> None:
-        """Has `manage.py score --job <job> --lease <lease>` run once; Unavailable when it cannot."""
+    def start(self, job: int, claim: str) -> None:
+        """Has `manage.py score --job <job> --claim <claim>` run once; Unavailable when it cannot."""

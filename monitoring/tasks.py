@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from datetime import datetime
 
 from celery import shared_task
 from django.conf import settings
@@ -46,14 +45,12 @@ def measure_drift(endpoint: str, versions: list[tuple[str, str]], window: dict[s
 @shared_task(
     name="monitoring.score_job", ignore_result=True, soft_time_limit=4 * TURN, time_limit=4 * TURN + 30
 )
-def score_job(job_id: int, leased_until: str) -> None:
-    """One turn of a scoring job, if its lease is still the one the message was sent with.
+def score_job(job_id: int, claim: str) -> None:
+    """One turn of a scoring job, if it was not handed out anew since the message was sent.
 
     What is left is another message, so that no message lasts for hours.
     """
-    until = datetime.fromisoformat(leased_until)
-    jobs = ScoringJob.objects.select_related("version__model")
-    job = jobs.filter(pk=job_id, leased_until=until).first()
+    job = turns.claimed(job_id, claim)
     if job is not None:
         score_a_while(job, TURN)
 
@@ -75,9 +72,9 @@ def hand_out_scoring() -> None:
     for job in turns.claim(turns.QUEUED):
         try:
             if runner is not None:
-                runner.start(job.pk, job.leased_until.isoformat())
+                runner.start(job.pk, job.claim)
             else:
-                score_job.apply_async((job.pk, job.leased_until.isoformat()), retry=False)
+                score_job.apply_async((job.pk, job.claim), retry=False)
         except (OperationalError, RedisError, OSError, Unavailable) as error:
             log.warning("scoring job %s was not handed out: %s", job.pk, error)
             turns.release(job)

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
 
@@ -84,6 +84,16 @@ def test_a_schema_of_an_earlier_release_is_not_ready(monkeypatch):
     code, said = ready()
     assert (code, said["status"]) == (503, "unavailable")
     assert "manage.py migrate" in said["schema"]["detail"]
+
+
+def test_tables_that_were_lost_are_told_and_not_a_fault():
+    assert ready()[0] == 200
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE rollouts_endpoint RENAME TO lost")
+        code, said = ready()
+        cursor.execute("ALTER TABLE lost RENAME TO rollouts_endpoint")
+    assert (code, said["status"], said["tables"]["ok"]) == (503, "unavailable", False)
+    assert "tables cannot be read" in said["tables"]["detail"] and ready()[0] == 200
 
 
 def test_the_age_of_the_oldest_message_is_told_until_a_worker_takes_it(redis_server: Redis, settings):

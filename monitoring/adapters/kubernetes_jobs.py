@@ -27,13 +27,13 @@ class KubernetesJobs:
             raise Unavailable(f"SLIPWAY_SCORING_JOB_FILE {manifest} holds no Job: {error!r}") from error
         self._document, self._client = document, client
 
-    def start(self, job: int, lease: str) -> None:
+    def start(self, job: int, claim: str) -> None:
         """Creates the Job; a pod that dies is not replaced by Kubernetes but by the next hand-out."""
         document = copy.deepcopy(self._document)
         metadata = document["metadata"]
         metadata["generateName"] = f"{metadata.pop('name')}-{job}-"
         container = document["spec"]["template"]["spec"]["containers"][0]
-        container["args"] = ["score", "--job", str(job), "--lease", lease]
+        container["args"] = ["score", "--job", str(job), "--claim", claim]
         try:
             api: Any = kubernetes.client.BatchV1Api(self._client or _client())
             api.create_namespaced_job(

@@ -20,8 +20,8 @@ OPEN = ("queued", "running")
 class ScoringJob(models.Model):
     """One job; the truth about its content is in the target, this says whose turn it is and what is shown.
 
-    leased_until: nobody else takes it before; attempts: turns since the last that made a part; result: the
-    result document without its list of parts; result_digest: of `_result.json`.
+    leased_until: nobody takes it before but who has the claim; attempts: turns since one that made a part;
+    result: the result document without its list of parts; result_digest: of `_result.json`.
     """
 
     version = models.ForeignKey(Version, on_delete=models.CASCADE, related_name="scoring_jobs")
@@ -30,6 +30,7 @@ class ScoringJob(models.Model):
     chunk_rows = models.PositiveIntegerField()
     state = models.CharField(max_length=10, choices=STATES, default="queued")
     leased_until = models.DateTimeField(default=timezone.now)
+    claim = models.CharField(max_length=32, blank=True, default="", db_default="")
     attempts = models.PositiveIntegerField(default=0)
     file = models.PositiveIntegerField(default=0)
     files = models.PositiveIntegerField(default=0)

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from monitoring.models import ScoringJob
@@ -58,12 +59,24 @@ def claim(lease: timedelta = LEASE) -> list[ScoringJob]:
 
 def take(job: ScoringJob, lease: timedelta = LEASE) -> bool:
     """Leases the job to the caller, unless somebody was faster."""
-    until = timezone.now() + lease
-    mine = ScoringJob.objects.filter(pk=job.pk, leased_until=job.leased_until, state__in=OPEN)
-    if not mine.update(leased_until=until):
+    until, claim = timezone.now() + lease, uuid4().hex
+    free = ScoringJob.objects.filter(pk=job.pk, leased_until=job.leased_until, state__in=OPEN)
+    if not free.update(leased_until=until, claim=claim):
         return False
-    job.leased_until = until
+    job.leased_until, job.claim = until, claim
     return True
+
+
+def claimed(pk: int, claim: str) -> ScoringJob | None:
+    """The job that was handed out with this claim, unless it was handed out anew or has ended.
+
+    A message that is delivered again, since its worker died, goes on at once.
+    """
+    return _mine(pk, claim).select_related("version__model").first() if claim else None
+
+
+def _mine(pk: int, claim: str) -> QuerySet[ScoringJob]:
+    return ScoringJob.objects.filter(pk=pk, claim=claim, state__in=OPEN)
 
 
 def _far() -> timedelta:
@@ -72,7 +85,7 @@ def _far() -> timedelta:
 
 def release(job: ScoringJob) -> None:
     """Gives a claimed job back at once: the queue did not take it."""
-    ScoringJob.objects.filter(pk=job.pk, leased_until=job.leased_until).update(leased_until=timezone.now())
+    _mine(job.pk, job.claim).update(leased_until=timezone.now(), claim="")
 
 
 def work(job: ScoringJob, store: ArtifactStore, stop: Callable[[], bool] = lambda: False) -> bool:
@@ -123,11 +136,9 @@ class _Turn:
 
     def _renew(self, **changes: Any) -> None:
         """Raises _Lost unless the job is still open and ours."""
-        job, until = self._job, timezone.now() + LEASE
-        mine = ScoringJob.objects.filter(pk=job.pk, leased_until=job.leased_until, state__in=OPEN)
-        if not mine.update(leased_until=until, **changes):
+        job = self._job
+        if not _mine(job.pk, job.claim).update(leased_until=timezone.now() + LEASE, **changes):
             raise _Lost
-        job.leased_until = until
 
 
 def _later(job: ScoringJob, why: str) -> bool:
@@ -142,7 +153,7 @@ def _later(job: ScoringJob, why: str) -> bool:
 
 def _settle(job: ScoringJob, **changes: Any) -> None:
     """Writes what became of a turn, unless somebody else has the job by now."""
-    ScoringJob.objects.filter(pk=job.pk, leased_until=job.leased_until, state__in=OPEN).update(**changes)
+    _mine(job.pk, job.claim).update(claim="", **changes)
 
 
 def _kept(job: ScoringJob, result: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import requests
 from playwright.sync_api import Browser, expect
 
 from tests.production.plant import Plant
@@ -67,3 +68,15 @@ def test_a_version_is_registered_approved_released_and_rolled_back(
     expect(page.locator("main")).to_contain_text("v1")
     page.close()
     assert phase(plant, rollout) == "succeeded"
+
+
+def test_prometheus_knows_what_web_workers_and_the_dispatcher_measure(plant: Plant, endpoint: str) -> None:
+    def value(query: str) -> float:
+        url = f"{plant.environment['SLIPWAY_PROMETHEUS_URL']}/api/v1/query"
+        found = requests.get(url, params={"query": query}, timeout=10).json()["data"]["result"]
+        return float(found[0]["value"][1]) if found else 0.0
+
+    eventually(lambda: value('count(up{job="slipway-processes"} == 1)') == 3, 60, plant.why)
+    for series in ("request", "task", "tick_round"):
+        query = f"sum(slipway_{series}_duration_seconds_count)"
+        eventually(lambda query=query: value(query) > 0, 60, plant.why)  # type: ignore[misc]

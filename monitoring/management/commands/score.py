@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -32,12 +31,12 @@ class Command(BaseCommand):
         parser.add_argument("--chunk-rows", type=int, default=engine.CHUNK_ROWS)
         parser.add_argument("--queue", action="store_true", help="Make it a job that is shown on the pages.")
         parser.add_argument("--job", type=int, help="Work on this job to its end, instead of naming tables.")
-        parser.add_argument("--lease", default="", help="With --job: the lease that was given out for it.")
+        parser.add_argument("--claim", default="", help="With --job: the claim it was handed out with.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             if options["job"] is not None:
-                self._work(options["job"], options["lease"])
+                self._work(options["job"], options["claim"])
             elif options["target"] is None:
                 raise CommandError("name a model, a version, a source and a target, or --job")
             else:
@@ -61,13 +60,13 @@ class Command(BaseCommand):
             json.dumps({key: value for key, value in result.items() if key != "parts"}, indent=1)
         )
 
-    def _work(self, pk: int, lease: str) -> None:
-        """What the pod of a Kubernetes Job does; a lease that is another's by now ends it at once."""
+    def _work(self, pk: int, claim: str) -> None:
+        """What the pod of a Kubernetes Job does; a claim that is another's by now ends it at once."""
         job = ScoringJob.objects.select_related("version__model").filter(pk=pk).first()
         if job is None:
             raise NotFound(f"There is no scoring job {pk}.")
-        if lease:
-            if job.leased_until != datetime.fromisoformat(lease):
+        if claim:
+            if turns.claimed(pk, claim) is None:
                 self.stdout.write(f"job {pk} is {job.state}, or another process has it")
                 return
         elif not job.is_open or job.leased_until > timezone.now() or not turns.take(job):
