@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('monitoring', '0007_scoring_jobs'),
+        ("monitoring", "0007_scoring_jobs"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='scoringjob',
-            name='claim',
-            field=models.CharField(blank=True, db_default='', default='', max_length=32),
+            model_name="scoringjob",
+            name="claim",
+            field=models.CharField(blank=True, db_default="", default="", max_length=32),
         ),
     ]
