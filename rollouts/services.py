@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from registry import audit
 from registry.domain.actor import Actor
+from registry.domain.findings import barring
 from registry.domain.profile import histogram_spec
 from registry.models import Version
 from registry.services import set_alias
@@ -132,7 +133,7 @@ def start_rollout(
         if supersede and endpoint.active is not None and _is_stable(endpoint, version):
             return abort(rollout=endpoint.active, actor=actor, reason=reason)
         _check_candidate(endpoint, version)
-        _check_parity(endpoint, version)
+        _check_inspection(endpoint, version)
         earlier = _earlier_success(endpoint, version)
         if not break_glass:
             _check_freeze(endpoint)
@@ -442,16 +443,24 @@ def _earlier_success(endpoint: Endpoint, version: Version) -> Rollout | None:
     return earlier
 
 
-def _check_parity(endpoint: Endpoint, version: Version) -> None:
-    """An environment may ask that the export did not change the answers; breaking the glass does not help."""
-    if not Policy.from_dict(endpoint.environment.policy).parity or version.parity:
-        return
-    why = "differs from" if version.parity is False else "was never compared with"
-    raise Conflict(
-        f"{version} {why} the answers before its export; {endpoint.environment.name} asks for parity.",
-        field="version",
-        hint="Register it with a reference set that holds the expected answers, and see its findings.",
-    )
+def _check_inspection(endpoint: Endpoint, version: Version) -> None:
+    """An environment may ask that the export did not change the answers, and that certain findings are not
+    there; breaking the glass does not help."""
+    policy = Policy.from_dict(endpoint.environment.policy)
+    if policy.parity and not version.parity:
+        why = "differs from" if version.parity is False else "was never compared with"
+        raise Conflict(
+            f"{version} {why} the answers before its export; {endpoint.environment.name} asks for parity.",
+            field="version",
+            hint="Register it with a reference set that holds the expected answers, and see its findings.",
+        )
+    found = barring(version.findings, policy.without)
+    if found:
+        raise Conflict(
+            f"{version} has findings that {endpoint.environment.name} does not take: {' '.join(found)[:500]}",
+            field="version",
+            hint="Register a version without them, or have the environment's policy changed.",
+        )
 
 
 def _check_candidate(endpoint: Endpoint, version: Version) -> None:

@@ -56,7 +56,7 @@ def main() -> int:
                 environs = [
                     environ | {"SLIPWAY_DATABASE_URL": postgres.create(f"with{size}")} for size in sizes
                 ]
-                compare(sizes, 4 if options.quick else 12, environs)
+                compare(sizes, 4 if options.quick else 8, environs)
                 return 0
         except Absent as why:
             print(f"the registry is not measured: {why}")

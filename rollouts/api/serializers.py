@@ -39,7 +39,7 @@ class EnvironmentIn(serializers.Serializer[Any]):
     policy = serializers.DictField(
         required=False,
         default=dict,
-        help_text="`approvals`, `four_eyes`, `after`, `parity`; see docs/rollouts.md.",
+        help_text="`approvals`, `four_eyes`, `after`, `parity`, `without`, `hooks`; see docs/rollouts.md.",
     )
 
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
+from registry.domain.findings import GATING
 from rollouts.domain.fields import flag, number, only_known, text, whole
 from rollouts.domain.hooks import HookRequest, parse_hooks, with_hooks
 from rollouts.domain.plan import YEAR, Approve, Hook, Plan
 from rollouts.errors import InvalidPlan
 
 Moment = Literal["start", "promotion"]
+_KNOWN = frozenset({"approvals", "four_eyes", "after", "parity", "without", "hooks"})
 MOMENTS: tuple[Moment, ...] = ("start", "promotion")
 
 
@@ -65,19 +67,21 @@ class Policy:
 
     four_eyes: nobody approves a rollout of their own. after: the name of an environment in which the same
     artifact must have succeeded before. parity: a version must give the answers shipped with its reference
-    set, or it does not start. hooks: who is asked and told, beside what a plan asks for itself.
+    set, or it does not start. without: findings of its inspection with which a version does not start, of
+    `registry.domain.findings.GATING`. hooks: who is asked and told, beside what a plan asks for itself.
     """
 
     approvals: tuple[Requirement, ...] = ()
     four_eyes: bool = True
     after: str = ""
     parity: bool = False
+    without: tuple[str, ...] = ()
     hooks: tuple[HookRequest, ...] = ()
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any], path: str = "policy.") -> Policy:
         """Parses a policy; InvalidPlan names the path of the first bad field."""
-        only_known(document, frozenset({"approvals", "four_eyes", "after", "parity", "hooks"}), path)
+        only_known(document, _KNOWN, path)
         given = document.get("approvals", [])
         if not isinstance(given, list):
             raise InvalidPlan("not a list.", field=f"{path}approvals")
@@ -86,8 +90,19 @@ class Policy:
             four_eyes=flag(document, "four_eyes", path, default=True),
             after=text(document, "after", path, default="", pattern=r"[a-z0-9-]{0,63}"),
             parity=flag(document, "parity", path, default=False),
+            without=_codes(document.get("without", []), f"{path}without"),
             hooks=parse_hooks(document.get("hooks"), f"{path}hooks"),
         )
+
+
+def _codes(given: Any, path: str) -> tuple[str, ...]:
+    if not isinstance(given, list):
+        raise InvalidPlan("not a list.", field=path)
+    for at, code in enumerate(given):
+        if not isinstance(code, str) or code not in GATING:
+            known = ", ".join(GATING)
+            raise InvalidPlan("there is no such finding.", field=f"{path}[{at}]", hint=f"Known: {known}.")
+    return tuple(dict.fromkeys(given))
 
 
 def _requirement(item: Any, path: str) -> Requirement:

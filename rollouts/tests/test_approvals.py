@@ -12,6 +12,7 @@ from registry.domain.actor import Actor
 from registry.domain.roles import Role
 from registry.models import AuditEntry
 from rollouts import approvals, queries, reconcile, services
+from rollouts.domain.policy import Policy
 from rollouts.errors import Conflict, Forbidden, Frozen, Invalid, InvalidPlan, NotFound, WrongPhase
 from rollouts.models import Approval, Endpoint, Environment, Rollout
 from rollouts.tests.cast import FAST
@@ -343,3 +344,24 @@ def test_an_environment_may_ask_that_the_export_did_not_change_the_answers(start
     for broken in (False, True):
         with pytest.raises(Conflict, match=told):
             start({"parity": True}, break_glass=broken)
+
+
+@pytest.mark.parametrize(
+    ("without", "starts"),
+    [([], True), (["no_baseline"], True), (["warning"], False), (["no_baseline", "output_constant"], False)],
+)
+def test_an_environment_may_bar_findings_of_the_inspection(start, versions, without, starts):
+    told = "Output 'y' is the same for every reference row."
+    versions[1].findings = [{"code": "output_constant", "severity": "warning", "message": told}]
+    if starts:
+        assert start({"without": without}).phase == "pending"
+        return
+    for broken in (False, True):
+        with pytest.raises(Conflict, match="does not take: Output 'y' is the same"):
+            start({"without": without}, break_glass=broken)
+
+
+def test_a_finding_that_there_is_not_cannot_be_barred():
+    with pytest.raises(InvalidPlan, match="no such finding") as refused:
+        Policy.from_dict({"without": ["warning", "sadness"]})
+    assert refused.value.field == "policy.without[1]"

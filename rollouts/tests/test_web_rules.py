@@ -107,11 +107,14 @@ def test_breaking_the_glass_starts_in_a_freeze_for_those_who_may(as_user, freeze
 def test_a_policy_is_shown_in_words_and_changed_without_json(as_user, endpoint):
     client = as_user("admin")
     assert client.get("/environments/production/policy").status_code == 200
-    assert client.post("/environments/production/policy", POLICY).status_code == 302
+    barred = {"without": ["warning", "no_baseline"]}
+    assert client.post("/environments/production/policy", POLICY | barred).status_code == 302
     assert Environment.objects.get().policy["approvals"] == [
         {"before": "promotion", "count": 2, "group": "release_manager", "seconds": 43200}
     ]
+    assert Environment.objects.get().policy["without"] == ["warning", "no_baseline"]
     page = client.get("/environments/").content.decode()
+    assert "does not start with these findings: any warning; no reference set" in page
     assert "2 approvals by a release manager before all traffic moves, within 12 h." in page
 
 

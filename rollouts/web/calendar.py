@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from registry.domain.findings import GATING
 from rollouts.domain.freeze import freeze_at, next_beginning
 from rollouts.domain.plan import duration
 from rollouts.domain.policy import Policy, Requirement
@@ -99,6 +100,9 @@ def policy_lines(policy: Policy) -> tuple[str, ...]:
         lines.append(f"The same artifact must have succeeded in {policy.after} before.")
     if policy.parity:
         lines.append("Parity: a version must give the answers shipped with its reference set.")
+    if policy.without:
+        told = "; ".join(GATING[code] for code in policy.without)
+        lines.append(f"A version does not start with these findings: {told}.")
     for hook in policy.hooks:
         moments = ", ".join(HOOK_MOMENTS[moment] for moment in hook.on)
         lines.append(f"The hook {hook.name} has its say: {moments}.")

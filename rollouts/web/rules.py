@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from django import forms
 
+from registry.domain.findings import GATING
 from registry.domain.roles import Role
 from registry.errors import DomainError
 from rollouts.domain.hooks import ASKED, TOLD, HookRequest
@@ -98,6 +99,13 @@ class PolicyForm(forms.Form):
         required=False,
         help_text="A version must give the answers that were shipped with its reference set.",
     )
+    without = forms.MultipleChoiceField(
+        label="Does not start with",
+        required=False,
+        choices=list(GATING.items()),
+        widget=forms.CheckboxSelectMultiple,
+        help_text="Findings of the inspection that keep a version from being rolled out here.",
+    )
     reason = forms.CharField(label="Reason", max_length=1000, widget=_WHY, help_text="Kept in the audit log.")
 
     def __init__(
@@ -109,6 +117,7 @@ class PolicyForm(forms.Form):
         self.fields["after"].initial = policy.after
         self.fields["four_eyes"].initial = policy.four_eyes
         self.fields["parity"].initial = policy.parity
+        self.fields["without"].initial = list(policy.without)
         for moment in MOMENTS:
             asked = next((n for n in policy.approvals if n.before == moment), None)
             self._add_moment(moment, asked)
@@ -196,6 +205,7 @@ class PolicyForm(forms.Form):
             "four_eyes": data["four_eyes"],
             "after": data["after"],
             **({"parity": True} if data["parity"] else {}),
+            **({"without": data["without"]} if data["without"] else {}),
             **({"hooks": hooks} if (hooks := self._asked_hooks()) else {}),
         }
 
