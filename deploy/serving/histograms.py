@@ -11,91 +11,39 @@ just above its own edge. Rounding is monotone, so with both sides rounded it fal
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from .datatypes import Array
+from .columns import OTHER, CategoricalColumn, Column, MissingValues, NumericColumn
+from .datatypes import Array, DataType, from_bfloat16
 from .errors import LoadError
 from .exposition import Family, HistogramSeries, Sample, header
 from .histogram_spec import HistogramSpec, Item
 from .signature import Signature, TensorSpec
 
 BUFFERED_ROWS = 1024
-OTHER = "other"
 
 
-class Column(Protocol):
-    """Counts one column."""
-
-    def count(self, values: Array, finite: bool = False) -> None:
-        """Count `values`, of shape [n]; `finite` promises that there is neither NaN nor infinity."""
-
-    def text(self) -> str: ...
-
-
-class NumericColumn:
-    """A histogram; NaN belongs to no bin and is left out, infinities are counted but not summed."""
-
-    __slots__ = ("_edges", "_series", "counts", "total")
-
-    def __init__(self, series: HistogramSeries, edges: Sequence[float], dtype: np.dtype[Any]) -> None:
-        self._series = series
-        self._edges: Array = np.asarray(edges, dtype=dtype if dtype.kind == "f" else np.float64)
-        self.counts: Array = np.zeros(len(edges) + 1, dtype=np.int64)
-        self.total = 0.0
-
-    def count(self, values: Array, finite: bool = False) -> None:
-        finite = finite or values.dtype.kind != "f"
-        if not finite:
-            values = values[~np.isnan(values)]
-        bins = self._edges.searchsorted(values, side="left")
-        self.counts += np.bincount(bins, minlength=len(self.counts))
-        summed = values if finite else values[np.isfinite(values)]
-        self.total += float(summed.sum(dtype=np.float64))
-
-    def text(self) -> str:
-        return self._series.text(self.counts.tolist(), self.total)
-
-
-class CategoricalColumn:
-    """A counter per known category; anything else counts as `other`."""
-
-    __slots__ = ("counts",)
-
-    def __init__(self, samples: Mapping[str, Sample]) -> None:
-        self.counts = dict(samples)
-
-    def count(self, values: Array, finite: bool = False) -> None:
-        other = self.counts[OTHER]
-        for value, times in Counter(values.tolist()).items():
-            self.counts.get(category(value), other).value += times
-
-    def text(self) -> str:
-        return "".join(sample.text() for sample in self.counts.values())
-
-
-def category(value: object) -> str:
-    """A class label as text: whole floats as integers, since the profile's categories are written so."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+def number_type(datatype: DataType) -> np.dtype[Any]:
+    """What values are counted as; bfloat16 is carried as bits that are not its values."""
+    return np.dtype(np.float32) if datatype.oip == "BF16" else datatype.dtype
 
 
 class TensorColumns:
     """The counted columns of one tensor, with the buffer of rows that are not counted yet."""
 
-    def __init__(self, tensor: int, dtype: np.dtype[Any], columns: Mapping[int, list[Column]]) -> None:
+    def __init__(self, tensor: int, datatype: DataType, columns: Mapping[int, list[Column]]) -> None:
         self.tensor = tensor
+        self._from_bits = datatype.oip == "BF16"
         self._columns = list(columns.items())
         self._take = np.fromiter(columns, dtype=np.intp)
         self._width = max(columns) + 1
         first = min(columns)
         run = list(range(first, self._width))
         self._run = slice(first, self._width) if list(columns) == run else None
-        self._buffer: Array = np.empty((BUFFERED_ROWS, len(columns)), dtype=dtype)
+        self._buffer: Array = np.empty((BUFFERED_ROWS, len(columns)), dtype=number_type(datatype))
         self._filled = 0
 
     def observe(self, array: Array) -> None:
@@ -108,6 +56,8 @@ class TensorColumns:
             return
         # Neighbouring columns need no list of where they are, which costs several times as much.
         table = table[:, self._run] if self._run is not None else table.take(self._take, axis=1)
+        if self._from_bits:
+            table = from_bfloat16(table)
         if rows > BUFFERED_ROWS - self._filled:
             self.flush()
         if rows > BUFFERED_ROWS:
@@ -134,12 +84,22 @@ class ProfileHistograms:
     """All distributions of one version. Not thread-safe: it belongs to the event loop."""
 
     def __init__(
-        self, spec: HistogramSpec, signature: Signature, labels: Mapping[str, str], rate: float = 1.0
+        self,
+        spec: HistogramSpec,
+        signature: Signature,
+        labels: Mapping[str, str],
+        rate: float = 1.0,
+        *,
+        missing: bool = False,
     ) -> None:
-        """Raise LoadError when the document does not fit the signature; `rate` of the runs are counted."""
+        """Raise LoadError when the document does not fit the signature; `rate` of the runs are counted.
+
+        With `missing`, NaN may come, and how often is told for each feature.
+        """
+        self._missing = missing
         self._rate, self._credit = rate, 0.0
         self._share = Sample("model_histogram_rate", labels, rate)
-        self._families: dict[str, list[Column]] = {}
+        self._families: dict[str, list[Column | MissingValues]] = {}
         self._inputs = self._bind(spec.inputs, signature.inputs, labels, "feature", "model_input")
         self._outputs = self._bind(spec.outputs, signature.outputs, labels, "output", "model_output")
 
@@ -187,7 +147,7 @@ class ProfileHistograms:
             column = self._column(item, specs[position], {**labels, label: item.name}, family)
             tensors.setdefault(position, {}).setdefault(item.column, []).append(column)
         return [
-            TensorColumns(position, specs[position].datatype.dtype, columns)
+            TensorColumns(position, specs[position].datatype, columns)
             for position, columns in tensors.items()
         ]
 
@@ -195,7 +155,11 @@ class ProfileHistograms:
         column: Column
         if item.categories is None:
             name = f"{family}_value"
-            column = NumericColumn(HistogramSeries(name, labels, item.edges), item.edges, spec.datatype.dtype)
+            series = HistogramSeries(name, labels, item.edges)
+            column = NumericColumn(series, item.edges, number_type(spec.datatype))
+            if self._missing and spec.datatype.is_float and family == "model_input":
+                missing = MissingValues(column, labels)
+                self._families.setdefault("model_input_missing_total", []).append(missing)
         else:
             name = f"{family}_class_total"
             names = dict.fromkeys((*item.categories, OTHER))
@@ -212,13 +176,14 @@ def _check(item: Item, spec: TensorSpec) -> None:
     if all(size >= 0 for size in spec.row_shape) and item.column >= width:
         raise LoadError(f"histograms: {item.name!r} is column {item.column} of {spec.name!r}, "
                         f"which has {width}")  # fmt: skip
-    if item.categories is None and spec.datatype.oip in ("BYTES", "BF16", "BOOL"):
+    if item.categories is None and spec.datatype.oip == "BYTES":
         raise LoadError(f"histograms: {item.name!r} is numeric, but {spec.name!r} holds "
                         f"{spec.datatype.oip}")  # fmt: skip
 
 
 _FAMILIES = {
     "model_input_value": ("histogram", "Values of the inputs, on the edges of the baseline."),
+    "model_input_missing_total": ("counter", "Values of the inputs that were NaN."),
     "model_input_class_total": ("counter", "Classes seen in the inputs."),
     "model_output_value": ("histogram", "Values of the outputs, on the edges of the baseline."),
     "model_output_class_total": ("counter", "Classes among the outputs."),

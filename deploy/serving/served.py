@@ -109,6 +109,7 @@ class ServedModel:
             self.signature,
             metrics.labels,
             options.histogram_rate,
+            missing=options.allow_nan,
         )
         self.on_gpu = loaded.model.on_gpu
         self._deadline = options.deadline_ms / 1000

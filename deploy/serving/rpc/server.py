@@ -47,7 +47,12 @@ class RpcCall(AwaitedCall):
     __slots__ = ()
 
     def refusal(self, error: ServingError) -> Response:
-        return Response(error.status, str(error).encode())
+        return refusal(error)
+
+
+def refusal(error: ServingError) -> Response:
+    """What a status and its message are made of."""
+    return Response(error.status, str(error).encode())
 
 
 class RpcServer:
@@ -99,6 +104,14 @@ class RpcServer:
             await _abort(context, 500, str(bug()))
 
     async def _infer(self, body: bytes, context: Context) -> bytes:
+        predicted = self._predict(body, context)
+        del body  # the context keeps the frame of an aborted call until the next garbage collection
+        response = await predicted
+        if response.status != 200:
+            await _abort(context, response.status, response.body.decode())
+        return response.body
+
+    async def _predict(self, body: bytes, context: Context) -> Response:
         started = perf_counter()
         headers = _headers(context.invocation_metadata())
         remaining = context.time_remaining()
@@ -109,12 +122,8 @@ class RpcServer:
             request.message = _parsed(self._messages["ModelInfer"][0], body)
             slot = self._slot(request.message.model_name, request.message.model_version)
         except ServingError as error:
-            await _abort(context, error.status, str(error))
-            raise
-        response = await self._call(request, slot)
-        if response.status != 200:
-            await _abort(context, response.status, response.body.decode())
-        return response.body
+            return refusal(error)
+        return await self._call(request, slot)
 
     async def _call(self, request: RpcRequest, slot: Slot) -> Response:
         call = RpcCall(self._service, slot, "rpc", request)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from deploy.serving.datatypes import BY_OIP
+from deploy.serving.datatypes import BY_OIP, to_bfloat16
 from deploy.serving.errors import LoadError
 from deploy.serving.exposition import HistogramSeries
 from deploy.serving.histogram_spec import parse_histograms
@@ -54,6 +54,35 @@ def test_a_double_precision_edge_keeps_its_own_value_though_float32_rounds_it_up
     histograms = one_input([edge, 1.0])
     histograms.observe([np.array([[edge]], dtype=np.float32)], [])
     assert values(histograms.text(), "model_input_value_bucket") == [1, 1, 1]
+
+
+def test_booleans_and_bfloat16_are_counted_as_the_profile_writes_them():
+    tensors = [TensorSpec(name, BY_OIP[name], (-1,)) for name in ("BOOL", "BF16")]
+    items = [numeric("flag", "BOOL", 0, [0.0, 0.5]), numeric("half", "BF16", 0, [1.0, 2.0])]
+    classes = {
+        "name": "flag",
+        "tensor": "BOOL",
+        "column": None,
+        "kind": "categorical",
+        "categories": ["0", "1"],
+    }
+    histograms = ProfileHistograms(spec(items, [classes]), Signature(tuple(tensors), tuple(tensors)), LABELS)
+    flags, halves = np.array([True, False, True]), to_bfloat16(np.array([1.0, 1.5, 3.0], dtype=np.float32))
+    histograms.observe([flags, halves], [flags, halves])
+    text = histograms.text()
+    assert values(text, "model_input_value_bucket") == [1, 1, 3, 1, 2, 3]
+    assert values(text, "model_input_value_sum") == [2, 5.5]
+    assert values(text, "model_output_class_total") == [1, 2, 0]
+
+
+def test_missing_values_are_counted_for_each_feature_where_they_may_come():
+    signature = Signature((TensorSpec("X", FP32, (-1, 2)),), ())
+    items = [numeric("a", "X", 0, [1.0]), numeric("b", "X", 1, [1.0])]
+    histograms = ProfileHistograms(spec(items), signature, LABELS, missing=True)
+    histograms.observe([np.array([[np.nan, 1], [2, 1], [np.nan, np.inf]], dtype=np.float32)], [])
+    assert values(histograms.text(), "model_input_missing_total") == [2, 0]
+    assert values(histograms.text(), "model_input_value_count") == [1, 3]
+    assert "missing" not in one_input([1.0]).text()
 
 
 @given(
