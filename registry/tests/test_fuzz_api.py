@@ -1,0 +1,120 @@
+"""Bad input never gives a 500: every route of the registry's API with arguments of wrong kinds.
+
+`SLIPWAY_FUZZ=20000 pytest registry/tests/test_fuzz_api.py` looks longer than the suite does.
+"""
+
+import json
+import os
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from registry import services
+from registry.domain.actor import SYSTEM
+from registry.tests.test_routes import API, path_of
+
+EXAMPLES = int(os.environ.get("SLIPWAY_FUZZ", "80"))
+NAMES = [
+    "name",
+    "owner_team",
+    "description",
+    "tags",
+    "reason",
+    "version",
+    "alias",
+    "upload",
+    "files",
+    "reference",
+    "filename",
+    "metadata",
+    "notes",
+    "points",
+    "size",
+    "digest",
+    "keep",
+    "user",
+    "role",
+    "team",
+    "model",
+    "scopes",
+    "expires_at",
+    "expires_in_days",
+    "limit",
+    "after",
+    "filter",
+    "search",
+    "archive",
+    "target",
+    "actor",
+    "action",
+    "metrics",
+    "hyperparameters",
+    "dependencies",
+    "feature_names",
+    "parent",
+    "label",
+    "git_sha",
+    "step",
+    "value",
+    "path",
+    "wait",
+]
+TEXTS = [
+    "", "churn", "1", "0", "-1", "champion", "a" * 300, "x\x00y", "\ud800", "é" * 200, "../..", "9" * 40, "1e400",
+    "NaN", "2020-01-01", "9999-12-31T23:59:59Z", "null", "sha256:" + "0" * 64, "metrics.auc > 0.9", "metrics.auc > 1e999",
+    "tags.x = 'y' and not (alias exists)", "number in (1, 2", "created > '0000-01-01'", "params.a = null", "(" * 40,
+    "size > 99999999999999999999999", "parent = 1 or", "tags.'a' ~ '%_\\'", "engineer", "read", "team:growth", "7.3",
+]  # fmt: skip
+NUMBERS = [0, 1, -1, 2**31, 2**63, -(2**63), 10**40, 0.5, 1e308, float("nan"), float("inf")]
+scalars = st.one_of(
+    st.sampled_from(TEXTS), st.sampled_from(NUMBERS), st.booleans(), st.none(), st.text(max_size=9)
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    max_leaves=8,
+)
+bodies = st.dictionaries(st.sampled_from(NAMES), values, max_size=4)
+headers = st.dictionaries(
+    st.sampled_from(
+        ["HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_RANGE", "HTTP_IDEMPOTENCY_KEY", "HTTP_ACCEPT"]
+    ),
+    st.sampled_from(
+        ['"x"', "*", "bytes=5-1", "bytes=-", "bytes=99999999999999999999-", "é", "", "text/html", "a" * 300]
+    ),
+    max_size=2,
+)
+
+
+@pytest.fixture
+def world(api, version, model):
+    services.set_alias(model=model, name="champion", version=version, actor=SYSTEM)
+    services.create_service_account(name="ci", actor=SYSTEM)
+    return api("admin")
+
+
+@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(row=st.sampled_from(API), changed=bodies, query=bodies, sent=headers, whole=st.none() | values)
+def test_no_argument_of_any_route_gives_a_500(world, row, changed, query, sent, whole):
+    name, method, _, body = row
+    said = (body if isinstance(body, dict) else {}) | changed if whole is None else whole
+    asked = dict(_texts(query).items())
+    with transaction.atomic():
+        world.raise_request_exception = False
+        answer = world.generic(
+            method, path_of("registry-api", name), json.dumps(said).encode(), content_type="application/json",
+            query_params=asked | (_texts(body) if method == "GET" and isinstance(body, dict) else {}), **sent,
+        )  # fmt: skip
+        status, told = answer.status_code, b"" if answer.streaming else answer.content[:500]
+        for close in answer._resource_closers:
+            close()
+        transaction.set_rollback(True)
+    assert status < 500, (method, name, said, asked, sent, told)
+
+
+def _texts(document):
+    """What a query string can say."""
+    flat = {key: value if isinstance(value, str) else json.dumps(value) for key, value in document.items()}
+    return {key: text.encode(errors="replace").decode() for key, text in flat.items()}
