@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ def file_response(request: HttpRequest, file: FileEntry, store: ArtifactStore) -
     if request.headers.get("If-None-Match") == etag:
         return HttpResponseNotModified(headers={"ETag": etag})
     start = _start_of(request, etag)
-    if start >= file.size > 0:
+    if start and start >= file.size:
         return HttpResponse(status=416, headers={"Content-Range": f"bytes */{file.size}", "ETag": etag})
     response = FileResponse(
         store.open(file.digest, start),
@@ -148,6 +149,9 @@ def file_response(request: HttpRequest, file: FileEntry, store: ArtifactStore) -
     response["Accept-Ranges"] = "bytes"
     response["ETag"] = etag
     response["X-Slipway-Digest"] = file.digest
+    # Of the whole file (RFC 9530), also when only its rest is sent.
+    plain = bytes.fromhex(file.digest.removeprefix("sha256:"))
+    response["Repr-Digest"] = f"sha-256=:{b64encode(plain).decode()}:"
     return response
 
 

@@ -1,5 +1,7 @@
 """The REST door, end to end through HTTP."""
 
+import base64
+import hashlib
 import json
 import re
 
@@ -185,6 +187,8 @@ def test_a_download_goes_on_where_it_was_cut_off(api, version, onnx_path, header
     assert answer.status_code == status
     assert b"".join(answer.streaming_content) == content[start:]
     assert answer["Content-Length"] == str(len(content) - start)
+    plain = hashlib.sha256(content).digest()
+    assert answer["Repr-Digest"] == f"sha-256=:{base64.b64encode(plain).decode()}:", "of the whole"
     if status == 206:
         assert answer["Content-Range"] == f"bytes {start}-{len(content) - 1}/{len(content)}"
 

@@ -125,6 +125,8 @@ def test_a_folder_may_hold_an_empty_file(client, send, store):
     assert (found["state"], found["file_count"]) == ("ready", 2), found["problem"]
     answer = client.get(f"{URL}/versions/1/files/extra/empty.txt")
     assert b"".join(answer.streaming_content) == b""
+    rest = client.get(f"{URL}/versions/1/files/extra/empty.txt", headers={"Range": "bytes=5-"})
+    assert rest.status_code == 416, "there is nothing from there"
 
 
 def test_a_folder_whose_sender_knew_no_digest_gets_those_that_were_found(client, send, tmp_path):
