@@ -26,8 +26,11 @@ NAMES = {
 }
 # What other names may be mapped to: what the gates read.
 OURS = frozenset(
-    {"model_predictions_total", "model_prediction_seconds_bucket", "model_prediction_seconds_count"}
-)
+    {
+        "model_predictions_total", "model_prediction_seconds_bucket", "model_prediction_seconds_count",
+        "model_queue_depth", "model_gpu_utilization_ratio", "model_gpu_memory_bytes",
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,9 @@ TRITON = Runtime(
     metrics={
         "nv_inference_request_success": (Renamed("model_predictions_total", {"status": "ok"}),),
         "nv_inference_request_failure": (Renamed("model_predictions_total", {"status": "error"}),),
+        "nv_inference_pending_request_count": (Renamed("model_queue_depth"),),
+        "nv_gpu_utilization": (Renamed("model_gpu_utilization_ratio"),),
+        "nv_gpu_memory_used_bytes": (Renamed("model_gpu_memory_bytes"),),
     },
 )
 # TensorFlow Serving: https://www.tensorflow.org/tfx/serving/serving_config. A model that is not loaded has no

@@ -47,6 +47,8 @@ class Cluster:
         self.faults: list[tuple[int, dict[str, str], str]] = []
         self.calls: Counter[tuple[str, str]] = Counter()
         self.forbidden: set[str] = set()
+        # What callers must show; "": nothing.
+        self.token = ""
         self.routes_frozen = False
         self.kserve_stopped = False
         # The number of the write, from 1, that fails as when etcd loses its leader; 0: none.
@@ -249,6 +251,8 @@ class _Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(length)) if length else {}
         cluster.calls[self.command, plural] += 1
         time.sleep(cluster.stall_seconds)
+        if cluster.token and self.headers["Authorization"] != f"Bearer {cluster.token}":
+            return self._answer(401, {"message": "Unauthorized"})
         if cluster.faults and cluster.faults[0][2] in ("", self.command):
             status, headers, _ = cluster.faults.pop(0)
             return self._answer(status, {"message": "a fault"}, headers)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from kubernetes.config import kube_config
 
 from rollouts.adapters.kubernetes import GatewayApiRouter, IstioRouter, KubernetesCluster, seen
 from rollouts.adapters.kubernetes import api as api_module
+from rollouts.adapters.kubernetes.api import DEPLOYMENT, Api
 from rollouts.adapters.kubernetes.seen import Namespace
 from rollouts.adapters.kubernetes.target import Targets, parse
 from rollouts.domain.desired import DesiredWorld, ReleaseSpec, Route
@@ -92,6 +95,28 @@ def test_an_api_server_that_refuses_is_unavailable_and_not_an_empty_cluster(clus
     kube.faults = [(status, {"Retry-After": "0.01"}, "")] * 3
     with pytest.raises(WorldUnavailable, match=str(status)):
         cluster.observe("churn-production")
+
+
+def test_a_token_that_has_expired_is_read_anew(kube, namespace, tmp_path, monkeypatch):
+    file = tmp_path / "config"
+
+    def write(token):
+        named = {"name": "c", "cluster": {"server": namespace.api._client.configuration.host}}
+        context = {"name": "c", "context": {"cluster": "c", "user": "u"}}
+        users = [{"name": "u", "user": {"token": token}}]
+        document = {"clusters": [named], "contexts": [context], "users": users, "current-context": "c"}
+        file.write_text(json.dumps(document))
+
+    monkeypatch.setattr(kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(file))
+    write("first")
+    kube.token = "first"
+    api = Api(context="c")
+    assert api.list(DEPLOYMENT, "models", "") == []
+    kube.token = "second"
+    with pytest.raises(WorldUnavailable, match="401"):
+        api.list(DEPLOYMENT, "models", "")
+    write("second")
+    assert api.list(DEPLOYMENT, "models", "") == []
 
 
 def test_an_api_server_that_stalls_is_given_up_in_time(cluster, kube, monkeypatch):

@@ -134,6 +134,12 @@ def test_tritons_counters_are_read_under_our_names():
         ("nv_inference_request_success", "__name__", "model_predictions_total"),
     ]
     assert {rule["targetLabel"] for rule in scraped["relabelings"]} == {"endpoint", "version"}
+    for theirs, ours in (
+        ("nv_inference_pending_request_count", "model_queue_depth"),
+        ("nv_gpu_utilization", "model_gpu_utilization_ratio"),
+        ("nv_gpu_memory_used_bytes", "model_gpu_memory_bytes"),
+    ):
+        assert relabelled({"__name__": theirs}, scraped["metricRelabelings"]) == {"__name__": ours}
 
 
 @pytest.mark.parametrize(
