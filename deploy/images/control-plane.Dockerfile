@@ -8,7 +8,8 @@ RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --require-hashes -r co
  && /opt/venv/bin/pip uninstall -y -q pip setuptools \
  && find /opt/venv -name tests -type d -prune -exec rm -rf {} + \
  && cd /opt/venv/lib/python3*/site-packages && rm -rf pyarrow/include pyarrow/libarrow_flight* pyarrow/libarrow_substrait* \
-    pyarrow/*.pyx pyarrow/*.pxi pyarrow/includes pyarrow/src onnx/backend/test
+    pyarrow/*.pyx pyarrow/*.pxi pyarrow/includes pyarrow/src onnx/backend/test kubernetes/aio \
+ && find . -name '*.po' -delete
 WORKDIR /app
 COPY manage.py ./
 COPY controlplane controlplane

@@ -23,6 +23,7 @@ from monitoring.models import ScoringJob
 from monitoring.models.due import SKEW
 from monitoring.models.scoring import OPEN
 from monitoring.scoring import engine, jobs
+from registry import telemetry
 from registry.errors import DomainError, Unavailable
 from registry.ports import ArtifactStore
 
@@ -93,6 +94,11 @@ def work(job: ScoringJob, store: ArtifactStore, stop: Callable[[], bool] = lambd
 
     The row says what became of it: `failed` with the reason, `succeeded` with the result.
     """
+    with telemetry.step("scoring", model=job.version.model.name, scoring_job=job.pk):
+        return _work(job, store, stop)
+
+
+def _work(job: ScoringJob, store: ArtifactStore, stop: Callable[[], bool]) -> bool:
     try:
         turn = _Turn(job, stop)
         result = turn.run(store)
