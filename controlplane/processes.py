@@ -23,6 +23,11 @@ def share() -> None:
         atexit.register(_remove, folder, os.getpid())
 
 
+def on_starting(server: Any) -> None:
+    """gunicorn's hook, in the process that forks its workers: `-c python:controlplane.processes`."""
+    share()
+
+
 def _remove(folder: str, owner: int) -> None:
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)

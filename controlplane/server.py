@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from controlplane import env, processes
+from controlplane import env
+from controlplane.processes import on_starting
 from controlplane.settings import LOGGING
 
-# Before it forks: its workers' figures add up.
-processes.share()
 bind = env.text("SLIPWAY_BIND", "0.0.0.0:8000")
 worker_class = "gthread"
 workers = env.integer("SLIPWAY_WEB_WORKERS", 2)
@@ -18,6 +17,7 @@ keepalive = 5
 # The heartbeat of workers is a file: in memory it cannot hang with a disk.
 worker_tmp_dir = "/dev/shm"
 control_socket_disable = True
+__all__ = ["on_starting"]
 logconfig_dict = {
     **LOGGING,
     "loggers": {

@@ -92,7 +92,8 @@ def serving_of(site: Site) -> tuple[Service, ...]:
 
 def _gunicorn(site: Site) -> tuple[str, ...]:
     return (
-        "-m", "gunicorn", "controlplane.wsgi:application", "--bind", f"{HOST}:{site.port}",
+        "-m", "gunicorn", "-c", "python:controlplane.processes", "controlplane.wsgi:application",
+        "--bind", f"{HOST}:{site.port}",
         "--worker-class", "gthread", "--workers", str(WEB_WORKERS), "--threads", str(WEB_THREADS),
         "--timeout", "60", "--graceful-timeout", "5", "--log-level", "warning", "--no-control-socket",
     )  # fmt: skip
