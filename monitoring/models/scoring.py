@@ -47,6 +47,11 @@ class ScoringJob(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        constraints = (
+            models.UniqueConstraint(
+                fields=("target",), condition=models.Q(state__in=OPEN), name="one_open_scoring_job_per_target"
+            ),
+        )
         indexes = (
             models.Index(
                 fields=("leased_until",), condition=models.Q(state__in=OPEN), name="scoring_job_due"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -47,7 +49,7 @@ def start(
         for name, place in (("source", source), ("target", target))
     ]
     engine.Job(version, Folder(full[0]), Folder(full[1]), chunk_rows).plan()
-    with transaction.atomic():
+    with transaction.atomic(), _one_writer():
         _room(version, shown(full[1]))
         job = ScoringJob.objects.create(
             version=version,
@@ -58,6 +60,16 @@ def start(
         )
         _record(job, "start", actor, reason, None)
     return job
+
+
+@contextmanager
+def _one_writer() -> Iterator[None]:
+    """What `_room` finds out, when two ask at the same moment."""
+    try:
+        with transaction.atomic():
+            yield
+    except IntegrityError as error:
+        raise Conflict("Another job writes there.", field="target", hint="Name another folder.") from error
 
 
 def _room(version: Version, target: str) -> None:
@@ -92,7 +104,8 @@ def resume(job: ScoringJob, *, actor: Actor, reason: str = "") -> ScoringJob:
         before = row.state
         row.state, row.error, row.ended_at, row.attempts = "queued", "", None, 0
         row.leased_until = timezone.now()
-        row.save(update_fields=["state", "error", "ended_at", "attempts", "leased_until"])
+        with _one_writer():
+            row.save(update_fields=["state", "error", "ended_at", "attempts", "leased_until"])
         _record(row, "resume", actor, reason, before)
     return row
 

@@ -16,15 +16,18 @@ from uuid import uuid4
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
+from django.db import DatabaseError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from monitoring import notices
+from monitoring.domain.notices import Severity
 from monitoring.models import ScoringJob
 from monitoring.models.due import SKEW
 from monitoring.models.scoring import OPEN
 from monitoring.scoring import engine, jobs
 from registry import telemetry
-from registry.errors import DomainError, Unavailable
+from registry.errors import DomainError, Invalid, Unavailable
 from registry.ports import ArtifactStore
 
 log = logging.getLogger(__name__)
@@ -100,24 +103,26 @@ def work(job: ScoringJob, store: ArtifactStore, stop: Callable[[], bool] = lambd
 
 def _work(job: ScoringJob, store: ArtifactStore, stop: Callable[[], bool]) -> bool:
     try:
-        turn = _Turn(job, stop)
-        result = turn.run(store)
+        kept = _Turn(job, stop).run(store)
     except _Lost:
         log.info("scoring job %s was cancelled or is done by another worker", job.pk)
         return False
-    except Unavailable as error:
-        return _later(job, str(error))
     except SoftTimeLimitExceeded:
         return _later(job, "No chunk was done within the time of a turn: use fewer rows a chunk.")
+    except DatabaseError:
+        raise
     except DomainError as error:
-        _settle(job, state="failed", error=str(error), ended_at=timezone.now())
-        log.warning("scoring job %s failed: %s", job.pk, error)
-        return False
-    if result is None:
+        return _later(job, str(error)) if isinstance(error, Unavailable) else _failed(job, str(error))
+    except Exception as error:
+        log.exception("scoring job %s broke", job.pk)
+        return _later(job, f"Slipway made a mistake; its log says which ({type(error).__name__}).")
+    if kept is None:
         _settle(job, leased_until=timezone.now())
         return True
-    _settle(job, state="succeeded", ended_at=timezone.now(), error="", **_kept(job, result))
-    log.info("scoring job %s scored %s rows: %s", job.pk, result["rows"], result["state"])
+    state = kept["result"]["state"]
+    log.info("scoring job %s scored %s rows: %s", job.pk, kept["rows"], state)
+    said = f"{kept['rows']:,} rows are in {job.target}; against the baseline: {state}."
+    _end(job, "drifted" if state == "drifted" else "succeeded", said, state="succeeded", error="", **kept)
     return False
 
 
@@ -129,10 +134,14 @@ class _Turn:
         self._told_at = 0.0
 
     def run(self, store: ArtifactStore) -> dict[str, Any] | None:
+        """What the row keeps of the result; None when there is more to do."""
         job = self._job
+        if job.attempts >= ATTEMPTS:
+            raise Invalid(f"Its worker died {job.attempts} times without a part: use fewer rows a chunk.")
         job.attempts += 1
         self._renew(state="running", attempts=job.attempts, started_at=job.started_at or timezone.now())
-        return engine.score(jobs.what(job), store, self._tell, self._stop)
+        result = engine.score(jobs.what(job), store, self._tell, self._stop)
+        return None if result is None else _kept(job, result)
 
     def _tell(self, progress: engine.Progress) -> None:
         if time.monotonic() - self._told_at > TELL_SECONDS:
@@ -150,16 +159,34 @@ class _Turn:
 def _later(job: ScoringJob, why: str) -> bool:
     """Tries again after a while; too many turns without a part and it has failed."""
     if job.attempts >= ATTEMPTS:
-        _settle(job, state="failed", error=why, ended_at=timezone.now())
-        return False
+        return _failed(job, why)
     _settle(job, leased_until=timezone.now() + AWAY, error=why)
     log.warning("scoring job %s is tried again: %s", job.pk, why)
     return True
 
 
-def _settle(job: ScoringJob, **changes: Any) -> None:
-    """Writes what became of a turn, unless somebody else has the job by now."""
-    _mine(job.pk, job.claim).update(claim="", **changes)
+def _failed(job: ScoringJob, why: str) -> bool:
+    log.warning("scoring job %s failed: %s", job.pk, why)
+    _end(job, "failed", why, state="failed", error=why)
+    return False
+
+
+def _end(job: ScoringJob, kind: str, text: str, **changes: Any) -> None:
+    """Writes how it ended, and tells those who want to hear it."""
+    with transaction.atomic():
+        if _settle(job, ended_at=timezone.now(), **changes):
+            notices.notify(
+                kind=f"scoring.{kind}",
+                severity=Severity.INFO if kind == "succeeded" else Severity.WARNING,
+                title=f"Scoring with {job.version.ref}: {kind}",
+                text=text,
+                path=f"/scorings/{job.pk}/",
+            )
+
+
+def _settle(job: ScoringJob, **changes: Any) -> bool:
+    """Writes what became of a turn; False when somebody else has the job by now."""
+    return bool(_mine(job.pk, job.claim).update(claim="", **changes))
 
 
 def _kept(job: ScoringJob, result: dict[str, Any]) -> dict[str, Any]:

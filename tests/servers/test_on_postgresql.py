@@ -32,6 +32,7 @@ FILES = {
     "monitoring": (
         "monitoring/tests/alerts/test_evaluate.py",
         "monitoring/tests/samples",
+        "monitoring/tests/scoring/test_jobs.py",
         "monitoring/tests/adapters/test_scraper.py",
         "monitoring/tests/adapters/test_scrape_source.py",
         "monitoring/tests/test_drifting.py",

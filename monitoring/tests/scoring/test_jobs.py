@@ -14,7 +14,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from monitoring import tasks, wiring
-from monitoring.models import ScoringJob
+from monitoring.models import Notice, NoticeTarget, ScoringJob
 from monitoring.scoring import engine, jobs, turns
 from monitoring.tests.scoring.conftest import rows, write
 from registry.domain.actor import SYSTEM
@@ -170,6 +170,39 @@ def test_a_job_that_could_never_run_is_refused_at_once(version, tables, changes,
     with pytest.raises(Invalid, match=said) as refused:
         start(version, **changes)
     assert refused.value.field == field and not ScoringJob.objects.exists()
+
+
+def test_people_who_want_to_hear_it_are_told_how_a_job_ended(job, store, tables):
+    NoticeTarget.objects.create(name="chat", url="json://chat.example.org", service="chat", kinds=["scoring"])
+    turn(store)
+    (tables / "in" / "rows.csv").write_text("X_0\n1\n")
+    start(job.version, target="other")
+    turn(store)
+    told = list(Notice.objects.order_by("id").values_list("kind", "severity", "path"))
+    assert told[0] == ("scoring.succeeded", "info", f"/scorings/{job.pk}/")
+    assert told[1][:2] == ("scoring.failed", "warning")
+
+
+def test_a_job_whose_worker_always_dies_or_that_meets_a_mistake_of_ours_does_not_go_on_for_ever(
+    job, store, monkeypatch
+):
+    ScoringJob.objects.update(attempts=turns.ATTEMPTS)
+    assert "died 5 times without a part" in turn(store).error
+    jobs.resume(job, actor=SYSTEM)
+
+    def broken(*_):
+        raise KeyError("a mistake")
+
+    monkeypatch.setattr(engine, "score", broken)
+    again_later = turn(store)
+    assert again_later.is_open and "made a mistake" in again_later.error and not turns.claim()
+
+
+def test_two_who_start_a_job_for_one_folder_at_the_same_moment_are_told_apart(job, version, monkeypatch):
+    monkeypatch.setattr(jobs, "_room", lambda *_: None)
+    with pytest.raises(Conflict, match="Another job writes there"):
+        start(version)
+    assert ScoringJob.objects.count() == 1
 
 
 def test_two_jobs_do_not_write_into_one_folder(job, version):
