@@ -64,6 +64,7 @@ class Application:
                     if message["type"] == "http.disconnect":
                         raise Malformed("the client went away before the body was complete")
                     body += message["body"]
+                    self._service.take(request, len(message["body"]))
                     if len(body) > self._limit:
                         raise TooLarge(f"the body is larger than the limit of {self._limit} bytes")
                     if not message.get("more_body"):

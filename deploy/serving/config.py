@@ -42,6 +42,7 @@ class Options:
     drain_seconds: float = 10.0
     keep_alive_seconds: int = 75
     max_body_bytes: int = 16 * 1024 * 1024
+    max_pending_bytes: int = 256 * 1024 * 1024
     max_rows: int = 1024
     compress_bytes: int = 0
     allow_nan: bool = False
@@ -133,6 +134,7 @@ _FLAGS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
     ("drain-seconds", _at_least(float, 0), "longest time to finish requests after SIGTERM"),
     ("keep-alive-seconds", _at_least(int, 1), "how long an idle connection stays open"),
     ("max-body-bytes", _at_least(int, 1), "largest request body, after decompression"),
+    ("max-pending-bytes", _at_least(int, 1), "bodies of all requests that are not answered yet"),
     ("max-rows", _at_least(int, 1), "most rows in one request"),
     (
         "compress-bytes",

@@ -32,17 +32,13 @@ _HEADS = {
 class Exchange(Call):
     """One prediction on its connection. The names without documentation are those uvicorn looks for."""
 
-    __slots__ = ("protocol", "parts", "size", "expected", "timer",
+    __slots__ = ("protocol", "parts", "timer",
                  "response_complete", "disconnected", "keep_alive", "message_event")  # fmt: skip
 
-    def __init__(
-        self, protocol: Protocol, service: Service, route: Route, request: Request, expected: int
-    ) -> None:
+    def __init__(self, protocol: Protocol, service: Service, route: Route, request: Request) -> None:
         super().__init__(service, route.slot, route.wire, request)
         self.protocol = protocol
         self.parts: list[bytes] = []
-        self.size = 0
-        self.expected = expected
         self.timer: asyncio.TimerHandle | None = None
         self.response_complete = False
         self.disconnected = False
@@ -51,8 +47,14 @@ class Exchange(Call):
 
     def receive(self, part: bytes) -> None:
         """Take a part of the body."""
-        if not self.answered:
-            self.parts.append(part)
+        if self.answered:
+            return
+        self.parts.append(part)
+        try:
+            self.service.take(self.request, len(part))
+        except ServingError as error:
+            self.parts.clear()
+            self.fail(error)
 
     def complete(self) -> None:
         """The body is there."""
@@ -153,7 +155,7 @@ class Protocol(Connection):
 
     def _exchange(self, route: Route, headers: dict[bytes, bytes], length: int) -> None:
         request = Request("POST", self.url.decode("latin-1"), headers, b"", perf_counter())
-        exchange = Exchange(self, self.service, route, request, length)
+        exchange = Exchange(self, self.service, route, request)
         self.cycle = self.exchange = exchange  # type: ignore[assignment]
         if b"connection" in headers and not self.parser.should_keep_alive():
             exchange.keep_alive = False

@@ -23,8 +23,8 @@ BINARY = b"application/octet-stream"
 class Request:
     """One request; header names are lower case, `started` is a perf_counter reading in seconds.
 
-    The fields with defaults are filled in on the way, for the access log: the name of the client's API
-    key, rows, and the seconds it waited and its model run took.
+    The fields with defaults are filled in on the way: the bytes of it that arrived, and for the access log
+    the name of the client's API key, rows, and the seconds it waited and its model run took.
     """
 
     method: str
@@ -32,6 +32,7 @@ class Request:
     headers: Mapping[bytes, bytes]
     body: bytes
     started: float
+    pending: int = 0
     client: str = ""
     rows: int = 0
     queued: float = 0.0

@@ -14,7 +14,7 @@ from .access_log import AccessLog
 from .api_keys import ApiKeys
 from .call import AwaitedCall, Call, bug
 from .config import Options
-from .errors import MethodNotAllowed, NotFound, ServingError
+from .errors import MethodNotAllowed, NotFound, Overloaded, ServingError
 from .exposition import CONTENT_TYPE
 from .messages import Request, Response, error_response, json_response, request_id
 from .metrics import exposition
@@ -52,6 +52,7 @@ class Service:
         self.options = options
         self.state = State.STARTING
         self.in_flight = 0
+        self.pending = 0
         self.last_prediction = 0.0
         self.pace = Pace()
         self.repository = Repository(options, self._paths_changed)
@@ -93,6 +94,17 @@ class Service:
             request.client = self._keys.admit(request.headers).name
         slot.model.check_room()
 
+    def take(self, request: Request, size: int) -> None:
+        """Count `size` bytes of a body that arrived; they are pending until the request is answered.
+
+        Raises:
+            Overloaded: the bodies of all requests together are larger than what the server may hold.
+        """
+        self.pending += size
+        request.pending += size
+        if self.pending > self.options.max_pending_bytes:
+            raise Overloaded("too many bytes of other requests are waiting for their answers")
+
     def admit_admin(self, request: Request) -> None:
         """Raise Forbidden, Unauthorized or RateLimited unless the client may change what is loaded."""
         admin.check(self.options.repository, self._keys, request.headers)
@@ -127,6 +139,7 @@ class Service:
     def finished(self, call: Call, response: Response, status: int, outcome: str) -> None:
         """Count and log one answered prediction."""
         self.in_flight -= 1
+        self.pending -= call.request.pending
         self.last_prediction = now = perf_counter()
         request, slot = call.request, call.slot
         slot.metrics.finished(outcome, now - request.started)

@@ -129,6 +129,7 @@ class RpcServer:
         call = RpcCall(self._service, slot, "rpc", request)
         try:
             self._service.admit(request, slot)
+            self._service.take(request, len(request.body))
         except ServingError as error:
             call.fail(error)
         else:

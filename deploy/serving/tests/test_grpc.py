@@ -35,6 +35,7 @@ def server(tmp_path_factory):
         model_version=3,
         grpc_port=0,
         max_body_bytes=100_000,
+        max_pending_bytes=50_000,
     ) as process:
         yield process
 
@@ -223,6 +224,13 @@ def spoil(change):
 def test_a_hostile_request_is_refused_and_the_field_is_named(stub, change, code, text):
     refused(stub, spoil(change), code, text)
     assert stub.ModelInfer(good()).outputs[1].name == "score"
+
+
+def test_a_message_beyond_what_may_be_pending_is_refused_and_leaves_nothing(server, client):
+    with pytest.raises(InferenceServerException) as caught:
+        client.infer("m", both_inputs(rows=3000))
+    assert caught.value.status() == str(CODE.UNAVAILABLE)
+    assert client.infer("m", both_inputs()).as_numpy("score") is not None
 
 
 def test_bytes_that_are_no_message_are_refused(server):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import select
+import socket
+from contextlib import ExitStack
 
 import pytest
 
@@ -64,6 +67,22 @@ def test_gzip_bodies_are_understood_within_the_limit(tmp_path):
         assert process.request("POST", "/predict", bomb, headers).status == 413
         assert process.request("POST", "/predict", BODY, {"Content-Encoding": "br"}).status == 415
         assert process.predict([1, 2, 3]).status == 200
+
+
+@pytest.mark.parametrize("encoding", [b"", b"Content-Encoding: gzip\r\n"])
+def test_bodies_that_never_end_do_not_fill_the_memory(tmp_path, encoding):
+    head = b"POST /predict HTTP/1.1\r\n" + encoding + b"Content-Length: 1000\r\n\r\n"
+    with running(tmp_path, models.linear(), max_pending_bytes=2000) as process, ExitStack() as stack:
+        pending = [socket.create_connection(("127.0.0.1", process.port), 10) for _ in range(3)]
+        for connection in pending:
+            stack.enter_context(connection)
+            connection.sendall(head + b"x" * 900)
+        ready, _, _ = select.select(pending, [], [], 10)
+        assert ready[0].recv(1000).startswith(b"HTTP/1.1 503")
+        assert len(ready) == 1
+        for connection in pending:
+            connection.close()
+        until(lambda: process.predict([1, 2, 3]).status == 200, 5)
 
 
 def test_long_answers_are_compressed_on_both_ways_through_the_server(tmp_path):
