@@ -9,6 +9,7 @@ from typing import Any
 from registry.domain.signature import Signature
 from registry.inspect.archives import describe_checkpoint, describe_torchscript
 from registry.inspect.baseline import Finding, finding
+from registry.inspect.bounded import Reader
 from registry.inspect.gguf import describe_gguf
 from registry.inspect.pickles import describe_joblib, describe_pickle
 from registry.inspect.safetensors import describe_safetensors
@@ -25,8 +26,14 @@ _SUFFIXES = {
 
 
 def _plan(path: Path) -> Described:
-    told = "A TensorRT plan runs only on the GPU type and TensorRT release it was built with."
-    return {}, [finding("tied_to_gpu", told, "info")]
+    """The release that built it stands in bytes 24 to 27, where the layout (bytes 4 to 7) is 0: as trtexec's
+    --getPlanVersionOnly reads it, samples/common/sampleEngines.cpp in NVIDIA/TensorRT."""
+    with Reader(path, "a TensorRT plan") as reader:
+        head = reader.take(28)
+    release = ".".join(map(str, head[24:28])) if not any(head[4:8]) and any(head[24:28]) else ""
+    told = "A TensorRT plan runs only on the GPU type and TensorRT release it was built with"
+    told += f": {release}." if release else "."
+    return {"tensorrt": release} if release else {}, [finding("tied_to_gpu", told, "info")]
 
 
 DESCRIBED: Mapping[str, Callable[[Path], Described]] = {

@@ -117,9 +117,17 @@ def test_pytorch_archives_are_told_apart(write):
     assert script.inspection["modules"] == ["__torch__.py"] and script.inspection["tensor_bytes"] == 3
 
 
-def test_a_tensorrt_plan_is_recorded_as_tied_to_its_gpu(write):
-    found = inspect_file(write(b"ftrt" + b"\0" * 100))
+def test_a_tensorrt_plan_is_recorded_as_tied_to_its_gpu_with_the_release_that_built_it(write):
+    found = inspect_file(write(b"ftrt" + b"\0" * 20 + bytes((10, 3, 0, 26)) + b"\0" * 80))
     assert (found.format, codes(found)) == ("tensorrt", ["tied_to_gpu"])
+    assert found.inspection["tensorrt"] == "10.3.0.26" and "with: 10.3.0.26." in found.findings[0]["message"]
+    other_layout = inspect_file(write(b"ftrt\1" + b"\0" * 19 + bytes((10, 3, 0, 26))))
+    assert (other_layout.format, other_layout.inspection) == ("tensorrt", {})
+
+
+def test_a_tensorrt_plan_that_ends_in_its_header_is_refused(write):
+    with pytest.raises(Invalid, match="truncated"):
+        inspect_file(write(b"ftrt" + b"\0" * 9))
 
 
 def test_a_saved_model_shows_its_signature(folder):

@@ -154,10 +154,20 @@ def _other_facts(found: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("External data", f"{outside['bytes']:,} bytes in {', '.join(outside['files'])}" if outside else ""),
         ("Metadata", told),
         ("Architecture", str(found.get("architecture", ""))),
+        ("TensorRT", str(found.get("tensorrt", ""))),
+        ("TensorFlow", str(found.get("tensorflow", ""))),
+        ("Tensors", f"{found['tensors']:,}" if "tensors" in found else ""),
+        ("Configurations", "; ".join(map(_configuration, found.get("configurations", {}).items()))),
         ("Quantisation", str(found.get("quantisation", ""))),
         ("Tensor types", types),
         *lists,
     ]
+
+
+def _configuration(item: tuple[str, Mapping[str, str]]) -> str:
+    """A Triton configuration: its path and the settings that were read."""
+    path, settings = item
+    return f"{path}: {', '.join(f'{key} {value}' for key, value in settings.items())}"
 
 
 def token_row(token: ApiToken, now: datetime) -> TokenRow:
