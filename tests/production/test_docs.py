@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from importlib import import_module
 from io import StringIO
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import click
 import pytest
 from django.core.management import call_command, get_commands
 
+from controlplane import env
 from deploy.cli.app import cli
 from tests.servers.waiting import ROOT
 
@@ -91,6 +93,12 @@ SHELL = {
 def test_every_page_with_shell_commands_has_a_test_that_runs_them() -> None:
     assert {page for page, text in TEXT.items() if "```sh\n" in text} == SHELL.keys()
     assert all((ROOT / path).exists() for path in SHELL.values())
+
+
+def test_every_setting_is_explained() -> None:
+    # gunicorn's are read where gunicorn reads them.
+    assert import_module("controlplane.server").bind
+    assert [name for name in sorted(env.names) if name.startswith("SLIPWAY_") and name not in ALL] == []
 
 
 @pytest.mark.parametrize("page", TEXT)

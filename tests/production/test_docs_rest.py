@@ -6,11 +6,14 @@ import hashlib
 import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import requests
 
 from monitoring.management.commands.score import Command
 from monitoring.models import ScoringJob
@@ -21,7 +24,7 @@ from registry.tests import onnx_files
 from registry.tests.people import people
 from registry.wiring import artifact_store
 from tests.production.shell import blocks, run
-from tests.servers.waiting import ROOT
+from tests.servers.waiting import ROOT, eventually, free_port
 
 __all__ = ["people"]
 
@@ -74,3 +77,33 @@ def test_the_requests_of_the_page_of_batches_start_cancel_and_resume_a_job(
 )
 def test_the_command_lines_of_the_page_of_batches_are_understood(line: str) -> None:
     Command().create_parser("manage.py", "score").parse_args(shlex.split(line))
+
+
+def _line(page: str, beginning: str) -> list[str]:
+    """The words of a command of the page."""
+    (found,) = re.findall(rf"^{re.escape(beginning)}(.*?)(?: {{2,}}.*)?$", (ROOT / page).read_text(), re.M)
+    return shlex.split(found)
+
+
+def test_the_model_server_starts_as_its_page_says(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(onnx_files.linear().SerializeToString())
+    port = free_port()
+    words = [str(port) if word == "9000" else word for word in _line("docs/serving.md", "python -m ")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *words], cwd=tmp_path, env=environment, stdout=output, stderr=output
+        )
+    try:
+        eventually(lambda: _ready(f"http://127.0.0.1:{port}/v2/health/ready"), 60, log.read_text)
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _ready(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=2).ok
+    except requests.RequestException:
+        return False
