@@ -27,7 +27,8 @@ _CONTENT = (
 _END = Prepared(
     lambda pk: AuditHead.objects.select_for_update().filter(pk=pk).values_list("sequence", "digest"), pk=-1
 )
-_ENTRY = PreparedInsert(AuditEntry)
+ENTRY = PreparedInsert(AuditEntry)
+_seen = Place()
 _MOVE = "UPDATE registry_audithead SET sequence = %s, digest = %s, seal = %s WHERE id = 1"
 # Entries that are walked over in one go: about half a second.
 CHUNK = 10_000
@@ -52,30 +53,64 @@ def record(
     """
     # No savepoint: an entry that cannot be written undoes the caller's change with it.
     with transaction.atomic(savepoint=False):
-        end = _locked_end()
-        entry = AuditEntry(
-            sequence=end.sequence + 1,
-            at=timezone.now(),
-            actor_kind=actor.kind,
-            actor_id=actor.id,
-            actor_name=actor.name[:150],
-            via=actor.via,
-            address=actor.address[:64],
+        entry, head = following(
+            locked_end(),
+            actor=actor,
             action=action,
-            target=target[:512],
-            before=_plain(before),
-            after=_plain(after),
-            reason=reason.replace("\x00", ""),
-            previous=end.digest,
+            target=target,
+            before=before,
+            after=after,
+            reason=reason,
         )
-        entry.digest = seal(entry.sequence, _content(entry), entry.previous)
-        _append(entry, Head(place := Place(entry.sequence, entry.digest), _seal(place, settings.SECRET_KEY)))
+        append(entry, head)
     return entry
+
+
+def following(
+    end: Place,
+    *,
+    actor: Actor,
+    action: str,
+    target: str,
+    before: Any = None,
+    after: Any = None,
+    reason: str = "",
+) -> tuple[AuditEntry, Head]:
+    """The entry that comes after `end`, and the end of the chain with it; nothing is written yet."""
+    entry = AuditEntry(
+        sequence=end.sequence + 1,
+        at=timezone.now(),
+        actor_kind=actor.kind,
+        actor_id=actor.id,
+        actor_name=actor.name[:150],
+        via=actor.via,
+        address=actor.address[:64],
+        action=action,
+        target=target[:512],
+        before=_plain(before),
+        after=_plain(after),
+        reason=reason.replace("\x00", ""),
+        previous=end.digest,
+    )
+    entry.digest = seal(entry.sequence, _content(entry), entry.previous)
+    place = Place(entry.sequence, entry.digest)
+    return entry, Head(place, _seal(place, settings.SECRET_KEY))
 
 
 def lock() -> None:
     """Wait for every change that is being recorded, and let none begin to be until the transaction ends."""
-    _locked_end()
+    locked_end()
+
+
+def last_seen() -> Place:
+    """The end of the chain as this process saw it last; others may have moved it since."""
+    return _seen
+
+
+def saw(place: Place) -> None:
+    """This process has moved the end of the chain there."""
+    global _seen
+    _seen = place
 
 
 def verify_chain(
@@ -158,7 +193,8 @@ def _seal(place: Place, key: str) -> str:
     ).hexdigest()
 
 
-def _locked_end() -> Place:
+def locked_end() -> Place:
+    """The end of the chain, locked until the transaction ends."""
     found = _END.rows(pk=1)
     if not found:
         try:
@@ -170,14 +206,16 @@ def _locked_end() -> Place:
     return Place(*found[0])
 
 
-def _append(entry: AuditEntry, head: Head) -> None:
-    values, end = _ENTRY.parameters(entry), [head.place.sequence, head.place.digest, head.seal]
+def append(entry: AuditEntry, head: Head) -> None:
+    """Write an entry of `following` the end that is locked, and the new end."""
+    values, end = ENTRY.parameters(entry), [head.place.sequence, head.place.digest, head.seal]
     if connection.vendor == "postgresql":
-        statements.run(f"WITH entry AS ({_ENTRY.sql}) {_MOVE}", [*values, *end])
+        statements.run(f"WITH entry AS ({ENTRY.sql}) {_MOVE}", [*values, *end])
     else:
-        statements.run(_ENTRY.sql, values)
+        statements.run(ENTRY.sql, values)
         statements.run(_MOVE, end)
     entry._state.adding = False
+    saw(head.place)
 
 
 def _content(entry: AuditEntry) -> dict[str, Any]:

@@ -70,15 +70,25 @@ _LIVE_MODEL = PreparedRows(
 _LARGE = {"profile", "inspection", "signature", "findings", "hyperparameters", "dependencies"}
 _OF_VERSION = [f.attname for f in Version._meta.concrete_fields if f.name not in _LARGE]
 _OF_ITS_MODEL = [field.attname for field in Model._meta.concrete_fields]
-_LIVE_VERSION = Prepared(
-    lambda name, number: (
-        Version.objects.filter(model__name=name, model__deleted_at=None, number=number, deleted_at=None)
-        .order_by()
-        .values_list(*_OF_VERSION, *(f"model__{column}" for column in _OF_ITS_MODEL))
-    ),
-    name="@name",
-    number=1_000_000_001,
-)
+# Enough to say which version is meant, whose it is, and whether it is ready.
+_KEYS_OF_VERSION = [f.attname for f in Version._meta.concrete_fields if f.name in {"id", "number", "state"}]
+_KEYS_OF_MODEL = [f.attname for f in Model._meta.concrete_fields if f.name in {"id", "name", "owner_team"}]
+
+
+def _with_model(columns: Sequence[str], of_model: Sequence[str]) -> Prepared:
+    return Prepared(
+        lambda name, number: (
+            Version.objects.filter(model__name=name, model__deleted_at=None, number=number, deleted_at=None)
+            .order_by()
+            .values_list(*columns, *(f"model__{column}" for column in of_model))
+        ),
+        name="@name",
+        number=1_000_000_001,
+    )
+
+
+_LIVE_VERSION = _with_model(_OF_VERSION, _OF_ITS_MODEL)
+_NAMED_VERSION = _with_model(_KEYS_OF_VERSION, _KEYS_OF_MODEL)
 _FUNCTIONS = {
     "postgresql": {
         "agg": "json_agg",
@@ -112,9 +122,20 @@ def model(name: str) -> Model | None:
 
 def version(name: str, number: int) -> Version | None:
     """A live version with its model, as an instance without the largest columns."""
-    for row in _LIVE_VERSION.rows(name=name, number=number):
-        found = Version.from_db(DEFAULT_DB_ALIAS, _OF_VERSION, row[: len(_OF_VERSION)])
-        found.model = Model.from_db(DEFAULT_DB_ALIAS, _OF_ITS_MODEL, row[len(_OF_VERSION) :])
+    return _instance(_LIVE_VERSION, _OF_VERSION, _OF_ITS_MODEL, name, number)
+
+
+def version_named(name: str, number: int) -> Version | None:
+    """A live version with its model: keys, names, state and team; the rest is read when it is asked for."""
+    return _instance(_NAMED_VERSION, _KEYS_OF_VERSION, _KEYS_OF_MODEL, name, number)
+
+
+def _instance(
+    query: Prepared, columns: Sequence[str], of_model: Sequence[str], name: str, number: int
+) -> Version | None:
+    for row in () if "\x00" in name else query.rows(name=name, number=number):
+        found = Version.from_db(DEFAULT_DB_ALIAS, columns, row[: len(columns)])
+        found.model = Model.from_db(DEFAULT_DB_ALIAS, of_model, row[len(columns) :])
         return found
     return None
 

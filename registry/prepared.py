@@ -5,16 +5,20 @@ Writing the SQL of a query costs Django several times what running it costs; see
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from django.core.exceptions import EmptyResultSet
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 
 from registry import statements
 from registry.statements import Row
 
 M = TypeVar("M", bound=models.Model)
+# A statement that writes, with its parameters. Where it says {going}, a condition may be put in.
+Write = tuple[str, Sequence[Any]]
+GOING = "going"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +38,35 @@ class Written:
         return value
 
 
+# For a condition that no row can meet, such as a number beyond what the column holds.
+_NOTHING = Written("SELECT 1 WHERE 1 = 0", (), {})
+
+
 def written(rows: models.QuerySet[Any, Any]) -> Written:
     """The query set's SQL, for `statements.rows`."""
     compiler = rows.query.get_compiler(connection=connection)
-    sql, parameters = compiler.as_sql()
+    try:
+        sql, parameters = compiler.as_sql()
+    except EmptyResultSet:
+        return _NOTHING
     columns = [column for column, _, _ in compiler.select[: compiler.col_count]]
     return Written(sql, tuple(parameters), compiler.get_converters(columns))
+
+
+# Queries of the same values that are remembered; clients ask the same few questions again and again.
+_REMEMBERED = 500
+_known: dict[Hashable, Written] = {}
+
+
+def remembered(key: Hashable, make: Callable[[], models.QuerySet[Any, Any]]) -> Written:
+    """The query set's SQL, written once for each key; all of it, values too, follows from the key."""
+    known = (connection.vendor, key)
+    found = _known.get(known)
+    if found is None:
+        if len(_known) >= _REMEMBERED:
+            _known.clear()
+        found = _known[known] = written(make())
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,20 +151,30 @@ class PreparedInsert(Generic[M]):
         places = ", ".join(["%s"] * len(self.fields))
         self.sql = f"INSERT INTO {meta.db_table} ({columns}) VALUES ({places})"
         self.key = key
+        inserted = f"INSERT INTO {meta.db_table} ({columns}) SELECT {places}"
+        self._going = f"{inserted} WHERE {{{GOING}}} RETURNING {key.column}"
 
     def parameters(self, row: M) -> list[Any]:
         """What the row's columns hold, as the database takes it."""
-        real = connections[DEFAULT_DB_ALIAS]
-        return [field.get_db_prep_save(field.pre_save(row, True), real) for field in self.fields]
+        return _values(self.fields, row, adding=True)
 
     def save(self, row: M) -> None:
         """Write the row; its key is known afterwards."""
         if self.generated:
             found = statements.row(f"{self.sql} RETURNING {self.key.column}", self.parameters(row))
             assert found is not None
-            row.pk = found[0]
+            self.saved(row, found[0])
         else:
             statements.run(self.sql, self.parameters(row))
+            self.saved(row, row.pk)
+
+    def write(self, row: M) -> Write:
+        """What `save` does, to be done elsewhere; it returns the key, and `saved` is to be told."""
+        return self._going, self.parameters(row)
+
+    def saved(self, row: M, key: Any) -> None:
+        """The row is in the database under that key."""
+        row.pk = key
         row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
@@ -150,8 +187,44 @@ class PreparedUpdate(Generic[M]):
         self.fields: list[Any] = [meta.get_field(name) for name in names]
         changes = ", ".join(f"{field.column} = %s" for field in self.fields)
         self.sql = f"UPDATE {meta.db_table} SET {changes} WHERE {meta.pk.column} = %s"
+        self._going = f"{self.sql} AND {{{GOING}}} RETURNING {meta.pk.column}"
 
     def save(self, row: M) -> None:
         """Write these columns of the row, which is there."""
-        values = [field.get_db_prep_save(field.pre_save(row, False), connection) for field in self.fields]
-        statements.run(self.sql, [*values, row.pk])
+        statements.run(self.sql, self._parameters(row))
+
+    def write(self, row: M) -> Write:
+        """What `save` does, to be done elsewhere; it returns the key."""
+        return self._going, self._parameters(row)
+
+    def stored(self, name: str, value: Any) -> Any:
+        """A value of the column as the database takes it, for a comparison."""
+        field = next(field for field in self.fields if field.name == name)
+        return field.get_db_prep_save(value, connections[DEFAULT_DB_ALIAS])
+
+    def _parameters(self, row: M) -> list[Any]:
+        return [*_values(self.fields, row, adding=False), row.pk]
+
+
+# Columns whose values psycopg takes as they are in the row.
+_PLAIN = {
+    models.BigIntegerField,
+    models.CharField,
+    models.FloatField,
+    models.ForeignKey,
+    models.PositiveIntegerField,
+    models.PositiveSmallIntegerField,
+    models.TextField,
+}
+
+
+def _values(fields: Sequence[Any], row: models.Model, *, adding: bool) -> list[Any]:
+    real = connections[DEFAULT_DB_ALIAS]
+    if real.vendor != "postgresql":
+        return [field.get_db_prep_save(field.pre_save(row, adding), real) for field in fields]
+    return [
+        getattr(row, field.attname)
+        if type(field) in _PLAIN
+        else field.get_db_prep_save(field.pre_save(row, adding), real)
+        for field in fields
+    ]

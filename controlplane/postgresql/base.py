@@ -22,7 +22,7 @@ from psycopg_pool import ConnectionPool
 _Wrapper: Any = django_base.DatabaseWrapper
 RESTED = 5.0
 # Statements that one connection keeps; psycopg forgets the one that was prepared first.
-KEPT = 1000
+KEPT = 300
 _used: WeakKeyDictionary[Connection[Any], float] = WeakKeyDictionary()
 
 

@@ -9,14 +9,15 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from registry import lookups
 from registry.api.rendering import etag_of_bytes
 from registry.domain.actor import Actor
 from registry.domain.roles import Permission
 from registry.domain.text import clean_line, whole_number
 from registry.errors import Invalid
 from registry.identity import actor_for, require, require_anywhere
-from registry.models import Model
-from registry.queries import MAX_PAGE, PAGE, Page, model_by_name
+from registry.models import Model, Version
+from registry.queries import MAX_PAGE, PAGE, Page, model_by_name, no_version
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -37,8 +38,11 @@ class RegistryView(APIView):
     # For GET: finds the route's model and the document of the answer in one query, or None; the permission
     # is asked all the same before anything is answered.
     at_once: ClassVar[Callable[..., tuple[Model, Any] | None] | None] = None
+    # Whether it is about a version, so that a change finds it together with its model.
+    of_version: ClassVar[bool] = False
     model: Model
     document: Any = None
+    _version: Version | None = None
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
@@ -54,7 +58,12 @@ class RegistryView(APIView):
             require_anywhere(request.user, Permission.VIEW)
             find = type(self).at_once if method == "GET" else None
             found = find(**kwargs) if find else None
-            self.model, self.document = found or (model_by_name(kwargs["name"]), None)
+            if self.of_version and method != "GET":
+                self._version = lookups.version_named(kwargs["name"], kwargs["number"])
+            if found:
+                self.model, self.document = found
+            else:
+                self.model = self._version.model if self._version else model_by_name(kwargs["name"])
             require(request.user, needed, self.model)
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
@@ -66,6 +75,12 @@ class RegistryView(APIView):
             if request.method == "GET" and known and tag in {item.strip() for item in known.split(",")}:
                 response.status_code, response.content = 304, b""
         return response
+
+    def version(self, number: int) -> Version:
+        """The live version that a change of an `of_version` route is about, or `NotFound`."""
+        if self._version is None:
+            raise no_version(self.model, number)
+        return self._version
 
     @property
     def actor(self) -> Actor:

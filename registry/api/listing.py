@@ -17,6 +17,7 @@ from registry.queries import LARGEST, no_version
 _OF_VERSION = {"version": OuterRef("pk")}
 # A version as lists show it: everything but the two large documents.
 SUMMARY = Shape(
+    Version,
     (
         "number", "label", "state", "problem", "digest", "size", "file_count", "filename", "reference_digest",
         "format", "framework", "signature", "feature_names", "feature_schema_version", "hyperparameters",
@@ -32,6 +33,7 @@ SUMMARY = Shape(
 )  # fmt: skip
 # `versions` is the highest number given so far.
 MODEL = Shape(
+    Model,
     ("name", "owner_team", "description", "tags", "created_by", "created_at", "updated_at"),
     versions=F("last_number"),
     aliases=Gathered(
@@ -39,7 +41,7 @@ MODEL = Shape(
         keyed=True,
     ),
 )
-ALIAS = Shape(("name", "updated_at"), version=F("version__number"))
+ALIAS = Shape(Alias, ("name", "updated_at"), version=F("version__number"))
 # The stand-in of a number in prepared queries: no constant of theirs.
 _A = 1_900_000_000
 
@@ -66,7 +68,7 @@ _SUMMARY = One(
     number=_A,
 )
 _VERSION = One(
-    SUMMARY.wider(("profile", "inspection")),
+    SUMMARY.wider("profile", "inspection"),
     lambda name, number: Version.objects.filter(model__name=name, number=number, **_LIVE).order_by(),
     keys=(*_OWNER, "pk", "state"),
     name="@name",

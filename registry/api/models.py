@@ -20,7 +20,7 @@ from registry.domain.access import Scope
 from registry.domain.names import team_name, version_number
 from registry.domain.roles import Permission, alias_permission
 from registry.filtering import model_filter
-from registry.identity import require, require_move, visible
+from registry.identity import require, require_move, seen_by, visible
 from registry.models import Alias
 
 _DETAILS = ("owner_team", "description", "tags", "reason")
@@ -43,13 +43,15 @@ class Models(RegistryView):
         responses=serializers.ModelList,
     )
     def get(self, request: Request) -> Response:
-        rows = queries.models_of(
-            within=visible(request.user),
-            after=text_of(request, "after"),
-            search=text_of(request, "search"),
-            where=model_filter(text_of(request, "filter")),
+        text, after, search = (text_of(request, name) for name in ("filter", "after", "search"))
+        page = MODEL.page(
+            lambda: queries.models_of(
+                within=visible(request.user), after=after, search=search, where=model_filter(text)
+            ),
+            limit_of(request),
+            "name",
+            asked=None if after or search else ("models", text, seen_by(request.user)),
         )
-        page = MODEL.page(rows, limit_of(request), "name")
         return paged(page, page.items)
 
     @extend_schema(
@@ -127,10 +129,10 @@ class OneAlias(RegistryView):
     def put(self, request: Request, name: str, alias: str) -> Response:
         require(request.user, alias_permission(alias), self.model)
         body = body_of(request, "version", "reason")
-        version = queries.plain_version(self.model, version_number(body.get("version")))
+        number = version_number(body.get("version"))
         reason = body.get("reason", "")
         with unchanged(request, self.model, lambda: alias_document(self.model, alias)):
-            services.set_alias(model=self.model, name=alias, version=version, actor=self.actor, reason=reason)
+            services.set_alias(model=self.model, name=alias, version=number, actor=self.actor, reason=reason)
         return Response(alias_document(self.model, alias))
 
     @extend_schema(operation_id="aliases_delete", parameters=[_REASON, IF_MATCH], responses={204: None})

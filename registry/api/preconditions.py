@@ -40,7 +40,7 @@ def unchanged(request: Request, model: Model, document: Callable[[], dict[str, A
         yield
         return
     with transaction.atomic():
-        Model.objects.select_for_update().filter(pk=model.pk).first()
+        Model.objects.select_for_update(no_key=True).filter(pk=model.pk).first()
         try:
             now = etag_of(document())
         except NotFound:

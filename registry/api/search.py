@@ -13,7 +13,7 @@ from registry.api import serializers
 from registry.api.base import RegistryView, limit_of, number_of, paged, text_of
 from registry.api.listing import SUMMARY
 from registry.filtering import version_filter
-from registry.identity import visible
+from registry.identity import seen_by, visible
 from registry.lineage import lineage_of
 from registry.models import Version
 
@@ -35,12 +35,13 @@ class Search(RegistryView):
         responses=serializers.VersionList,
     )
     def get(self, request: Request) -> Response:
-        rows = queries.search(
-            version_filter(text_of(request, "filter")),
-            visible(request.user, "model__"),
-            number_of(request, "after"),
+        text, after = text_of(request, "filter"), number_of(request, "after")
+        page = SUMMARY.page(
+            lambda: queries.search(version_filter(text), visible(request.user, "model__"), after),
+            limit_of(request),
+            "id",
+            asked=None if after else ("search", text, seen_by(request.user)),
         )
-        page = SUMMARY.page(rows, limit_of(request), "id")
         return paged(page, page.items)
 
 

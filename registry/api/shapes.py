@@ -6,7 +6,7 @@ benchmarks/registry. Other databases answer with columns, and the same documents
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -14,8 +14,9 @@ from django.db import connection
 from django.db.models import F, Func, JSONField, Model, QuerySet, Subquery, TextField
 from django.db.models.expressions import RawSQL
 
+from registry import statements
 from registry.api.rendering import to_json
-from registry.prepared import Prepared
+from registry.prepared import Prepared, remembered, written
 from registry.queries import MAX_PAGE, Page
 
 Document = Any
@@ -25,13 +26,17 @@ Field = F | Func | Subquery
 class Shape:
     """The fields of a document, each a column (`model__name` follows a link) or an expression."""
 
-    def __init__(self, columns: Iterable[str] = (), **expressions: Field) -> None:
+    def __init__(self, row: type[Model], columns: Iterable[str] = (), /, **expressions: Field) -> None:
+        self.row = row
         self.fields: dict[str, Field] = {**{name: F(name) for name in columns}, **expressions}
-        self._prepared: Prepared | None = None
+        among = RawSQL("SELECT unnest(%s::bigint[])", ["@ids"])
+        self._by_ids = Prepared(
+            lambda ids: self.columns(row._default_manager.filter(pk__in=among).order_by(), "pk"), ids="@ids"
+        )
 
-    def wider(self, columns: Iterable[str] = (), **expressions: Field) -> Shape:
-        """The same with more fields."""
-        return Shape((), **self.fields, **Shape(columns, **expressions).fields)
+    def wider(self, *columns: str) -> Shape:
+        """The same with more columns."""
+        return Shape(self.row, (), **self.fields, **{name: F(name) for name in columns})
 
     def columns(self, rows: QuerySet[Any], *keys: str) -> QuerySet[Any, Any]:
         """The rows as `keys` and what `document` makes a document of."""
@@ -45,33 +50,34 @@ class Shape:
             return orjson.Fragment(columns[0])
         return dict(zip(self.fields, columns, strict=True))
 
-    def page(self, rows: QuerySet[Any], limit: int, key: str) -> Page[Document]:
+    def page(
+        self, rows: Callable[[], QuerySet[Any]], limit: int, key: str, *, asked: Hashable = None
+    ) -> Page[Document]:
         """The first `limit` of the ordered rows; `key` is the column that tells where to go on.
 
         2 queries: which rows, whatever is asked of them, and then what they hold, which is always the same
-        statement: the ORM writes it once, and PostgreSQL plans it once.
+        statement: the ORM writes it once, and PostgreSQL plans it once. What all of `rows` follows from is
+        `asked`; None when it is hardly asked again.
         """
         limit = max(1, min(limit, MAX_PAGE))
-        keys = list(rows.values_list(key, "pk")[: limit + 1])
+
+        def keys_of() -> QuerySet[Any, Any]:
+            return rows().values_list(key, "pk")[: limit + 1]
+
+        query = remembered(("page", asked, key, limit), keys_of) if asked else written(keys_of())
+        keys = statements.rows(query.sql, query.parameters, anew=True)
         more, keys = len(keys) > limit, keys[:limit]
-        held = self._held(rows.model, [pk for _, pk in keys]) if keys else {}
+        held = self._held([pk for _, pk in keys]) if keys else {}
         # What was deleted in between is no longer there.
         items = [held[pk] for _, pk in keys if pk in held]
         return Page(items, str(keys[-1][0]) if more else None)
 
-    def _held(self, model: type[Model], ids: list[int]) -> dict[int, Document]:
+    def _held(self, ids: list[int]) -> dict[int, Document]:
         if connection.vendor == "postgresql":
-            wanted: Any = ids
-            return {pk: orjson.Fragment(text) for pk, text in self._by_ids(model).rows(ids=wanted)}
-        found = self.columns(model._default_manager.filter(pk__in=ids), "pk")
+            texts = self._by_ids.rows(ids=statements.array(ids))
+            return {pk: orjson.Fragment(text) for pk, text in texts}
+        found = self.columns(self.row._default_manager.filter(pk__in=ids), "pk")
         return {row[0]: self.document(row[1:]) for row in found}
-
-    def _by_ids(self, model: type[Model]) -> Prepared:
-        if self._prepared is None:
-            among = RawSQL("SELECT unnest(%s::bigint[])", ["@ids"])
-            rows = model._default_manager.filter(pk__in=among).order_by()
-            self._prepared = Prepared(lambda ids: self.columns(rows, "pk"), ids="@ids")
-        return self._prepared
 
 
 class One:

@@ -54,9 +54,13 @@ class Versions(RegistryView):
         operation_id="versions_list", parameters=[FILTER, *_PAGE], responses=serializers.VersionList
     )
     def get(self, request: Request, name: str) -> Response:
-        where = version_filter(text_of(request, "filter"))
-        rows = queries.versions_of(self.model, number_of(request, "after"), where)
-        page = SUMMARY.page(rows, limit_of(request), "number")
+        text, after = text_of(request, "filter"), number_of(request, "after")
+        page = SUMMARY.page(
+            lambda: queries.versions_of(self.model, after, version_filter(text)),
+            limit_of(request),
+            "number",
+            asked=None if after else ("versions", self.model.pk, text),
+        )
         return paged(page, page.items)
 
     @extend_schema(
@@ -129,6 +133,7 @@ class OneVersion(RegistryView):
     """One version; only its notes and tags can change."""
 
     tagged = True
+    of_version = True
     at_once = staticmethod(find_version)
     permissions = {"PATCH": Permission.REGISTER, "DELETE": Permission.ADMINISTER}
 
@@ -144,7 +149,7 @@ class OneVersion(RegistryView):
     )
     def patch(self, request: Request, name: str, number: int) -> Response:
         body = body_of(request, "notes", "tags", "reason")
-        version = queries.plain_version(self.model, number)
+        version = self.version(number)
         with unchanged(request, self.model, lambda: version_document(self.model, number)):
             services.annotate_version(
                 version=version,
@@ -158,7 +163,7 @@ class OneVersion(RegistryView):
     @extend_schema(operation_id="versions_delete", parameters=[IF_MATCH], responses={204: None})
     def delete(self, request: Request, name: str, number: int) -> Response:
         reason = text_of(request, "reason")
-        version = queries.plain_version(self.model, number)
+        version = self.version(number)
         with unchanged(request, self.model, lambda: version_document(self.model, number)):
             services.delete_version(version=version, actor=self.actor, reason=reason)
         return Response(status=status.HTTP_204_NO_CONTENT)
@@ -213,6 +218,7 @@ class OneFile(RegistryView):
 class Metrics(RegistryView):
     """Measured points of a version: `?name=` reads one metric's history, POST appends."""
 
+    of_version = True
     permissions = {"POST": Permission.REGISTER}
 
     @extend_schema(
@@ -243,7 +249,7 @@ class Metrics(RegistryView):
     def post(self, request: Request, name: str, number: int) -> Response:
         body = body_of(request, "points", "reason")
         services.add_metrics(
-            version=queries.plain_version(self.model, number),
+            version=self.version(number),
             points=parse_points(body.get("points")),
             reason=body.get("reason") or "",
             actor=self.actor,

@@ -3,55 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import connection, transaction
 
-from registry import audit, statements
+from registry import audit, changes
+from registry.changes import Change
 from registry.domain.actor import Actor
 from registry.domain.draft import Point
 from registry.errors import NotFound
 from registry.models import Metric, Version
-from registry.prepared import Prepared, PreparedInsert
+from registry.prepared import GOING, Prepared, PreparedInsert, Write
 
 _LOCKED = Prepared(
     lambda pk: (
-        Version.objects.select_for_update().filter(pk=pk, deleted_at=None).order_by().values_list("pk")
+        Version.objects.select_for_update(no_key=True)
+        .filter(pk=pk, deleted_at=None)
+        .order_by()
+        .values_list("pk")
     ),
     pk=-1,
 )
+_AS_READ = "SELECT FROM registry_version WHERE id = %s AND deleted_at IS NULL FOR NO KEY UPDATE"
 _BATCH = 500
 _POINT = PreparedInsert(Metric)
 # A point of an earlier step than the last one is no latest.
 _LAST = (
-    "INSERT INTO registry_latestmetric (version_id, name, value, step) VALUES {rows} "
+    "INSERT INTO registry_latestmetric (version_id, name, value, step) {rows} "
     "ON CONFLICT (version_id, name) DO UPDATE SET value = excluded.value, step = excluded.step "
     "WHERE excluded.step >= registry_latestmetric.step"
 )
+_LAST_OF_ONE = _LAST.format(rows=f"SELECT %s, %s, %s, %s WHERE {{{GOING}}}") + " RETURNING id"
 
 
 def add_metrics(*, version: Version, points: Sequence[Point], actor: Actor, reason: str = "") -> None:
     """Append points to a version's metrics; a second value for one step is kept beside the first."""
+    target = f"models/{version.model.name}/versions/{version.number}"
+    after = {"points": len(points), "last": {p.name: p.value for p in points[-20:]}}
+
+    def decide(held: bool) -> Change:
+        if held:
+            _lock(version)
+        writes = _writes_of_one(version, points[0])
+        return Change("version.measure", target, writes, after=after, as_read=(_AS_READ, [version.pk]))
+
+    if len(points) == 1:
+        changes.make(decide, actor=actor, reason=reason)
+        return
     with transaction.atomic():
-        # The lock makes two writers of one metric agree on which point is the last.
-        if not _LOCKED.rows(pk=version.pk):
-            raise NotFound(f"{version} was deleted.")
+        _lock(version)
         append(version, points)
-        audit.record(
-            actor=actor,
-            action="version.measure",
-            target=f"models/{version.model.name}/versions/{version.number}",
-            after={"points": len(points), "last": {p.name: p.value for p in points[-20:]}},
-            reason=reason,
-        )
+        audit.record(actor=actor, action="version.measure", target=target, after=after, reason=reason)
 
 
 def append(version: Version, points: Sequence[Point]) -> None:
     """Insert points and refresh the latest of each name; inside the caller's transaction, version locked."""
-    rows = [Metric(version=version, name=p.name, value=p.value, step=p.step) for p in points]
-    if len(rows) == 1:
-        _POINT.save(rows[0])
-    else:
-        Metric.objects.bulk_create(rows, batch_size=_BATCH)
+    Metric.objects.bulk_create([_row(version, point) for point in points], batch_size=_BATCH)
     last: dict[str, Point] = {}
     for point in points:
         if point.name not in last or point.step >= last[point.name].step:
@@ -62,11 +69,25 @@ def append(version: Version, points: Sequence[Point]) -> None:
 
 
 def _refresh(version: Version, points: Sequence[Point]) -> None:
-    sql = _LAST.format(rows=", ".join(["(%s, %s, %s, %s)"] * len(points)))
-    values = [value for p in points for value in (version.pk, p.name, p.value, p.step)]
-    if len(points) == 1:
-        statements.run(sql, values)
-        return
+    sql = _LAST.format(rows=f"VALUES {', '.join(['(%s, %s, %s, %s)'] * len(points))}")
     # Of every length another statement: none is worth preparing.
     with connection.cursor() as cursor:
-        cursor.execute(sql, values)
+        cursor.execute(sql, [value for point in points for value in _last(version, point)])
+
+
+def _writes_of_one(version: Version, point: Point) -> list[Write]:
+    return [(_LAST_OF_ONE, _last(version, point)), _POINT.write(_row(version, point))]
+
+
+def _row(version: Version, point: Point) -> Metric:
+    return Metric(version=version, name=point.name, value=point.value, step=point.step)
+
+
+def _last(version: Version, point: Point) -> list[Any]:
+    return [version.pk, point.name, point.value, point.step]
+
+
+def _lock(version: Version) -> None:
+    """Two writers of one metric agree on which point is the last."""
+    if not _LOCKED.rows(pk=version.pk):
+        raise NotFound(f"{version} was deleted.")

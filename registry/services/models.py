@@ -8,7 +8,8 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from registry import audit
+from registry import audit, changes
+from registry.changes import Change
 from registry.domain import foreign
 from registry.domain.actor import Actor
 from registry.domain.names import model_name, team_name
@@ -20,8 +21,13 @@ from registry.prepared import PreparedInsert, PreparedRows
 
 _NEW = PreparedInsert(Model)
 _LOCKED = PreparedRows(
-    Model, lambda pk: Model.objects.select_for_update().filter(pk=pk, deleted_at=None).order_by(), pk=-1
+    Model,
+    # Rows that belong to it may be written meanwhile: nobody changes its key.
+    lambda pk: Model.objects.select_for_update(no_key=True).filter(pk=pk, deleted_at=None).order_by(),
+    pk=-1,
 )
+# For `changes`: the live model while it is called so.
+AS_READ = "SELECT FROM registry_model WHERE id = %s AND name = %s AND deleted_at IS NULL{} FOR NO KEY UPDATE"
 
 
 def create_model(
@@ -44,18 +50,23 @@ def create_model(
         details["tags"] = foreign.tags_of((tags or {}).items(), maximum=foreign.MODEL_TAG_MAX)
         foreign.check_total(details["tags"])
     model = Model(name=name, created_by=actor.name, **details)
+
+    def decide(held: bool) -> Change:
+        if held:
+            # Who takes or frees a name has the end of the trail first: see `changes`.
+            audit.lock()
+        return Change("model.create", target(model), [_NEW.write(model)], after=_summary(model))
+
     try:
-        with transaction.atomic():
-            _NEW.save(model)
-            audit.record(
-                actor=actor, action="model.create", target=target(model), after=_summary(model), reason=reason
-            )
+        made = changes.make(decide, actor=actor, reason=reason)
     except IntegrityError:
         raise Conflict(
             f"A model named {model.name!r} exists already.",
             field="name",
             hint="Register a version of it, or choose another name.",
         ) from None
+    assert made is not None
+    _NEW.saved(model, made[0])
     return model
 
 
@@ -100,6 +111,7 @@ def delete_model(*, model: Model, actor: Actor, reason: str = "") -> None:
         model = locked(model)
         for version in Version.objects.filter(model=model, deleted_at=None).iterator():
             version_deleting.send(sender=Version, version=version)
+        audit.lock()
         model.deleted_at = timezone.now()
         model.save(update_fields=["deleted_at", "updated_at"])
         audit.record(

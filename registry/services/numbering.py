@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from django.db import IntegrityError, connection
 from django.utils import timezone
 
-from registry import statements
+from registry import changes, statements
+from registry.changes import Change
+from registry.domain.actor import Actor
 from registry.errors import NotFound
 from registry.models import Model, Version
-from registry.prepared import PreparedInsert
+from registry.prepared import PreparedInsert, PreparedUpdate
+from registry.services.models import AS_READ, locked, target
 
 # The update locks the model's row until commit, and a rollback gives the number back.
 _TAKE = (
     "UPDATE registry_model SET last_number = last_number + 1, updated_at = %s "
     "WHERE id = %s AND deleted_at IS NULL RETURNING last_number"
 )
-_INSERT = PreparedInsert(Version)
+_INSERT, _TAKEN = PreparedInsert(Version), PreparedUpdate(Model, "last_number", "updated_at")
+_AS_READ = AS_READ.format(" AND last_number = %s")
 _NUMBER = [field.name for field in _INSERT.fields].index("number")
 _TAKE_AND_INSERT = (
     f"WITH taken AS ({_TAKE}) INSERT INTO registry_version "
@@ -49,6 +56,28 @@ def save_as_next(version: Version) -> None:
     assert written is not None
     version.pk, version.number = written
     version._state.adding, version._state.db = False, "default"
+
+
+def save_alone_as_next(version: Version, said: Callable[[], Any], *, actor: Actor, reason: str = "") -> None:
+    """`save_as_next` of a version with which nothing else is written, and the entry of its registration.
+
+    `said` is what the trail says of it, once it has its number.
+    """
+    model = version.model
+
+    def decide(held: bool) -> Change:
+        now = locked(model) if held else model
+        as_read = (_AS_READ, [now.pk, now.name, now.last_number])
+        version.number = now.last_number + 1
+        taken = _TAKEN.write(Model(pk=now.pk, last_number=version.number))
+        named = f"{target(now)}/versions/{version.number}"
+        writes = [taken, _INSERT.write(version)]
+        return Change("version.register", named, writes, after=said(), as_read=as_read)
+
+    made = changes.make(decide, actor=actor, reason=reason)
+    assert made is not None
+    _INSERT.saved(version, made[0])
+    model.last_number = version.number
 
 
 def save_as(version: Version) -> None:

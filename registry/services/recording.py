@@ -18,7 +18,7 @@ from registry.domain.states import State
 from registry.errors import Conflict, Invalid, NotFound
 from registry.models import Intake, Model, TrackedFile, Version
 from registry.models.origin import STAGES
-from registry.services.numbering import save_as, save_as_next
+from registry.services.numbering import save_alone_as_next, save_as, save_as_next
 from registry.services.versions import locked_version, target
 
 
@@ -52,39 +52,20 @@ def adopt_version(*, model: Model, said: Recorded, actor: Actor, reason: str = "
     Without one it is `recorded`, and its `problem` says why it cannot be rolled out.
     """
     foreign.check_total(said.tags)
-    now = timezone.now()
+    version = _new(model, said, actor)
+    if said.number is None and said.file is None:
+        save_alone_as_next(version, lambda: _registered(version), actor=actor, reason=reason)
+        return version
     with transaction.atomic():
-        version = Version(
-            model=model,
-            number=0 if said.number is None else _given_number(model, said.number),
-            digest=said.file.digest if said.file else "",
-            size=said.file.size if said.file else 0,
-            filename=said.file.name if said.file else "",
-            framework=said.framework,
-            training_run=said.run,
-            source=said.source,
-            resolved_source=said.resolved_source,
-            run_link=said.run_link,
-            logged_model=said.logged_model,
-            state=(State.PENDING if said.file else State.RECORDED).value,
-            problem=None if said.file else {"message": said.why, "field": None, "hint": None},
-            notes=said.description,
-            tags=dict(said.tags),
-            stage=said.stage,
-            created_by=actor.name,
-            created_at=said.created_at or now,
-            updated_at=said.updated_at or now,
-        )
         if said.number is None:
             save_as_next(version)
         else:
+            version.number = _given_number(model, said.number)
             save_as(version)
         if said.file:
             Intake.objects.create(version=version, folder=said.file.parent)
-        after = {"number": version.number, "source": said.source, "run": said.run, "digest": version.digest}
-        audit.record(
-            actor=actor, action="version.register", target=target(version), after=after, reason=reason
-        )
+        action, after = "version.register", _registered(version)
+        audit.record(actor=actor, action=action, target=target(version), after=after, reason=reason)
     return version
 
 
@@ -136,6 +117,41 @@ def stage_name(value: str) -> str:
     raise Invalid(
         f"Invalid Model Version stage: {shown}. Value must be one of {', '.join(STAGES)}.", field="stage"
     )
+
+
+def _new(model: Model, said: Recorded, actor: Actor) -> Version:
+    """The row, without its number."""
+    now = timezone.now()
+    return Version(
+        model=model,
+        number=0,
+        digest=said.file.digest if said.file else "",
+        size=said.file.size if said.file else 0,
+        filename=said.file.name if said.file else "",
+        framework=said.framework,
+        training_run=said.run,
+        source=said.source,
+        resolved_source=said.resolved_source,
+        run_link=said.run_link,
+        logged_model=said.logged_model,
+        state=(State.PENDING if said.file else State.RECORDED).value,
+        problem=None if said.file else {"message": said.why, "field": None, "hint": None},
+        notes=said.description,
+        tags=dict(said.tags),
+        stage=said.stage,
+        created_by=actor.name,
+        created_at=said.created_at or now,
+        updated_at=said.updated_at or now,
+    )
+
+
+def _registered(version: Version) -> dict[str, Any]:
+    return {
+        "number": version.number,
+        "source": version.source,
+        "run": version.training_run,
+        "digest": version.digest,
+    }
 
 
 def _given_number(model: Model, number: int) -> int:

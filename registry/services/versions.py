@@ -32,7 +32,9 @@ from registry.services.models import target as model_target
 from registry.services.numbering import save_as_next
 
 _LOCKED = PreparedRows(
-    Version, lambda pk: Version.objects.select_for_update().filter(pk=pk, deleted_at=None).order_by(), pk=-1
+    Version,
+    lambda pk: Version.objects.select_for_update(no_key=True).filter(pk=pk, deleted_at=None).order_by(),
+    pk=-1,
 )
 
 

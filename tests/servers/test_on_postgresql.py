@@ -17,6 +17,7 @@ FILES = {
         "registry/tests/test_audit.py",
         "registry/tests/test_services.py",
         "registry/tests/test_numbers.py",
+        "registry/tests/test_changes.py",
         "registry/tests/test_uploads.py",
         "registry/tests/test_retention.py",
     ),

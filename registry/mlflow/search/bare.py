@@ -6,17 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
 from django.db.models import BigIntegerField, Func, QuerySet
 
 from registry import statements
 from registry.mlflow.search.paging import Sort, after, ordered, read, read_token, write_token
-from registry.prepared import Written, written
+from registry.prepared import remembered, written
 from registry.statements import Row
-
-# First pages whose SQL is remembered: clients ask the same few questions again and again.
-_REMEMBERED = 500
-_KNOWN: dict[tuple[Any, ...], Written] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +52,12 @@ def bare_page(
     `make` gives the query set. All of it, values too, follows from `key`; no sort key is an expression.
     """
     if token:
-        statement = _page(make().filter(after(sorts, read_token(token, sorts))), sorts, columns, limit)
+        rows = make().filter(after(sorts, read_token(token, sorts)))
+        statement = written(_page(rows, sorts, columns, limit))
     else:
-        known = (connection.vendor, key, tuple(columns), tuple(sorts), limit)
-        statement = _KNOWN.get(known) or _remember(known, _page(make(), sorts, columns, limit))
-    items = statements.rows(statement.sql, statement.parameters)
+        known = ("bare", key, tuple(columns), tuple(sorts), limit)
+        statement = remembered(known, lambda: _page(make(), sorts, columns, limit))
+    items = statements.rows(statement.sql, statement.parameters, anew=True)
     if len(items) <= limit:
         return BarePage(items, "")
     names, last = read(columns, sorts), items[limit - 1]
@@ -69,12 +65,7 @@ def bare_page(
     return BarePage(items[:limit], write_token(sorts, keys))
 
 
-def _page(rows: QuerySet[Any], sorts: Sequence[Sort], columns: Sequence[str], limit: int) -> Written:
-    return written(ordered(rows, sorts).values_list(*read(columns, sorts))[: limit + 1])
-
-
-def _remember(known: tuple[Any, ...], statement: Written) -> Written:
-    if len(_KNOWN) >= _REMEMBERED:
-        _KNOWN.clear()
-    _KNOWN[known] = statement
-    return statement
+def _page(
+    rows: QuerySet[Any], sorts: Sequence[Sort], columns: Sequence[str], limit: int
+) -> QuerySet[Any, Any]:
+    return ordered(rows, sorts).values_list(*read(columns, sorts))[: limit + 1]

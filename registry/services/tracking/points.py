@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import orjson
 from django.db import connection, transaction
 
 from registry import statements
@@ -93,16 +92,8 @@ def _write(uid: str, readings: Sequence[Reading]) -> None:
 
 def _on_postgresql(uid: str, readings: Sequence[Reading]) -> bool:
     keys, *numbers = list(zip(*readings, strict=True))[:5]
-    found = statements.row(_POSTGRESQL, [list(keys), *map(_array, numbers), uid])
+    found = statements.row(_POSTGRESQL, [list(keys), *map(statements.array, numbers), uid])
     return found is not None and bool(found[0])
-
-
-def _array(numbers: Sequence[float | bool]) -> str:
-    """Numbers or truth values as PostgreSQL writes an array of them: a tenth of the driver's own cost."""
-    text = orjson.dumps(numbers).decode()
-    if "null" in text:  # JSON knows no infinity
-        text = f"[{','.join(map(repr, numbers))}]"
-    return f"{{{text[1:-1]}}}"
 
 
 def _one_by_one(uid: str, readings: Sequence[Reading]) -> bool:
