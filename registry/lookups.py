@@ -93,8 +93,9 @@ _FUNCTIONS = {
     "postgresql": {
         "agg": "json_agg",
         "obj": "json_build_object",
-        "ms": "floor(extract(epoch FROM ",
-        "sm": ") * 1000)::bigint",
+        # In floating point: exact to less than a microsecond, at a fraction of what `extract` costs.
+        "ms": "floor(date_part('epoch', ",
+        "sm": ") * 1000 + 0.0005)::bigint",
     },
     "sqlite": {"agg": "json_group_array", "obj": "json_object", "ms": "", "sm": ""},
 }

@@ -1,10 +1,11 @@
 """Pooled connections to PostgreSQL: a dead one is found out before it is used."""
 
 import time
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
-from django.db.utils import ConnectionHandler
+from django.db.utils import ConnectionHandler, DataError
 
 from controlplane.postgresql import base
 from tests.servers.fixtures import postgres
@@ -69,3 +70,18 @@ def test_what_asks_to_be_prepared_is_planned_once_and_what_the_orm_writes_never_
     with wrapper.cursor() as cursor:
         cursor.execute("SELECT statement, generic_plans + custom_plans FROM pg_prepared_statements")
         assert cursor.fetchall() == [("SELECT 'asked', $1", 2)]
+
+
+def test_times_are_read_in_utc_to_the_microsecond_and_what_python_does_not_know_is_an_error(wrapper):
+    with wrapper.cursor() as cursor:
+        cursor.execute(
+            "SELECT '2026-11-21 17:54:00.12+02'::timestamptz, '1999-01-01'::timestamptz, NULL::timestamptz"
+        )
+        assert cursor.fetchone() == (
+            datetime(2026, 11, 21, 15, 54, 0, 120_000, tzinfo=UTC),
+            datetime(1999, 1, 1, tzinfo=UTC),
+            None,
+        )
+    with wrapper.cursor() as cursor, pytest.raises(DataError):
+        cursor.execute("SELECT 'infinity'::timestamptz")
+        cursor.fetchone()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -98,9 +98,14 @@ class Arguments:
     def objects(self, name: str, maximum: int = 100_000) -> list[Arguments]:
         """A list of objects."""
         found = self.items(name, maximum)
-        if not all(isinstance(item, Mapping) for item in found):
-            raise _wrong(name, found[:3])
-        return [Arguments(item) for item in found]
+        return [self.object(name, item) for item in found]
+
+    @staticmethod
+    def object(name: str, item: Any) -> Arguments:
+        """An item of the list `name`, which must be an object."""
+        if not isinstance(item, dict):
+            raise _wrong(name, item)
+        return Arguments(item)
 
     def pairs(self, name: str, maximum: int = 100_000) -> list[tuple[str, str]]:
         """A list of `{"key", "value"}`; a value that was not sent is ""."""
@@ -116,18 +121,6 @@ class Arguments:
         if value is not None and not isinstance(value, Mapping):
             raise _wrong(name, value)
         return Arguments(value or {})
-
-    def plain_numbers(self, wanted: Sequence[tuple[str, type]]) -> tuple[Any, ...] | None:
-        """What was sent when it is just these arguments in these types, whole ones of 64 bits; else None."""
-        if len(self._data) != len(wanted):
-            return None
-        found = []
-        for name, kind in wanted:
-            value = self._data.get(name)
-            if type(value) is not kind or (kind is int and not -_LARGEST <= value <= _LARGEST):  # type: ignore[operator]
-                return None
-            found.append(value)
-        return tuple(found)
 
     def value(self, name: str, where: str = "") -> Any:
         """The argument as it was sent; it must be there. `where` leads to it in the message."""

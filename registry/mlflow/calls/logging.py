@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
+from operator import itemgetter
 from typing import Any
 
 from django.db.models import F
@@ -24,7 +25,8 @@ MAX_BATCH, MAX_BODY = 1000, 1_000_000
 MAX_PARAMS = 100
 _HISTORY = (Sort("timestamp"), Sort("step"), Sort("value"), Sort("nan"), Sort("id"))
 MAX_HISTORY = 25_000
-_POINT = (("key", str), ("value", float), ("timestamp", int), ("step", int))
+_LARGEST = 2**63 - 1
+_plain = itemgetter("key", "value", "timestamp", "step")
 
 
 def log_metric(call: Call) -> dict[str, Any]:
@@ -48,7 +50,7 @@ def log_batch(call: Call) -> dict[str, Any]:
         )
     arguments = call.arguments
     uid = run_id(call)
-    metrics = arguments.objects("metrics")
+    metrics = arguments.items("metrics")
     params, tags = arguments.pairs("params"), arguments.pairs("tags")
     _check_batch(len(metrics), len(params), len(tags))
     # Everything is read before anything is written.
@@ -152,16 +154,27 @@ def history_bulk(call: Call) -> dict[str, Any]:
     }
 
 
-def _readings(items: list[Arguments]) -> list[Reading]:
+def _readings(items: list[Any]) -> list[Reading]:
     """Every reading of a batch; one of plain numbers whose key was checked before is taken as it is."""
     found: list[Reading] = []
     checked: set[str] = set()
     for at, item in enumerate(items):
-        said = item.plain_numbers(_POINT)
-        if said is not None and said[0] in checked and isfinite(said[1]):
-            found.append(Reading(said[0], said[1], False, said[2], said[3]))
+        try:
+            key, value, timestamp, step = _plain(item)
+            plain = key in checked and len(item) == 4
+        except (KeyError, TypeError):
+            plain = False
+        if (
+            plain
+            and type(value) is float
+            and isfinite(value)
+            and type(timestamp) is type(step) is int
+            and -_LARGEST <= timestamp <= _LARGEST
+            and -_LARGEST <= step <= _LARGEST
+        ):
+            found.append(Reading(key, value, False, timestamp, step))
         else:
-            found.append(_reading(item, f"metrics[{at}]."))
+            found.append(_reading(Arguments.object("metrics", item), f"metrics[{at}]."))
             checked.add(found[-1].key)
     return found
 

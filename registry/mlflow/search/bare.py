@@ -29,7 +29,8 @@ class Millis(Func):
     output_field = BigIntegerField()
 
     def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
-        template = "floor(extract(epoch FROM %(expressions)s) * 1000)::bigint"
+        # As in `lookups`.
+        template = "floor(date_part('epoch', %(expressions)s) * 1000 + 0.0005)::bigint"
         return self.as_sql(compiler, connection, template=template, **extra)
 
     def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:

@@ -42,8 +42,9 @@ _UPSERT = f"ON CONFLICT (run_id, key) DO UPDATE SET {_KEEP} RETURNING id, key"
 _POINT = "INSERT INTO registry_point (series_id, timestamp, step, value, nan)"
 _POSTGRESQL = f"""
 WITH given AS (
-    SELECT * FROM unnest(%s::text[], %s::float8[], %s::bool[], %s::bigint[], %s::bigint[])
-        AS item (key, value, nan, timestamp, step)
+    SELECT (%s::text[])[item.place] AS key, value, nan, timestamp, step
+    FROM unnest(%s::int[], %s::float8[], %s::bool[], %s::bigint[], %s::bigint[])
+        AS item (place, value, nan, timestamp, step)
 ), last AS (
     SELECT DISTINCT ON (key) * FROM given ORDER BY key, step DESC, timestamp DESC, value DESC
 ), series AS (
@@ -92,7 +93,10 @@ def _write(uid: str, readings: Sequence[Reading]) -> None:
 
 def _on_postgresql(uid: str, readings: Sequence[Reading]) -> bool:
     keys, *numbers = list(zip(*readings, strict=True))[:5]
-    found = statements.row(_POSTGRESQL, [list(keys), *map(statements.array, numbers), uid])
+    # Each name is sent once; PostgreSQL counts from 1.
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys), 1)}
+    columns = [[places[key] for key in keys], *numbers]
+    found = statements.row(_POSTGRESQL, [list(places), *map(statements.array, columns), uid])
     return found is not None and bool(found[0])
 
 
