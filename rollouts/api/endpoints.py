@@ -15,14 +15,14 @@ from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.roles import Permission
 from registry.identity import actor_for, require, require_anywhere, visible
 from registry.queries import model_by_name, version_by_number
-from rollouts import queries, reach, services, targets
+from rollouts import abilities, queries, reach, services, targets
 from rollouts.api import serializers
 from rollouts.api.reading import PAGE_LIMIT, document, integer, moment, validated
 from rollouts.models import Environment
 
 
 def _environment(row: Environment) -> dict[str, Any]:
-    target = targets.find(row.target)
+    target, serves = targets.find(row.target), abilities.serves(row)
     return {
         "name": row.name,
         "alias": row.alias,
@@ -30,6 +30,8 @@ def _environment(row: Environment) -> dict[str, Any]:
         "cluster": target.cluster_name if target else None,
         "router": target.router_name if target else None,
         "url": target.url if target else "",
+        "files": list(serves.files),
+        "folders": list(serves.folders),
         "policy": row.policy,
     }
 

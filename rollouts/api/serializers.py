@@ -47,6 +47,10 @@ class EnvironmentOut(EnvironmentIn):
     cluster = serializers.CharField(allow_null=True)
     router = serializers.CharField(allow_null=True)
     url = serializers.CharField()
+    files = serializers.ListField(
+        child=serializers.CharField(), help_text="Formats of single files that its model servers run."
+    )
+    folders = serializers.ListField(child=serializers.CharField(), help_text="Formats of folders.")
 
 
 class EnvironmentTargetIn(serializers.Serializer[Any]):

@@ -23,7 +23,7 @@ class Serves:
     def refusal(self, code: str, folder: bool, signature: Mapping[str, Any]) -> str:
         """Why a ready version of this format cannot be run here; "" when it can."""
         if code not in (self.folders if folder else self.files):
-            return f"is {_shape(code, folder)}; {self.by} runs {self._known()}"
+            return f"is {_shape(code, folder)}; {self.by} runs {self.known}"
         if code in self.signed and not (signature.get("inputs") and signature.get("outputs")):
             return (
                 f"has no signature, and {self.by} must be told the inputs and outputs of {code}: "
@@ -31,7 +31,9 @@ class Serves:
             )
         return ""
 
-    def _known(self) -> str:
+    @property
+    def known(self) -> str:
+        """`onnx as a single file, savedmodel as a folder`."""
         shapes = [_shape(code, False) for code in self.files] + [_shape(code, True) for code in self.folders]
         return ", ".join(shapes) or "nothing"
 

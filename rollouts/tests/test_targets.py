@@ -28,7 +28,7 @@ eu:
   cluster: kubernetes
   router: gateway-api
   url: https://models.example.org
-  options: {{context: eu-1, namespace: models, image: slipway-serving, gateway: {{name: public}}}}
+  options: {{context: eu-1, namespace: models, image: slipway-serving, gateway: {{name: public}}, runtime: triton, runtime_image: t}}
 """
 
 
@@ -188,6 +188,7 @@ def test_the_api_says_where_an_environment_is_and_changes_it(file, people):
     assert {key: shown[key] for key in ("target", "cluster", "router", "url")} == {
         "target": "eu", "cluster": "kubernetes", "router": "gateway-api", "url": "https://models.example.org",
     }  # fmt: skip
+    assert (shown["files"], shown["folders"]) == (["onnx", "torchscript"], ["onnx", "savedmodel"])
     wrong = client.post("/api/v1/environments", {"name": "b", "target": "moon"}, format="json")
     assert (wrong.status_code, wrong.json()["field"]) == (400, "target")
     moved = client.put(
@@ -208,6 +209,7 @@ def test_the_page_makes_an_environment_on_a_target_and_shows_it(file, client, db
     text = page(admin, "")
     assert "kubernetes with gateway-api (context eu-1, namespace models)" in text
     assert "https://models.example.org" in text
+    assert "savedmodel as a folder" in text and "by triton without a GPU" in text
     moved = admin.post("/environments/production/target", {"target": "west", "reason": "cheaper"})
     assert moved.status_code == 302
     assert Environment.objects.get().target == "west"

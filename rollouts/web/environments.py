@@ -14,7 +14,7 @@ from registry.domain.roles import Permission
 from registry.errors import Conflict, DomainError
 from registry.identity import actor_for, may, visible
 from registry.web.door import explain
-from rollouts import hooks, queries, reach, services
+from rollouts import abilities, hooks, queries, reach, services
 from rollouts.domain.policy import Policy
 from rollouts.targets import DEFAULT, Target, find, targets
 from rollouts.web.calendar import policy_lines, sorted_windows
@@ -76,6 +76,7 @@ def environments(request: HttpRequest) -> HttpResponse:
                 "row": row,
                 "runs_on": in_words(target := find(row.target)),
                 "target": target,
+                "serves": abilities.serves(row),
                 "occupied": row.pk in occupied,
                 "policy": policy_lines(Policy.from_dict(row.policy)),
                 "endpoints": by_environment[row.pk],
