@@ -158,16 +158,26 @@ def test_input_that_does_not_fit_is_refused_by_name(version, store, tmp_path, na
         score(version, store, tmp_path / "in", tmp_path / "out")
 
 
-def test_a_bucket_is_a_folder_too(version, store, tmp_path, monkeypatch):
+def test_in_a_bucket_too_a_run_that_was_stopped_ends_as_one_that_was_not(
+    version, store, tmp_path, monkeypatch
+):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    write(tmp_path / "in", "parquet", rows(250))
+    for kind in ("csv", "parquet", "npz"):
+        write(tmp_path / "in", kind, rows(250))
+    score(version, store, tmp_path / "in", tmp_path / "whole")
     with s3.serving() as (address, client):
-        client.upload_file(str(tmp_path / "in" / "rows.parquet"), s3.BUCKET, "in/rows.parquet")
+        for path in (tmp_path / "in").iterdir():
+            client.upload_file(str(path), s3.BUCKET, f"in/{path.name}")
         host = address.removeprefix("http://")
         place = f"s3://{s3.BUCKET}/{{}}?endpoint_override={host}&scheme=http&region=us-east-1"
-        result = score(version, store, place.format("in"), place.format("out"))
-        found = client.list_objects_v2(Bucket=s3.BUCKET, Prefix="out/")["Contents"]
-    keys = {item["Key"] for item in found}
-    assert result["rows"] == 250
-    assert {"out/_result.json", "out/part-00000-000002.parquet"} <= keys
+        turns = 1
+        while score(version, store, place.format("in"), place.format("out"), stop=lambda: True) is None:
+            turns += 1
+        listed = client.list_objects_v2(Bucket=s3.BUCKET, Prefix="out/")["Contents"]
+        keys = [item["Key"] for item in listed if item["Key"] != "out/"]
+        found = {key: client.get_object(Bucket=s3.BUCKET, Key=key)["Body"].read() for key in keys}
+    whole = content(tmp_path / "whole")
+    assert turns == 10 and {key.removeprefix("out/") for key in keys} == whole.keys()
+    # The plan says where the tables are, and when they were written there.
+    assert all(found[f"out/{name}"] == whole[name] for name in whole.keys() - {"_plan.json"})
