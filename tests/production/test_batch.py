@@ -30,7 +30,7 @@ def test_a_worker_that_is_killed_half_way_leaves_no_trace_in_the_answers(plant: 
     assert job(plant, broken)["state"] == "running"
     whole = start(plant, "whole")
     for number in (broken, whole):
-        eventually(lambda number=number: job(plant, number)["state"] == "succeeded", 90, plant.why)  # type: ignore[misc]
+        eventually(lambda number=number: job(plant, number)["state"] == "succeeded", 200, plant.why)  # type: ignore[misc]
         assert job(plant, number)["rows"] == ROWS
     assert content(tables / "broken") == content(tables / "whole")
     assert job(plant, broken)["result_digest"] == job(plant, whole)["result_digest"]

@@ -40,6 +40,6 @@ def test_everything_is_lost_and_comes_back_on_the_stack(plant: Plant, endpoint: 
     eventually(lambda: plant.ready()["status"] == "ok", 60, plant.why)
     assert plant.must("GET", f"models/{MODEL}/versions")["items"] == before
     assert "The chain is whole" in plant.manage("verify_audit")
-    serving = plant.must("GET", f"endpoints/{endpoint}")["active_version"]
+    serving = plant.must("GET", f"endpoints/{endpoint}")["stable"]["version"]
     eventually(lambda: plant.answers(endpoint, serving), 60, plant.why)
     assert plant.register(MODEL, 4.0) == len(before) + 1
