@@ -59,9 +59,10 @@ def create_endpoint(
     check_name(name)
     if not 1 <= replicas <= 1000:
         raise Invalid(f"{replicas} is outside 1 to 1000.", field="replicas")
-    _check_servable(version, environment)
     try:
         with transaction.atomic():
+            _hold(version)
+            _check_servable(version, environment)
             endpoint = Endpoint.objects.create(
                 name=name, model=version.model, environment=environment, replicas=replicas, stable=None
             )
@@ -463,7 +464,15 @@ def _check_inspection(endpoint: Endpoint, version: Version) -> None:
         )
 
 
+def _hold(version: Version) -> None:
+    """Keep the version from being deleted until this transaction has said that it is in use, and learn
+    whether it was. Deleting locks the same row, and asks what uses the version after that."""
+    held = Version.objects.select_for_update().filter(pk=version.pk)
+    version.deleted_at = held.values_list("deleted_at", flat=True).get()
+
+
 def _check_candidate(endpoint: Endpoint, version: Version) -> None:
+    _hold(version)
     if version.model_id != endpoint.model_id:
         raise Invalid(
             f"{version} is not a version of the model that {endpoint.name} serves ({endpoint.model.name}).",

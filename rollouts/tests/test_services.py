@@ -204,3 +204,56 @@ def test_a_version_that_serves_or_is_being_rolled_out_is_not_deleted(start, endp
     delete_version(version=versions[2], actor=author, reason="tidy")
     versions[2].refresh_from_db()
     assert versions[2].deleted_at is not None
+
+
+def test_a_version_that_was_deleted_after_it_was_read_is_not_rolled_out(endpoint, versions, author):
+    from registry.services import delete_version
+
+    delete_version(version=Version.objects.get(pk=versions[1].pk), actor=author, reason="tidy")
+    assert versions[1].deleted_at is None, "as a request that came before sees it"
+    with pytest.raises(Invalid, match="was deleted"):
+        services.start_rollout(
+            endpoint=endpoint,
+            version=versions[1],
+            strategy="canary",
+            parameters=FAST,
+            actor=author,
+            reason="r",
+        )
+    assert not Rollout.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_a_deletion_and_a_start_at_the_same_moment_one_is_refused(endpoint, versions, author):
+    from registry.services import delete_version
+
+    outcomes: list[str] = []
+    barrier = threading.Barrier(2)
+
+    def attempt(act):
+        try:
+            target, version = Endpoint.objects.get(pk=endpoint.pk), Version.objects.get(pk=versions[1].pk)
+            barrier.wait(20)
+            act(target, version)
+            outcomes.append("done")
+        except DomainError as error:
+            outcomes.append(error.code)
+        finally:
+            connection.close()
+
+    def start(target, version):
+        services.start_rollout(
+            endpoint=target, version=version, strategy="canary", parameters=FAST, actor=author, reason="r"
+        )
+
+    def delete(target, version):
+        delete_version(version=version, actor=author, reason="tidy")
+
+    threads = [threading.Thread(target=attempt, args=(act,)) for act in (start, delete)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    deleted = Version.objects.get(pk=versions[1].pk).deleted_at is not None
+    assert outcomes.count("done") == 1, outcomes
+    assert Rollout.objects.exists() != deleted
