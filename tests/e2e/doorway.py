@@ -28,6 +28,8 @@ class Door:
     endpoint: str
     model: str
     answers: collections.Counter[tuple[str, int]] = field(default_factory=collections.Counter)
+    # What the last answer asked the client to keep.
+    cookie: str = ""
     _pool: urllib3.PoolManager = field(default_factory=lambda: urllib3.PoolManager(retries=False))
 
     def ask(self, **headers: str) -> tuple[str, int]:
@@ -40,6 +42,7 @@ class Door:
         )  # fmt: skip
         answer = response.headers.get("x-slipway-version", ""), response.status
         self.answers[answer] += 1
+        self.cookie = response.headers.get("set-cookie", "").partition(";")[0]
         return answer
 
     def share(self, version: str, requests: int) -> float:

@@ -101,6 +101,23 @@ def test_testers_with_the_header_meet_the_new_colour_and_nobody_else(behind):
     live.until(lambda: live.newest().finished_at is not None)
 
 
+def test_a_client_stays_with_the_version_that_it_met_first(behind):
+    live, door = behind.live, behind.door
+    live.start(
+        2, "ab", steps=None, hold_seconds=None, analyse_seconds=None, gates=None, key={"cookie": "uid"},
+        percent=50, experiment_seconds=1200, deadline_seconds=1200, outcome="sales",
+    )  # fmt: skip
+    live.until(lambda: live.weights() == {"2": 50, "1": 50})
+    kept: dict[str, str] = {}
+    until(lambda: kept.update({door.ask()[0]: door.cookie}) or set(kept) == {"1", "2"}, seconds=30)
+    for version, cookie in kept.items():
+        assert {door.ask(Cookie=f"a=b; {cookie}") for _ in range(30)} == {(version, 200)}
+    services.abort(rollout=live.newest(), actor=ADA, reason="seen")
+    live.until(lambda: live.newest().finished_at is not None)
+    # What the cookie said is over with the experiment.
+    until(lambda: {door.ask(Cookie=kept["2"]) for _ in range(10)} == {("1", 200)}, seconds=30)
+
+
 def test_a_release_goes_all_the_way_without_one_failed_answer(behind):
     live, door = behind.live, behind.door
     with door.busy():
