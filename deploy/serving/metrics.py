@@ -15,6 +15,11 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
+def no_queue() -> int:
+    """The depth of the queue of a model that is not there."""
+    return 0
+
+
 class Metrics:
     """Counters of one served version, labelled with its endpoint, model and version."""
 
@@ -29,7 +34,7 @@ class Metrics:
         self.compute_seconds = Histogram("model_compute_seconds", self.labels)
         self.batch_size = Histogram("model_batch_size", self.labels, BATCH_SIZES)
         self.load_seconds = Sample("model_load_seconds", self.labels)
-        self.queue_depth: Callable[[], int] = lambda: 0
+        self.queue_depth: Callable[[], int] = no_queue
         self.histograms: ProfileHistograms | None = None
         self._queue_depth = Sample("model_queue_depth", self.labels)
         self._info: Sample | None = None

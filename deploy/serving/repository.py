@@ -139,7 +139,8 @@ class Repository:
             self._changed()
             if old is not None:
                 old.retire()
-        # What is alive now stays alive: the collector need not walk it again.
+        # What is alive now stays alive for long: the collector need not walk it until the next load.
+        gc.unfreeze()
         gc.collect()
         gc.freeze()
         return loaded

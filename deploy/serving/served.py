@@ -14,7 +14,7 @@ from .errors import Malformed, TooLarge, Unprocessable
 from .histograms import ProfileHistograms
 from .loading import Loaded
 from .messages import BINARY, Headers, Request, Response
-from .metrics import Metrics
+from .metrics import Metrics, no_queue
 from .oip.request import InferReader, InferRequest
 from .oip.response import model_metadata, render_infer
 from .predict import PredictCodec, Prediction
@@ -129,7 +129,8 @@ class ServedModel:
         metrics.loaded(loaded.digest, loaded.seconds, loaded.memory, self._histograms)
 
     def retire(self) -> None:
-        """Answer what waits, then give up threads."""
+        """Answer what waits, then give up threads; the last of its requests takes the model with it."""
+        self.metrics.queue_depth = no_queue  # else each would keep the other, out of the collector's sight
         self._batcher.retire()
 
     def close(self) -> None:

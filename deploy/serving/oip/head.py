@@ -9,6 +9,7 @@ from typing import Any
 
 from deploy.serving.datatypes import BY_OIP, Array, from_bfloat16
 from deploy.serving.errors import Unprocessable
+from deploy.serving.json_body import parse_json
 from deploy.serving.signature import Signature, TensorSpec
 from deploy.serving.tensors import build, check_finite, check_shape, flatten, indexed, json_name
 
@@ -80,6 +81,10 @@ class Head:
         self._signature = signature
         self._specs = signature.inputs
         self._index = {spec.name: position for position, spec in enumerate(signature.inputs)}
+
+    def parse(self, text: bytes) -> Layout:
+        """What a head in JSON says. Raises Malformed or Unprocessable with the path of what is wrong."""
+        return self.layout(parse_json(text))
 
     def layout(self, document: Mapping[str, Any]) -> Layout:
         """Raise Unprocessable with the path of what is wrong."""

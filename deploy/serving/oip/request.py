@@ -11,7 +11,6 @@ import numpy as np
 
 from deploy.serving.datatypes import Array
 from deploy.serving.errors import Malformed
-from deploy.serving.json_body import parse_json
 from deploy.serving.signature import Signature
 
 from .head import Head, Layout
@@ -42,7 +41,7 @@ class InferReader:
     def __init__(self, signature: Signature, *, allow_nan: bool = False) -> None:
         self._allow_nan = allow_nan
         self._head = Head(signature)
-        self._remembered = lru_cache(REMEMBERED_HEADS)(self._parse_head)
+        self._remembered = lru_cache(REMEMBERED_HEADS)(self._head.parse)
 
     def parse(self, body: bytes, head_length: int | None) -> InferRequest:
         """A body; `head_length` is the value of Inference-Header-Content-Length, None without it.
@@ -51,11 +50,11 @@ class InferReader:
             Malformed, Unprocessable: with the path of what is wrong.
         """
         if head_length is None:
-            return self._fill(self._parse_head(body), memoryview(b""))
+            return self._fill(self._head.parse(body), memoryview(b""))
         if not 0 <= head_length <= len(body):
             raise Malformed(f"Inference-Header-Content-Length is {head_length}, the body has {len(body)}")
         head = body[:head_length]
-        layout = self._remembered(head) if head_length <= SHORT_HEAD else self._parse_head(head)
+        layout = self._remembered(head) if head_length <= SHORT_HEAD else self._head.parse(head)
         return self._fill(layout, memoryview(body)[head_length:])
 
     def read(self, document: Mapping[str, Any], tail: memoryview) -> InferRequest:
@@ -65,9 +64,6 @@ class InferReader:
             Malformed, Unprocessable: with the path of what is wrong.
         """
         return self._fill(self._head.layout(document), tail)
-
-    def _parse_head(self, head: bytes) -> Layout:
-        return self._head.layout(parse_json(head))
 
     def _fill(self, layout: Layout, tail: memoryview) -> InferRequest:
         arrays: list[Array] = [_NOTHING] * len(layout.tensors)

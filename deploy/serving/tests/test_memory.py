@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+from onnx import helper
 
 from . import models
 from .support import running
@@ -74,3 +77,31 @@ def test_a_large_request_uses_the_memory_of_the_one_before(server):
         for _ in range(5):
             post(connection)
     assert page_faults(server) - before < 5 * BODY_BYTES / 4096 / 4
+
+
+@pytest.mark.parametrize("execution", ["inline", "thread"])
+def test_a_model_that_was_replaced_under_traffic_is_let_go(tmp_path, execution):
+    size = 1500
+    weights = np.zeros((size, size), dtype=np.float32)
+    nodes = [helper.make_node("MatMul", ["X", "W"], ["y"])]
+    shapes = [models.tensor("X", models.FLOAT, ["N", size])], [models.tensor("y", models.FLOAT, ["N", size])]
+    content = models.model(nodes, *shapes, {"W": weights})
+    with running(tmp_path, content, repository="on", execution=execution) as process:
+        stop = threading.Event()
+
+        def ask():
+            while not stop.is_set():
+                assert process.predict([1.0] * size).status == 200
+
+        with ThreadPoolExecutor(3) as pool:
+            asking = [pool.submit(ask) for _ in range(3)]
+            try:
+                sizes = []
+                for _ in range(14):
+                    assert process.request("POST", "/v2/repository/models/m/load", b"{}").status == 200
+                    sizes.append(resident(process))
+            finally:
+                stop.set()
+            for one in asking:
+                one.result()
+        assert sizes[-1] - sizes[5] < 4 * weights.nbytes
