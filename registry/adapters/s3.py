@@ -31,8 +31,9 @@ class S3Store:
     def __init__(self, bucket: str = "", *, prefix: str | None = None, client: Any = None) -> None:
         self.bucket = bucket or getattr(settings, "SLIPWAY_S3_BUCKET", "")
         self.prefix = getattr(settings, "SLIPWAY_S3_PREFIX", "") if prefix is None else prefix
-        self._s3 = client or _client(getattr(settings, "SLIPWAY_S3_ENDPOINT", ""))
-        self._uploads = BucketUploads(self._s3, self.bucket, self.prefix)
+        endpoint = getattr(settings, "SLIPWAY_S3_ENDPOINT", "")
+        self._s3 = client or _client(endpoint)
+        self._uploads = BucketUploads(self._s3, self.bucket, self.prefix, client or _patient(endpoint))
 
     def put(self, stream: BinaryIO) -> StoredArtifact:
         start = stream.tell()
@@ -180,15 +181,25 @@ class _Body(io.RawIOBase):
 
 @cache
 def _client(endpoint: str) -> Any:
+    return boto3.client("s3", endpoint_url=endpoint or None, config=_config(attempts=4, read_timeout=60))
+
+
+@cache
+def _patient(endpoint: str) -> Any:
+    """For putting parts together and for copies: of a large file they take minutes with services that answer
+    only at the end, and asked twice at once some of them spoil the object."""
+    return boto3.client("s3", endpoint_url=endpoint or None, config=_config(attempts=1, read_timeout=900))
+
+
+def _config(*, attempts: int, read_timeout: int) -> Config:
     # Checksums only where S3 requires them: many compatible services know no trailers; the digest decides.
-    config = Config(
+    return Config(
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
-        retries={"mode": "standard", "total_max_attempts": 4},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         connect_timeout=5,
-        read_timeout=60,
+        read_timeout=read_timeout,
     )
-    return boto3.client("s3", endpoint_url=endpoint or None, config=config)
 
 
 def _unknown(upload: str) -> NotFound:

@@ -19,10 +19,11 @@ _COPY = TransferConfig(multipart_threshold=1 << 30, multipart_chunksize=1 << 30,
 
 
 class BucketUploads:
-    """References are `<name>/<S3's upload id>`."""
+    """References are `<name>/<S3's upload id>`; `patient` is a client for what takes minutes."""
 
-    def __init__(self, s3: Any, bucket: str, prefix: str) -> None:
-        self._s3, self._bucket, self._prefix = s3, bucket, f"{prefix}incoming/"
+    def __init__(self, s3: Any, bucket: str, prefix: str, patient: Any = None) -> None:
+        self._s3, self._patient = s3, patient or s3
+        self._bucket, self._prefix = bucket, f"{prefix}incoming/"
 
     def begin(self, name: str) -> str:
         """Open a multipart upload."""
@@ -67,7 +68,7 @@ class BucketUploads:
         ]
         if not parts:
             raise Conflict("Nothing of this upload has arrived.")
-        self._s3.complete_multipart_upload(**self._named(ref), MultipartUpload={"Parts": parts})
+        self._patient.complete_multipart_upload(**self._named(ref), MultipartUpload={"Parts": parts})
 
     def key(self, ref: str) -> str:
         """Where the finished upload lies."""
@@ -76,7 +77,7 @@ class BucketUploads:
     def copy_to(self, ref: str, key: str) -> None:
         """Inside S3, whatever its size."""
         source = {"Bucket": self._bucket, "Key": self.key(ref)}
-        self._s3.copy(source, self._bucket, key, Config=_COPY)
+        self._patient.copy(source, self._bucket, key, Config=_COPY)
 
     def discard(self, ref: str) -> None:
         """Abort it, and remove it in case it was finished."""

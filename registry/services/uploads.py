@@ -85,7 +85,13 @@ def received(upload: Upload, store: ArtifactStore) -> list[int]:
     """The numbers of the parts that have wholly arrived."""
     if upload.completed_at is not None:
         return list(range(1, upload.parts + 1))
-    arrived = store.parts(upload.ref)
+    try:
+        arrived = store.parts(upload.ref)
+    except NotFound:
+        # Put together by a process that died, or by a store that answered too late, before it was noted?
+        store.finish(upload.ref)
+        _completed(upload)
+        return list(range(1, upload.parts + 1))
     return [n for n in range(1, upload.parts + 1) if arrived.get(n) == upload.size_of(n)]
 
 
@@ -123,9 +129,9 @@ def complete_upload(*, upload: Upload, store: ArtifactStore) -> Upload:
             field="parts",
             hint="Send them, then complete the upload again.",
         )
-    store.finish(upload.ref)
-    upload.completed_at = upload.touched_at = timezone.now()
-    upload.save(update_fields=["completed_at", "touched_at"])
+    if upload.completed_at is None:
+        store.finish(upload.ref)
+        _completed(upload)
     return upload
 
 
@@ -146,6 +152,11 @@ def sweep_uploads(store: ArtifactStore, older_than: timedelta) -> int:
             removed += 1
     known = set(Upload.objects.values_list("ref", flat=True))
     return removed + store.sweep(older_than.total_seconds(), known)
+
+
+def _completed(upload: Upload) -> None:
+    upload.completed_at = upload.touched_at = timezone.now()
+    upload.save(update_fields=["completed_at", "touched_at"])
 
 
 def _check_open(upload: Upload) -> None:

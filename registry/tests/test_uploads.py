@@ -9,12 +9,13 @@ import pytest
 from django.utils import timezone
 
 from registry import queries, services, tasks
+from registry.adapters.s3 import S3Store
 from registry.domain.actor import SYSTEM
 from registry.domain.manifest import FileEntry, manifest_of
 from registry.errors import Unavailable
 from registry.models import AuditEntry, Intake, Upload, Version
 from registry.services import intake, uploads
-from registry.tests import model_files, onnx_files
+from registry.tests import model_files, onnx_files, s3
 
 pytestmark = pytest.mark.django_db
 URL = "/api/v1/models/churn"
@@ -165,6 +166,21 @@ def test_an_upload_is_resumed_where_it_broke_off(client, send):
     assert client.post(f"{address}/complete", format="json").status_code == 200, "twice is no error"
     late = client.put(f"{address}/parts/1", content[:100], content_type="application/octet-stream")
     assert late.status_code == 409
+
+
+def test_an_upload_that_the_store_put_together_before_anybody_noted_it_is_complete(
+    client, send, model, monkeypatch
+):
+    with s3.serving() as (_, bucket):
+        store = S3Store(s3.BUCKET, prefix="", client=bucket)
+        monkeypatch.setattr("registry.wiring.artifact_store", lambda: store)
+        key = send(LINEAR, complete=False)
+        store.finish(Upload.objects.get().ref)
+        assert client.get(f"{URL}/uploads/{key}").json()["complete"] is True
+        assert client.post(f"{URL}/uploads/{key}/complete", format="json").status_code == 200
+        assert register(client, upload=key).status_code == 201
+        work()
+        assert version(client)["state"] == "ready"
 
 
 def test_content_with_another_digest_than_was_said_is_refused_and_nothing_is_left(client, send, store):
