@@ -162,7 +162,7 @@ class Place:
         """How servers run here: small ones."""
         given = {
             "namespace": self.name, "image": IMAGE, "env_from": "model-store", "cpu": "10m", "memory": "400Mi",
-            "start_seconds": 120, "gateway": {"name": GATEWAY or "public"},
+            "start_seconds": 120, "gateway": gateway_at(GATEWAY or "public"),
         }  # fmt: skip
         return Target(**{**given, **changes})
 
@@ -185,6 +185,12 @@ class Refused(Exception):
     def __init__(self, status: int, said: str) -> None:
         super().__init__(f"{status} {said[:500]}")
         self.status = status
+
+
+def gateway_at(path: str) -> dict[str, str]:
+    """`<namespace>/<name>`, or a name in the namespace of the routes, as a target has it."""
+    namespace, _, name = path.rpartition("/")
+    return {"name": name, **({"namespace": namespace} if namespace else {})}
 
 
 def until(true: Callable[[], Any], seconds: float = 90, pause: float = 0.3) -> Any:

@@ -147,7 +147,7 @@ def test_the_lines_of_the_docs_install_it_and_helm_changes_and_removes_it(
     assert role["rules"]
     # Its image is at nobody's registry, so no pod runs; that the line reaches one is what can be seen.
     until(lambda: place.call("GET", f"/api/v1/namespaces/{home}/pods", labelSelector="app.kubernetes.io/component=web")["items"])  # fmt: skip
-    assert "not found" not in shell(user, tmp_path, kubeconfig).stderr
+    assert "(NotFound)" not in shell(user, tmp_path, kubeconfig).stderr
     changed = json.loads(values.read_text())
     changed["web"] = {**changed["web"], "threads": 16}
     values.write_text(json.dumps(changed))

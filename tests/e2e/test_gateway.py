@@ -17,7 +17,7 @@ from rollouts.adapters.kubernetes import GatewayApiRouter, IstioRouter
 from rollouts.models import Endpoint
 from tests.e2e.doorway import GATEWAY_URL, HOST, ISTIO_GATEWAY, ISTIO_URL, Door
 from tests.e2e.live import ADA, Live
-from tests.e2e.place import GATEWAY, until
+from tests.e2e.place import GATEWAY, gateway_at, until
 from tests.e2e.test_rollouts import begin
 
 pytestmark = pytest.mark.django_db
@@ -41,8 +41,7 @@ def behind(request, place, controller, db, monkeypatch) -> Iterator[Behind]:
     if not url:
         missing = "SLIPWAY_E2E_ISTIO_URL" if istio else "SLIPWAY_E2E_GATEWAY_URL"
         pytest.skip(f"{missing} is the address of no gateway that routes")
-    namespace, name = ISTIO_GATEWAY.split("/")
-    gateway = {"namespace": namespace, "name": name} if istio else {"name": GATEWAY}
+    gateway = gateway_at(ISTIO_GATEWAY if istio else GATEWAY)
     live = begin(place, request.param, place.target(host=HOST, gateway=gateway))
     monkeypatch.setattr(reconcile, "judge", live.judged)
     live.serving()

@@ -49,9 +49,24 @@ def _end(pod: Mapping[str, Any]) -> str:
 
 
 def _is_moved(pod: Mapping[str, Any]) -> bool:
-    """Whether its server is not ready through no fault of its own: not started yet, or its node is lost."""
+    """Whether its server is not ready through no fault of its own: it still starts, or its node is lost."""
     containers = pod.get("status", {}).get("containerStatuses", [])
-    return _is_cut_off(pod) or not containers or any(not one.get("started") for one in containers)
+    starts = not containers or any(not one.get("started") for one in containers)
+    return starts or _is_cut_off(pod) or not _was_ready(pod)
+
+
+def _was_ready(pod: Mapping[str, Any]) -> bool:
+    """Whether it has been ready since its containers began to run; that is looked at some seconds later."""
+    status = pod.get("status", {})
+    begun = [
+        one.get("state", {}).get("running", {}).get("startedAt", "") for one in status["containerStatuses"]
+    ]
+    changed = [
+        one.get("lastTransitionTime", "")
+        for one in status.get("conditions", [])
+        if one.get("type") == "Ready"
+    ]
+    return not all(begun) or not changed or changed[0] > max(begun)
 
 
 def _is_cut_off(pod: Mapping[str, Any]) -> bool:

@@ -19,10 +19,22 @@ def deployment(ready: int, wanted: int = 1) -> dict[str, Any]:
     return {"metadata": {}, "spec": {"replicas": wanted}, "status": status}
 
 
+def begun(at: str) -> dict[str, Any]:
+    """Running and started, but not ready."""
+    return {**SILENT, "state": {"running": {"startedAt": f"2026-11-21T{at}Z"}}}
+
+
 def pod(
-    container: dict[str, Any] | None = None, *, phase: str = "Running", ready: str = "False", **status: Any
+    container: dict[str, Any] | None = None,
+    *,
+    phase: str = "Running",
+    ready: str = "False",
+    since: str = "",
+    **status: Any,
 ):
     conditions = [{"type": "Ready", "status": ready}]
+    if since:
+        conditions[0]["lastTransitionTime"] = f"2026-11-21T{since}Z"
     containers = [container] if container else []
     status = {"phase": phase, "conditions": conditions, "containerStatuses": containers, **status}
     return {"metadata": {}, "spec": {"nodeName": "node-7"}, "status": status}
@@ -39,10 +51,22 @@ EVICTED = pod(phase="Failed", reason="Evicted", message="The node was low on res
         ([EVICTED, pod(phase="Pending")], True, "Evicted: The node was low on resource: memory."),
         ([pod(RUNNING)], True, "nothing is heard of its node node-7"),
         ([pod(SILENT)], False, ""),
+        ([pod(begun("10:00:07"), since="10:00:02")], True, ""),
+        ([pod(begun("10:00:07"), since="10:03:00")], False, ""),
         ([pod(CRASHED)], False, "server ended with 1 (Error)"),
         ([pod(STARTING), pod(SILENT)], False, ""),
     ],
-    ids=["no pod yet", "starting", "evicted", "node lost", "silent", "crashed", "one silent"],
+    ids=[
+        "no pod yet",
+        "starting",
+        "evicted",
+        "node lost",
+        "silent",
+        "not looked at yet",
+        "fell silent",
+        "crashed",
+        "one silent",
+    ],
 )
 def test_servers_that_the_cluster_moves_are_told_from_servers_that_fail(pods, moved, says):
     status = status_of(deployment(0), pods)
