@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from httptools import HttpParserError, HttpParserUpgrade
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .errors import HeadTooLarge, HeadTooLate, Malformed, ServingError
@@ -38,7 +39,12 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self.unread += len(data)
-        super().data_received(data)
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade:
+            pass  # to what nobody here speaks; the request is answered as if it had not asked
+        except HttpParserError:
+            self.turn_away(Malformed("this is not an HTTP request"))
         if self.unread > HEAD_BYTES:
             self.turn_away(HeadTooLarge(f"the head of the request is larger than {HEAD_BYTES} bytes"))
 
@@ -63,9 +69,9 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if (
-            self.cycle is None or self.cycle.response_complete
-        ):  # else a request is under way that was pipelined behind it
+        self._unset_keepalive_if_required()  # uvicorn's timer; ours sees that, too
+        # Else a request is under way that was pipelined behind it.
+        if self.cycle is None or self.cycle.response_complete:
             self.wait_for_head()
 
     def wait_for_head(self) -> None:
@@ -85,9 +91,6 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
         if not self.pipeline:
             self.flow.resume_reading()
-
-    def send_400_response(self, msg: str) -> None:
-        self.turn_away(Malformed("this is not an HTTP request"))
 
     def turn_away(self, error: ServingError) -> None:
         """Answer with `error` and close."""

@@ -7,6 +7,7 @@ fetch an artifact once.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -18,6 +19,8 @@ from pathlib import Path
 from .errors import LoadError
 from .sources import Source, SourceUnavailable
 
+# A full disk may have room when the server is started again.
+_PASSING = (errno.ENOSPC, errno.EDQUOT)
 ATTEMPTS = 6
 FIRST_PAUSE_SECONDS = 0.5
 
@@ -45,6 +48,8 @@ class ArtifactCache:
                 if not target.exists():
                     self._download(digest, self._folder / f"{name}.partial", target, source())
         except OSError as error:
+            if error.errno in _PASSING:
+                raise SourceUnavailable(f"no room in the artifact cache {self._folder}") from error
             raise LoadError(f"cannot write to the artifact cache {self._folder}: {error.strerror}") from error
         return target
 

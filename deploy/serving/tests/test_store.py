@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import http.server
 import threading
@@ -55,6 +56,20 @@ def test_a_broken_download_goes_on_where_it_stopped(tmp_path):
     source = Flaky(piece=5000)
     assert cache(tmp_path).fetch(DIGEST, lambda: source).read_bytes() == CONTENT
     assert source.offsets == [0, 5000, 10000]
+
+
+def test_a_full_disk_may_have_room_at_the_next_start_and_a_disk_that_takes_nothing_has_not(tmp_path):
+    class Full(Flaky):
+        def __init__(self, number):
+            self.number = number
+
+        def read(self, offset):
+            raise OSError(self.number, "the disk says so")
+
+    with pytest.raises(SourceUnavailable, match="no room"):
+        cache(tmp_path).fetch(DIGEST, lambda: Full(errno.ENOSPC))
+    with pytest.raises(LoadError, match="the disk says so"):
+        cache(tmp_path).fetch(DIGEST, lambda: Full(errno.EROFS))
 
 
 def test_a_download_goes_on_after_a_restart(tmp_path):
