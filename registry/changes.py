@@ -2,8 +2,8 @@
 
 On PostgreSQL they are one statement, which needs no transaction around it. It is written with the end of the
 audit chain as this process saw it last, and does something only if that is still the end: every audited
-change moves it, so what was read to decide on the change is as it was. If somebody was faster, and on other
-databases, the same change is decided and made under locks.
+change moves it, so what was read to decide on the change is as it was. If somebody was faster or is at it,
+and on other databases, the same change is decided and made under locks.
 
 The order of locks is the same in both ways: first the row that the change is about (`as_read`), then the
 end of the chain.
@@ -26,9 +26,13 @@ from registry.statements import Row
 
 # The first time the end that was seen last may be old; then the statement itself tells the present one.
 _ATTEMPTS = 2
+# Nothing is waited for: who finds a lock goes the other way, where waiting is in order. There the locks are
+# this transaction's own.
+_LOCK = "FOR NO KEY UPDATE SKIP LOCKED"
+_SEEN = "SELECT id FROM registry_audithead WHERE id = 1 AND sequence = %s AND digest = %s"
 _MOVED = (
-    "UPDATE registry_audithead SET sequence = %s, digest = %s, seal = %s "
-    "WHERE id = 1 AND sequence = %s AND digest = %s"
+    "UPDATE registry_audithead h SET sequence = %s, digest = %s, seal = %s "
+    "FROM seen WHERE h.id = seen.id RETURNING h.id"
 )
 _ENTRY = audit.ENTRY
 # A change that writes nothing, though the end of the chain was moved for it, must not be: it has no sequence.
@@ -44,8 +48,8 @@ assert _ENTRY.fields[0].name == "sequence"
 class Change:
     """What is to be written, decided by what was read.
 
-    The last of `writes` returns a row that begins with a key; `as_read` is a SELECT that finds and locks the
-    row that the change is about while it is as it was read, None for a new one.
+    The last of `writes` returns a row that begins with a key; `as_read` is a SELECT that finds the row that
+    the change is about while it is as it was read, None for a new one.
     """
 
     action: str
@@ -104,7 +108,7 @@ def _attempt(change: Change, end: Place, actor: Actor, reason: str) -> tuple[Row
     """What the change returned, and the end of the chain as the statement found it when it began."""
     entry, head = _entry(change, end, actor, reason)
     parts = [change.as_read] if change.as_read else []
-    moved = [head.place.sequence, head.place.digest, head.seal, end.sequence, end.digest]
+    moved = [end.sequence, end.digest, head.place.sequence, head.place.digest, head.seal]
     parameters = [value for _, values in parts for value in values] + moved
     parameters += [value for _, values in change.writes for value in values]
     parameters += _ENTRY.parameters(entry)
@@ -137,8 +141,8 @@ def _statement(as_read: str, writes: tuple[str, ...]) -> str:
     going = {GOING: "EXISTS (SELECT FROM head)"}
     *others, last = (sql.format(**going) for sql in writes)
     asked = " AND EXISTS (SELECT FROM as_read)" if as_read else ""
-    parts = [f"as_read AS ({as_read})"] if as_read else []
-    parts.append(f"head AS ({_MOVED}{asked} RETURNING id)")
+    parts = [f"as_read AS ({as_read} {_LOCK})"] if as_read else []
+    parts += [f"seen AS ({_SEEN}{asked} {_LOCK})", f"head AS ({_MOVED})"]
     parts += [f"other{number} AS ({sql})" for number, sql in enumerate(others)]
     parts += [f"written AS ({last})", f"entry AS ({_SEALED})"]
     return (

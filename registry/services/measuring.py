@@ -24,7 +24,7 @@ _LOCKED = Prepared(
     ),
     pk=-1,
 )
-_AS_READ = "SELECT FROM registry_version WHERE id = %s AND deleted_at IS NULL FOR NO KEY UPDATE"
+_AS_READ = "SELECT FROM registry_version WHERE id = %s AND deleted_at IS NULL"
 _BATCH = 500
 _POINT = PreparedInsert(Metric)
 # A point of an earlier step than the last one is no latest.

@@ -27,7 +27,7 @@ _LOCKED = PreparedRows(
     pk=-1,
 )
 # For `changes`: the live model while it is called so.
-AS_READ = "SELECT FROM registry_model WHERE id = %s AND name = %s AND deleted_at IS NULL{} FOR NO KEY UPDATE"
+AS_READ = "SELECT FROM registry_model WHERE id = %s AND name = %s AND deleted_at IS NULL{}"
 
 
 def create_model(

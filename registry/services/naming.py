@@ -20,9 +20,7 @@ from registry.services.versions import target as version_target
 
 _MODEL_TAGS, _VERSION_TAGS = PreparedUpdate(Model, "tags"), PreparedUpdate(Version, "tags")
 _MODEL_AS_READ = AS_READ.format(" AND tags = %s")
-_VERSION_AS_READ = (
-    "SELECT FROM registry_version WHERE id = %s AND tags = %s AND deleted_at IS NULL FOR NO KEY UPDATE"
-)
+_VERSION_AS_READ = "SELECT FROM registry_version WHERE id = %s AND tags = %s AND deleted_at IS NULL"
 
 
 def rename_model(*, model: Model, name: str, actor: Actor, reason: str = "") -> Model:
