@@ -14,6 +14,9 @@ from django.core.exceptions import ImproperlyConfigured
 from controlplane import env
 from controlplane.home import secret_key
 
+# ONNX Runtime tells its makers of its use unless it is told not to.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 TESTING = "pytest" in sys.modules
 

@@ -55,3 +55,33 @@ def test_processes_that_were_forked_are_counted_together_and_a_port_that_is_take
         _, said = process.communicate("", timeout=20)
     assert 'slipway_task_duration_seconds_count{outcome="success",task="rollouts.tick"} 2.0' in text
     assert f"SLIPWAY_METRICS_PORT {port}" in said
+
+
+WEB = """
+import os, sys, django
+django.setup()
+import controlplane.urls
+print([name for name in ("onnxruntime", "pyarrow", "kubernetes") if name in sys.modules], os.environ["ORT_DISABLE_TELEMETRY"])
+"""
+
+
+def test_a_web_process_bears_nothing_that_only_others_need():
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "controlplane.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", WEB], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "[] 1\n", done.stderr
+
+
+def test_nothing_that_runs_models_tells_their_makers_of_it():
+    """ONNX Runtime reports its use to the internet unless this is set before it is imported."""
+    from registry.inspect.sandbox import _ENVIRONMENT
+
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    code = "import os, deploy.serving; print(os.environ['ORT_DISABLE_TELEMETRY'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "1\n" and _ENVIRONMENT["ORT_DISABLE_TELEMETRY"] == "1"
+    for image in ("control-plane", "serving"):
+        assert "ORT_DISABLE_TELEMETRY=1" in (ROOT / "deploy/images" / f"{image}.Dockerfile").read_text()

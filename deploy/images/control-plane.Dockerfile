@@ -32,7 +32,7 @@ LABEL org.opencontainers.image.title=slipway org.opencontainers.image.version=${
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 COPY deploy/images/entrypoint /usr/local/bin/slipway
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ORT_DISABLE_TELEMETRY=1 \
     SLIPWAY_HOME=/var/lib/slipway SLIPWAY_STATIC_ROOT=/app/static SLIPWAY_RELEASE=${VERSION}+${REVISION}
 RUN mkdir -p /var/lib/slipway && chown 10001:10001 /var/lib/slipway
 WORKDIR /app

@@ -22,7 +22,7 @@ LABEL org.opencontainers.image.title=slipway-serving org.opencontainers.image.ve
       org.opencontainers.image.revision=${REVISION} org.opencontainers.image.licenses=Apache-2.0
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
-ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ORT_DISABLE_TELEMETRY=1
 WORKDIR /app
 USER 10001:10001
 EXPOSE 8000

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from monitoring.adapters.tables import Columns
 from monitoring.domain.drift.assessment import measure, ranked, state_of
 from monitoring.domain.histogram import Histogram
 from registry.domain.profile import bin_counts
 from registry.models import Version
+
+if TYPE_CHECKING:
+    from monitoring.adapters.tables.reading import Columns
 
 OTHER = "other"
 Counts = list[list[int]]

@@ -13,18 +13,22 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.adapters.onnx_model import OnnxModel
-from monitoring.adapters.tables import Chunk, Cursor, Folder
 from monitoring.scoring.comparing import Counts, added, compared, counts_of
 from monitoring.scoring.feeding import feeds, wanted
 from registry.errors import Invalid
 from registry.models import Version
 from registry.ports import ArtifactStore
+
+if TYPE_CHECKING:
+    # They bring ONNX Runtime and pyarrow: for those who score, not for pages.
+    from monitoring.adapters.onnx_model import OnnxModel
+    from monitoring.adapters.tables.folder import Folder
+    from monitoring.adapters.tables.reading import Chunk, Cursor
 
 PLAN, PROGRESS, RESULT = "_plan.json", "_progress.json", "_result.json"
 CHUNK_ROWS = 10_000
@@ -231,6 +235,8 @@ class _model:
         self._folder = tempfile.TemporaryDirectory(prefix="slipway-score-")
 
     def __enter__(self) -> OnnxModel:
+        from monitoring.adapters.onnx_model import OnnxModel
+
         path = Path(self._folder.name) / "model.onnx"
         try:
             with self._store.open(self._version.digest) as stream, path.open("wb") as file:

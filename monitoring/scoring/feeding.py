@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.adapters.tables import Columns
 from registry.domain.signature import Signature, Tensor
 from registry.errors import Invalid
 from registry.models import Version
+
+if TYPE_CHECKING:
+    from monitoring.adapters.tables.reading import Columns
 
 
 def wanted(version: Version) -> dict[str, str]:

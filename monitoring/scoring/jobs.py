@@ -11,8 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from monitoring.adapters.tables import Folder, Places
-from monitoring.adapters.tables.places import shown
+from monitoring.adapters.tables.places import Places, shown
 from monitoring.models import ScoringJob
 from monitoring.models.scoring import OPEN
 from monitoring.scoring import engine
@@ -48,7 +47,7 @@ def start(
         found.resolve(clean_line(place, field=name, maximum=500), field=name)
         for name, place in (("source", source), ("target", target))
     ]
-    engine.Job(version, Folder(full[0]), Folder(full[1]), chunk_rows).plan()
+    _engine_job(version, full, chunk_rows).plan()
     with transaction.atomic(), _one_writer():
         _room(version, shown(full[1]))
         job = ScoringJob.objects.create(
@@ -126,8 +125,15 @@ def by_id(user: AnyUser, pk: int) -> ScoringJob:
 def what(job: ScoringJob) -> engine.Job:
     """The job as the engine takes it. Invalid when its places are allowed no more."""
     found = places()
-    source, target = (Folder(found.resolve(getattr(job, name), field=name)) for name in ("source", "target"))
-    return engine.Job(job.version, source, target, job.chunk_rows)
+    full = [found.resolve(getattr(job, name), field=name) for name in ("source", "target")]
+    return _engine_job(job.version, full, job.chunk_rows)
+
+
+def _engine_job(version: Version, full: list[str], chunk_rows: int) -> engine.Job:
+    # It brings pyarrow, which only those need who look at tables.
+    from monitoring.adapters.tables.folder import Folder
+
+    return engine.Job(version, Folder(full[0]), Folder(full[1]), chunk_rows)
 
 
 def document(job: ScoringJob) -> dict[str, Any]:

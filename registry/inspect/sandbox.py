@@ -22,6 +22,8 @@ _ENVIRONMENT = {
     "PATH": os.defpath,
     "LANG": "C.UTF-8",
     "PYTHONDONTWRITEBYTECODE": "1",
+    # ONNX Runtime tells its makers of its use unless it is told not to.
+    "ORT_DISABLE_TELEMETRY": "1",
     **dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1"),
 }
 _TELL_SECONDS = 5.0

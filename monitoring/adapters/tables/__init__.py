@@ -1,7 +1,4 @@
-"""Tables in a folder or a bucket, read in chunks and written in parts: CSV, Parquet and NPZ."""
+"""Tables in a folder or a bucket, read in chunks and written in parts: CSV, Parquet and NPZ.
 
-from monitoring.adapters.tables.folder import Folder
-from monitoring.adapters.tables.places import Places
-from monitoring.adapters.tables.reading import Chunk, Columns, Cursor
-
-__all__ = ["Chunk", "Columns", "Cursor", "Folder", "Places"]
+`folder` and the readers bring pyarrow, some 40 MB of memory: import them where tables are read.
+"""

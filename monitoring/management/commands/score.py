@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from monitoring.adapters.tables import Folder
+from monitoring.adapters.tables.folder import Folder
 from monitoring.models import ScoringJob
 from monitoring.scoring import engine, jobs, turns
 from registry import queries

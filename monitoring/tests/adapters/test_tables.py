@@ -12,7 +12,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 
-from monitoring.adapters.tables import Folder, Places, csv_file
+from monitoring.adapters.tables import csv_file
+from monitoring.adapters.tables.folder import Folder
+from monitoring.adapters.tables.places import Places
 from registry.errors import Invalid
 
 KINDS = ["csv", "parquet", "npz", "compressed"]

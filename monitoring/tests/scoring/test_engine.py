@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from monitoring.adapters.tables import Folder
+from monitoring.adapters.tables.folder import Folder
 from monitoring.scoring import engine
 from monitoring.tests.scoring.conftest import rows, write
 from registry.errors import Invalid
@@ -110,7 +110,7 @@ def test_memory_does_not_grow_with_the_input(tmp_path, kind):
         # One row group, however large: what some writers make.
         write(source, kind, rows(count), group=count)
         code = (
-            "import sys; from monitoring.adapters.tables import Folder; f = Folder(sys.argv[1]); "
+            "import sys; from monitoring.adapters.tables.folder import Folder; f = Folder(sys.argv[1]); "
             "n = sum(c.rows for name in f.files() for c in f.chunks(name, 5000)); "
             "print(n, next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))"
         )
