@@ -6,6 +6,7 @@ import copy
 import itertools
 import uuid
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,12 +51,15 @@ def everything(place: Place, way: str = PLAIN, *, preflight: bool = True) -> Non
     target = place.target(**WAYS[way], gpus=1, preflight="say", node_selector={"slipway.dev/no": "such-node"})
     namespace, where = place.namespace(), Targets(target, {})
     cluster = KubernetesCluster(where, lambda _: namespace)
+    # The same environment after somebody took from its file what stands beside the servers.
+    without = replace(target, max_replicas=0, keda={}, pod_monitor=False, service_monitor=False)
+    later = KubernetesCluster(Targets(without, {}), lambda _: namespace)
     routers = [make(where, lambda _: namespace) for make in (GatewayApiRouter, IstioRouter)]
     try:
         for generation, releases in enumerate([(ONE,), (ONE, TWO), (ONE,), ()], 1):
             split = (("2", 5), ("1", 95)) if TWO in releases else (("1", 100),)
             world = DesiredWorld(name, "churn", generation, releases, Route(split=split))
-            cluster.apply(world, ARTIFACTS)
+            (later if generation == 3 else cluster).apply(world, ARTIFACTS)
             cluster.observe(name)
             if preflight:
                 cluster.room("")

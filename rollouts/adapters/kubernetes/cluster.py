@@ -8,9 +8,9 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from rollouts.adapters.kubernetes.api import POD, Kind, Manifest
-from rollouts.adapters.kubernetes.companions import companions
-from rollouts.adapters.kubernetes.manifests import APPLIED, GENERATION, VERSION, fingerprint, name_of
+from rollouts.adapters.kubernetes.api import KINDS, POD, Kind, Manifest
+from rollouts.adapters.kubernetes.companions import companions, optional
+from rollouts.adapters.kubernetes.manifests import APPLIED, BESIDE, GENERATION, VERSION, fingerprint, name_of
 from rollouts.adapters.kubernetes.preflight import Capacity
 from rollouts.adapters.kubernetes.seen import (
     Homes,
@@ -135,9 +135,12 @@ class KubernetesCluster:
         key = (world.endpoint, release.version)
         before, at = self._asserted.get(key, ("", 0.0))
         fresh = before == mark and time.monotonic() - at < ASSERT_SECONDS
-        marks = {GENERATION: str(world.generation), APPLIED: mark}
+        beside = {item["kind"] for item in optional(world, release, target)}
+        marks = {GENERATION: str(world.generation), APPLIED: mark, BESIDE: ",".join(sorted(beside))}
         if present is not None and fresh and all(_annotation(present, k) == v for k, v in marks.items()):
             return
+        if present is not None:
+            _drop(namespace, present, {*_annotation(present, BESIDE).split(",")} - beside)
         wanted = workload.marked(wanted, marks, present)
         owner = namespace.write(workload.kind, wanted, present)
         if target.context in self._capacities:
@@ -152,6 +155,15 @@ def _remove(namespace: Namespace, kind: Kind, item: Manifest) -> None:
     metadata: Mapping[str, Any] = item["metadata"]
     namespace.api.delete(kind, namespace.name, metadata["name"], uid=metadata["uid"])
     namespace.forget(kind)
+
+
+def _drop(namespace: Namespace, owner: Manifest, kinds: set[str]) -> None:
+    """What the environment asks for no more goes: two autoscalers would fight over the number of servers."""
+    for kind in (KINDS[name] for name in sorted(kinds) if name in KINDS):
+        item = namespace.api.get(kind, namespace.name, owner["metadata"]["name"])
+        owners = item["metadata"].get("ownerReferences", []) if item else []
+        if item and owner["metadata"]["uid"] in [one["uid"] for one in owners]:
+            _remove(namespace, kind, item)
 
 
 def _annotation(item: Manifest, name: str) -> str:

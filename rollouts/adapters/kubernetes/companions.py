@@ -32,9 +32,7 @@ def companions(
             spec={"selector": {"matchLabels": marks}, "maxUnavailable": 1},
         ),
     ]  # fmt: skip
-    if target.max_replicas and target.workload == "deployment":
-        found.append(autoscaler(world, release, target))
-    found += monitors(world, release, target)
+    found += optional(world, release, target)
     kind = kind_of(target)
     reference = {
         "apiVersion": kind.api,
@@ -45,6 +43,15 @@ def companions(
     for manifest in found:
         manifest["metadata"]["ownerReferences"] = [reference]
     return found
+
+
+def optional(world: DesiredWorld, release: ReleaseSpec, target: Target) -> list[Manifest]:
+    """What stands there only where the environment asks for it."""
+    scaled = target.max_replicas and target.workload == "deployment"
+    return [
+        *([autoscaler(world, release, target)] if scaled else []),
+        *monitors(world, release, target),
+    ]
 
 
 def _ports(target: Target) -> list[Manifest]:

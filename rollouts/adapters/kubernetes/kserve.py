@@ -14,6 +14,7 @@ from rollouts.adapters.kubernetes import pods
 from rollouts.adapters.kubernetes.api import INFERENCE_SERVICE, Manifest
 from rollouts.adapters.kubernetes.manifests import (
     APPLIED,
+    BESIDE,
     GENERATION,
     labels,
     object_of,
@@ -63,10 +64,8 @@ def marked(wanted: Manifest, marks: Mapping[str, str]) -> Manifest:
     in the predictor wins over what stands above.
     """
     wanted["metadata"]["annotations"] |= marks
-    wanted["spec"]["predictor"]["annotations"] = {
-        APPLIED: marks[APPLIED],
-        GENERATION: "of the InferenceService",
-    }
+    constant = dict.fromkeys((GENERATION, BESIDE), "of the InferenceService")
+    wanted["spec"]["predictor"]["annotations"] = {APPLIED: marks[APPLIED], **constant}
     return wanted
 
 

@@ -15,6 +15,8 @@ from rollouts.domain.desired import DesiredWorld, ReleaseSpec
 
 ENDPOINT, VERSION = "slipway.dev/endpoint", "slipway.dev/version"
 GENERATION, APPLIED = "slipway.dev/generation", "slipway.dev/applied"
+# The kinds of what stands beside it only because the environment asked for it then.
+BESIDE = "slipway.dev/beside"
 OWNED = {"app.kubernetes.io/managed-by": "slipway"}
 SELECTOR = "app.kubernetes.io/managed-by=slipway"
 USER = 10001

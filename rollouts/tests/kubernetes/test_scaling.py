@@ -7,12 +7,14 @@ from dataclasses import replace
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
+from rollouts.adapters.kubernetes import KubernetesCluster
 from rollouts.adapters.kubernetes.companions import companions
-from rollouts.adapters.kubernetes.target import parse
-from rollouts.tests.kubernetes.stand_in import TARGET
-from rollouts.tests.kubernetes.test_kubernetes import ONE, world
+from rollouts.adapters.kubernetes.target import Targets, parse
+from rollouts.tests.kubernetes.stand_in import TARGET, Cluster, running
+from rollouts.tests.kubernetes.test_kubernetes import ARTIFACTS, ONE, world
 
 OWNER = {"metadata": {"name": "churn-production-v1", "uid": "u"}}
+OPTIONAL = {"horizontalpodautoscalers", "scaledobjects", "podmonitors", "servicemonitors"}
 KEDA = replace(TARGET, max_replicas=8, keda={"server": "http://p:9090"})
 
 
@@ -85,3 +87,23 @@ def test_a_monitor_of_services_finds_the_port_of_the_metrics():
     selector = found["ServiceMonitor"]["spec"]["selector"]["matchLabels"]
     assert selector.items() <= service["metadata"]["labels"].items()
     assert "PodMonitor" not in found
+
+
+def test_what_the_environment_asks_for_no_more_goes_and_nothing_else():
+    kube = Cluster()
+    queue = replace(TARGET, max_replicas=8, pod_monitor=True)
+    with running(kube) as (namespace, _, _):
+
+        def apply(generation, target):
+            namespace._lists.clear()
+            one = KubernetesCluster(Targets(target, {}), lambda _: namespace)
+            one.apply(world(generation), ARTIFACTS)
+            return {kind for kind, _ in kube.objects} & OPTIONAL
+
+        assert apply(1, queue) == {"horizontalpodautoscalers", "podmonitors"}
+        assert apply(2, replace(queue, keda={"server": "http://p"})) == {"scaledobjects", "podmonitors"}
+        theirs = kube.objects["podmonitors", "churn-production-v1"]
+        theirs["metadata"]["ownerReferences"] = []
+        assert apply(3, TARGET) == {"podmonitors"}
+        deployment = kube.objects["deployments", "churn-production-v1"]
+        assert deployment["spec"]["replicas"] == 2
