@@ -44,8 +44,8 @@ Described = tuple[str, str, Signature]
 """A served model: its name, its version and what it takes and gives."""
 
 
-def document(models: Sequence[Described], *, keys: bool = False) -> Schema:
-    """The whole document for the served models; the first one answers the paths without a name.
+def document(models: Sequence[Described], *, plain: bool = True, keys: bool = False) -> Schema:
+    """The whole document for the served models; with `plain`, the first one answers the path without a name.
 
     With `keys`, predictions and the repository need an API key.
     """
@@ -66,6 +66,8 @@ def document(models: Sequence[Described], *, keys: bool = False) -> Schema:
             paths[path]["parameters"] = [_MODEL]
     for each in models:
         paths |= _model_paths(*each)
+    if not plain:
+        del paths["/predict"]
     if keys:
         for operation in (path["post"] for path in paths.values() if "post" in path):
             operation["security"] = [{"bearer": []}, {"key": []}]

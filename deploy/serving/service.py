@@ -249,7 +249,8 @@ class Service:
         slots = self.repository.slots.values()
         served = [slot.served for slot in slots if slot.served is not None] or [self.repository.first.model]
         models = [(one.options.model, one.options.model_version, one.signature) for one in served]
-        return json_response(document(models, keys=self._keys is not None))
+        plain = self.repository.first.served is not None
+        return json_response(document(models, plain=plain, keys=self._keys is not None))
 
 
 def sampler_of(options: Options) -> Sampler | None:

@@ -59,6 +59,12 @@ def test_the_schema_takes_what_the_server_takes(features):
     assert validator.is_valid(request) is accepted
 
 
+def test_the_path_without_a_name_is_left_out_while_its_model_is_not_loaded():
+    paths = document([("other", "1", TABLE)], plain=False)["paths"]
+    assert "/predict" not in paths
+    assert "/predict/other" in paths
+
+
 def test_keys_are_described_where_they_are_needed():
     open_to_all, closed = document([("m", "3", TABLE)]), document([("m", "3", TABLE)], keys=True)
     assert "security" not in open_to_all["paths"]["/predict"]["post"]
