@@ -9,21 +9,16 @@ from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
-from . import admin, gpu
+from . import admin, status
 from .access_log import AccessLog
 from .api_keys import ApiKeys
 from .call import AwaitedCall, Call, bug
 from .config import Options
 from .errors import MethodNotAllowed, NotFound, Overloaded, ServingError
-from .exposition import CONTENT_TYPE
-from .messages import Request, Response, error_response, json_response, request_id
-from .metrics import exposition
-from .oip.response import model_config, server_metadata
-from .openapi import document
+from .messages import Request, Response, error_response, request_id
 from .pace import Pace
 from .repository import Repository, Slot
 from .sampling import Destination, Sampler
-from .version import package_version
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -155,6 +150,11 @@ class Service:
             response.headers.append((b"x-request-id", found))
 
     @property
+    def needs_keys(self) -> bool:
+        """Whether predictions need an API key."""
+        return self._keys is not None
+
+    @property
     def is_ready(self) -> bool:
         """Everything is loaded, and the process stays."""
         return self.state is State.READY
@@ -166,21 +166,21 @@ class Service:
 
     def _paths_changed(self) -> None:
         get: dict[str, Handler] = {
-            "/health": self._health,
-            "/metrics": self._metrics,
-            "/openapi.json": self._openapi,
-            "/v2": self._server,
-            "/v2/health/live": self._live,
-            "/v2/health/ready": self._ready,
+            "/health": partial(status.health, self),
+            "/metrics": partial(status.metrics, self),
+            "/openapi.json": partial(status.openapi, self),
+            "/v2": partial(status.server, self),
+            "/v2/health/live": partial(status.live, self),
+            "/v2/health/ready": partial(status.ready, self),
         }
         post = {"/predict": Route(self.repository.first, "plain")}
         for name, slot in self.repository.slots.items():
             post[f"/predict/{name}"] = Route(slot, "plain")
             model = f"/v2/models/{name}"
             for base in (model, f"{model}/versions/{slot.options.model_version}"):
-                get[base] = partial(self._metadata, slot)
-                get[f"{base}/ready"] = partial(self._model_ready, slot)
-                get[f"{base}/config"] = partial(self._config, slot)
+                get[base] = partial(status.metadata, self, slot)
+                get[f"{base}/ready"] = partial(status.model_ready, self, slot)
+                get[f"{base}/config"] = partial(status.config, self, slot)
                 post[f"{base}/infer"] = Route(slot, "infer")
         self._get, self.predictions = get, post
         # By the bytes of the request line; a path that is written in another way goes the long way.
@@ -206,51 +206,9 @@ class Service:
             f"the model {name!r} in version {slot.options.model_version!r}" for name, slot in slots
         )
 
-    async def _health(self, _: Request) -> Response:
-        status = 200 if self.is_ready else 503
-        options = self.repository.first.options
-        return json_response(
-            {"status": self.state.value, "model": options.model, "model_version": options.model_version},
-            status,
-        )
-
-    async def _live(self, _: Request) -> Response:
-        return json_response({"live": True})
-
-    async def _ready(self, _: Request) -> Response:
-        return json_response({"ready": self.is_ready}, 200 if self.is_ready else 503)
-
-    async def _model_ready(self, slot: Slot, _: Request) -> Response:
-        ready = self.model_ready(slot)
-        return json_response({"name": slot.options.model, "ready": ready}, 200 if ready else 503)
-
     def model_ready(self, slot: Slot) -> bool:
         """Whether predictions of this model are answered and the process stays."""
         return self.is_ready and slot.served is not None
-
-    async def _metrics(self, _: Request) -> Response:
-        versions = [slot.metrics for slot in self.repository.slots.values()]
-        more = list(self.sampler.families()) if self.sampler is not None else []
-        if any(slot.served is not None and slot.served.on_gpu for slot in self.repository.slots.values()):
-            more += gpu.families()
-        return Response(200, exposition(versions, more).encode(), CONTENT_TYPE.encode())
-
-    async def _server(self, _: Request) -> Response:
-        return json_response(server_metadata(package_version()))
-
-    async def _metadata(self, slot: Slot, _: Request) -> Response:
-        return json_response(slot.model.metadata())
-
-    async def _config(self, slot: Slot, _: Request) -> Response:
-        served = slot.model
-        return json_response(model_config(slot.options.model, served.signature, served.max_batch))
-
-    async def _openapi(self, _: Request) -> Response:
-        slots = self.repository.slots.values()
-        served = [slot.served for slot in slots if slot.served is not None] or [self.repository.first.model]
-        models = [(one.options.model, one.options.model_version, one.signature) for one in served]
-        plain = self.repository.first.served is not None
-        return json_response(document(models, plain=plain, keys=self._keys is not None))
 
 
 def sampler_of(options: Options) -> Sampler | None:
