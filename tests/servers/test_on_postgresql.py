@@ -51,7 +51,8 @@ FILES = {
 
 @pytest.mark.parametrize("part", FILES)
 def test_the_database_tests_pass_on_postgresql_too(postgres: Postgres, part: str) -> None:
-    environment = {**os.environ, "SLIPWAY_DATABASE_URL": postgres.create(part)}
+    # A connection for each of 50 threads: how long one waits for its turn depends on the machine.
+    environment = {**os.environ, "SLIPWAY_DATABASE_URL": postgres.create(part), "SLIPWAY_DATABASE_POOL": "60"}
     arguments = ["-q", "-m", "not stack", "-p", "tests.servers.only_database", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *arguments, *FILES[part]],
