@@ -123,6 +123,11 @@ class Version(Origin, Kept):
             ),
             models.Index(fields=("-updated_at",), name="version_by_change"),
             models.Index(
+                fields=("model", "-updated_at", "-number"),
+                condition=models.Q(deleted_at=None),
+                name="version_of_model_by_change",
+            ),
+            models.Index(
                 fields=("training_run",), condition=~models.Q(training_run=""), name="version_of_run"
             ),
             models.Index(fields=("source",), condition=~models.Q(source=""), name="version_of_source"),

@@ -53,6 +53,14 @@ class Vocabulary:
         """The filter as one Q; `Invalid` names what is not to be had."""
         return reduce(and_, (self._condition(each) for each in parse_filter(text)), Q())
 
+    @staticmethod
+    def equal(text: str, key: str) -> str | None:
+        """What the filter says the text attribute must be equal to, if it says so."""
+        for condition in parse_filter(text):
+            if KINDS.get(condition.kind) == "attribute" and (condition.key, condition.op) == (key, "="):
+                return condition.value if isinstance(condition.value, str) else None
+        return None
+
     def _condition(self, condition: Condition) -> Q:
         kind = KINDS.get(condition.kind)
         if kind == "attribute":
