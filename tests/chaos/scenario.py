@@ -20,6 +20,8 @@ PARAMETERS: dict[str, Any] = {
     "hold_seconds": 0,
     "analyse_seconds": 1,
     "interval_seconds": 1,
+    # Beyond every outage and every jump of a clock: nobody is there to be asked.
+    "deadline_seconds": 86_400,
     "gates": [{"kind": "error_rate", "name": "errors", "max": 0.05, "min_samples": 20}],
 }
 
