@@ -183,7 +183,9 @@ def search_page(*, where: Q, within: Q, limit: int = PAGE, after: int | None = N
 
 def search(where: Q, within: Q, after: int | None = None) -> QuerySet[Version]:
     """Live versions of all models within reach below the id `after`, newest first."""
-    rows = Version.objects.filter(within, where, deleted_at=None, model__deleted_at=None).order_by("-id")
+    # Not a join with the live models: expecting many versions, PostgreSQL would read all of those first.
+    gone = Model.objects.filter(deleted_at__isnull=False).order_by()
+    rows = Version.objects.filter(within, where, ~Q(model__in=gone), deleted_at=None).order_by("-id")
     return rows if after is None else rows.filter(id__lt=after)
 
 

@@ -39,6 +39,7 @@ class Model(models.Model):
         )
         indexes = (
             models.Index(fields=("-updated_at", "name"), name="model_by_change"),
+            models.Index(fields=("id",), condition=~models.Q(deleted_at=None), name="model_deleted"),
             # On PostgreSQL; SQLite makes it a plain index, which searches by tag do not use.
             GinIndex(fields=("tags",), name="model_tags"),
         )
