@@ -96,12 +96,14 @@ def test_a_model_that_was_replaced_under_traffic_is_let_go(tmp_path, execution):
         with ThreadPoolExecutor(3) as pool:
             asking = [pool.submit(ask) for _ in range(3)]
             try:
+                # What was replaced is let go once it has answered, which a busy machine does late. Sooner or
+                # later seven reloads add less than four models; with a leak they add seven, always.
                 sizes = []
-                for _ in range(14):
+                while len(sizes) < 14 or (len(sizes) < 60 and sizes[-1] - sizes[-8] >= 4 * weights.nbytes):
                     assert process.request("POST", "/v2/repository/models/m/load", b"{}").status == 200
                     sizes.append(resident(process))
             finally:
                 stop.set()
             for one in asking:
                 one.result()
-        assert sizes[-1] - sizes[5] < 4 * weights.nbytes
+        assert sizes[-1] - sizes[-8] < 4 * weights.nbytes
