@@ -52,7 +52,7 @@ def of_version(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "model": model,
         "version": version,
         "form": form,
-        "rows": _rows(request, version)[:SHOWN],
+        "rows": _rows(request, version, SHOWN),
         "places": jobs.places().shown(),
         "why_not": _why_not(version),
         "may_start": may(request.user, Permission.REGISTER, model),
@@ -67,7 +67,7 @@ def recent(request: HttpRequest, name: str, number: int) -> HttpResponse:
     context = {
         "model": version.model,
         "version": version,
-        "rows": _rows(request, version)[:RECENT],
+        "rows": _rows(request, version, RECENT),
         "possible": not _why_not(version),
     }
     return render(request, "monitoring/_scorings_recent.html", context)
@@ -123,8 +123,8 @@ def _act(request: HttpRequest, pk: int, verb: Any, said: str) -> HttpResponse:
     return redirect("monitoring:scoring", pk=pk)
 
 
-def _rows(request: HttpRequest, version: Version) -> list[dict[str, Any]]:
-    found = jobs.visible_to(request.user).filter(version=version)[:SHOWN]
+def _rows(request: HttpRequest, version: Version, most: int) -> list[dict[str, Any]]:
+    found = jobs.visible_to(request.user).filter(version=version)[:most]
     return [_shown(job) for job in found]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 
@@ -10,26 +9,14 @@ import pytest
 
 from rollouts.adapters.kubernetes import GatewayApiRouter, KubernetesCluster, kserve, seen
 from rollouts.adapters.kubernetes.manifests import GENERATION
-from rollouts.adapters.kubernetes.seen import Namespace
 from rollouts.adapters.kubernetes.target import Targets, parse
 from rollouts.errors import WorldUnavailable
-from rollouts.tests.kubernetes.stand_in import TARGET, Cluster, running
+from rollouts.tests.kubernetes.stand_in import TARGET
 from rollouts.tests.kubernetes.test_kubernetes import ARTIFACTS, ONE, TWO, look, world
 
 KSERVE = replace(TARGET, workload="inferenceservice")
 NAME = "churn-production-v1"
 CHILD = ("deployments", f"{NAME}-predictor")
-
-
-@pytest.fixture
-def kube() -> Cluster:
-    return Cluster()
-
-
-@pytest.fixture
-def namespace(kube) -> Iterator[Namespace]:
-    with running(kube) as (namespace, _, _):
-        yield namespace
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 
@@ -28,17 +27,6 @@ def world(
     generation=1, releases=(ONE,), split=(("1", 100),), endpoint="churn-production", **route
 ) -> DesiredWorld:
     return DesiredWorld(endpoint, "churn", generation, tuple(releases), Route(split=tuple(split), **route))
-
-
-@pytest.fixture
-def kube() -> Cluster:
-    return Cluster()
-
-
-@pytest.fixture
-def namespace(kube) -> Iterator[Namespace]:
-    with running(kube) as (namespace, _, _):
-        yield namespace
 
 
 @pytest.fixture

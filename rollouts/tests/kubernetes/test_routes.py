@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from rollouts.adapters.kubernetes import GatewayApiRouter, IstioRouter
-from rollouts.adapters.kubernetes.seen import Namespace
 from rollouts.adapters.kubernetes.target import Targets
-from rollouts.tests.kubernetes.stand_in import EDITOR, TARGET, Cluster, running
+from rollouts.tests.kubernetes.stand_in import EDITOR, TARGET
 from rollouts.tests.kubernetes.test_kubernetes import ONE, TWO, look, world
 
 NAME = "churn-production"
 SPLIT = (("2", 5), ("1", 95))
-
-
-@pytest.fixture
-def kube() -> Cluster:
-    return Cluster()
-
-
-@pytest.fixture
-def namespace(kube) -> Iterator[Namespace]:
-    with running(kube) as (namespace, _, _):
-        yield namespace
 
 
 @pytest.fixture(params=[GatewayApiRouter, IstioRouter])
