@@ -7,7 +7,7 @@ renames it over the old one, which POSIX makes atomic.
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,14 @@ def parse_object(data: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise BadFile(f"must be a JSON object, not {type(document).__name__}")
     return document
+
+
+def text_of(item: Mapping[str, Any], key: str, path: str) -> str:
+    """The text that stands in `item` under `key`; BadFile names `path` when there is none or it is empty."""
+    value = item.get(key)
+    if not isinstance(value, str) or not value:
+        raise BadFile(f"{path}: must be a text, not {value!r}")
+    return value
 
 
 def stamp(path: Path) -> Stamp | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from deploy.files import BadFile, parse_object
+from deploy.files import BadFile, parse_object, text_of
 
 ENDPOINT = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
 VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -64,7 +64,7 @@ def parse_desired(data: bytes, endpoint: str) -> Desired:
     items = document.get("workloads")
     if not isinstance(items, list):
         raise BadFile("workloads: must be a list")
-    model = _text(document, "model", "model")
+    model = text_of(document, "model", "model")
     workloads = tuple(
         _workload(item, endpoint, model, f"workloads[{index}]") for index, item in enumerate(items)
     )
@@ -91,7 +91,7 @@ def _workload(item: object, endpoint: str, model: str, path: str) -> Workload:
 
 
 def _artifact(item: Mapping[str, Any], path: str) -> str:
-    artifact = _text(item, "artifact", f"{path}.artifact")
+    artifact = text_of(item, "artifact", f"{path}.artifact")
     if not artifact.startswith(("/", *REMOTE)):
         raise BadFile(f"{path}.artifact: must be an absolute path or a URL, not {artifact!r}")
     return artifact
@@ -126,14 +126,7 @@ def _count(item: Mapping[str, Any], key: str, path: str, default: int, least: in
 
 
 def _match(item: Mapping[str, Any], key: str, pattern: re.Pattern[str], path: str, what: str) -> str:
-    value = _text(item, key, f"{path}.{key}")
+    value = text_of(item, key, f"{path}.{key}")
     if not pattern.fullmatch(value):
         raise BadFile(f"{path}.{key}: must be {what}, not {value!r}")
-    return value
-
-
-def _text(item: Mapping[str, Any], key: str, path: str) -> str:
-    value = item.get(key)
-    if not isinstance(value, str) or not value:
-        raise BadFile(f"{path}: must be a text, not {value!r}")
     return value

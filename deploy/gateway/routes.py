@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.files import BadFile, parse_object
+from deploy.files import BadFile, parse_object, text_of
 from deploy.gateway.buckets import BUCKETS, bounds, bucket_of, owner, random_bucket
 
 ENDPOINT = re.compile(r"[a-z0-9]([-a-z0-9]{0,51}[a-z0-9])?")
@@ -119,7 +119,7 @@ def parse_route(data: bytes, endpoint: str) -> Route:
     split = _parse_split(document)
     return Route(
         endpoint=endpoint,
-        model=_text(document, "model", "model"),
+        model=text_of(document, "model", "model"),
         split=split,
         mirror=tuple(_mirror(item, path) for item, path in _items(document, "mirror")),
         matches=tuple(_match(item, path) for item, path in _items(document, "matches")),
@@ -164,7 +164,7 @@ def _mirror(item: dict[str, Any], path: str) -> Mirror:
 
 
 def _match(item: dict[str, Any], path: str) -> Match:
-    return Match(_key(item, path), _text(item, "value", f"{path}.value"), _version(item, path))
+    return Match(_key(item, path), text_of(item, "value", f"{path}.value"), _version(item, path))
 
 
 def _sticky(item: object) -> Key | None:
@@ -179,7 +179,7 @@ def _key(item: dict[str, Any], path: str) -> Key:
     if "cookie" in item and "header" in item:
         raise BadFile(f"{path}: names both a header and a cookie")
     by = "cookie" if "cookie" in item else "header"
-    name = _text(item, by, f"{path}.{by}")
+    name = text_of(item, by, f"{path}.{by}")
     if not TOKEN.fullmatch(name):
         raise BadFile(f"{path}.{by}: {name!r} is no name of a {by}")
     # Header names have no case, names of cookies do.
@@ -196,14 +196,7 @@ def cookie(header: str, name: str) -> str | None:
 
 
 def _version(item: dict[str, Any], path: str) -> str:
-    version = _text(item, "version", f"{path}.version")
+    version = text_of(item, "version", f"{path}.version")
     if not VERSION.fullmatch(version):
         raise BadFile(f'{path}.version: {version!r} is no version, such as "3"')
     return version
-
-
-def _text(item: dict[str, Any], key: str, path: str) -> str:
-    value = item.get(key)
-    if not isinstance(value, str) or not value:
-        raise BadFile(f"{path}: must be a text, not {value!r}")
-    return value
