@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import socketserver
-import threading
 from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import Message
 from email.policy import default
-from typing import Self
+
+from tests.listening import Listening
 
 
 @dataclass
-class Mailbox:
+class Mailbox(Listening):
     """`with Mailbox() as mailbox:` listens on a free port of this machine."""
 
     messages: list[Message] = field(default_factory=list)
 
-    def __enter__(self) -> Self:
+    def _serve(self) -> socketserver.TCPServer:
         mailbox = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -33,17 +33,6 @@ class Mailbox:
                     if verb == b"QUIT":
                         return
 
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
+        server = socketserver.ThreadingTCPServer((self.host, 0), Handler)
+        server.daemon_threads = True
+        return server

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from socketserver import TCPServer
+from typing import Any
+
+from tests.listening import Listening
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -26,14 +28,14 @@ class Received:
 
 
 @dataclass
-class Receiver:
+class Receiver(Listening):
     """`with Receiver() as receiver:` listens on a free port of this machine."""
 
     answer: Callable[[Received], Answer] = lambda received: (200, {}, b"")
     received: list[Received] = field(default_factory=list)
     host: str = "127.0.0.1"
 
-    def __enter__(self) -> Self:
+    def _serve(self) -> TCPServer:
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -58,20 +60,7 @@ class Receiver:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer((self.host, 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    @property
-    def port(self) -> int:
-        return int(self._server.server_address[1])
+        return ThreadingHTTPServer((self.host, 0), Handler)
 
     @property
     def url(self) -> str:
