@@ -15,7 +15,6 @@ from registry import telemetry
 from registry.domain.actor import SYSTEM, Actor
 from registry.models import Version
 from registry.services import set_alias
-from rollouts.domain.clock import TOLERANCE
 from rollouts.domain.commands import activate
 from rollouts.domain.desired import EndpointState, ReleaseSpec
 from rollouts.domain.freeze import freeze_at
@@ -297,31 +296,6 @@ def freeze_of(environment_id: int, now: datetime) -> Freeze | None:
 def _move_alias(endpoint: Endpoint, version: Version, reason: str) -> None:
     alias = endpoint.environment.alias
     set_alias(model=endpoint.model, name=alias, version=version, actor=SYSTEM, reason=reason)
-
-
-def claim_due(now: datetime, interval: timedelta, *, limit: int = 100) -> list[int]:
-    """Endpoints whose tick is due, the longest waiting first, claimed: `look_at` moves an interval on.
-
-    Any number of callers may claim at once and nobody waits: rows that another one is claiming are
-    skipped. Two queries when nothing is due, four for any number of endpoints. A tick that is due later than
-    any claim can move it was put there by a clock that was ahead: it is due now.
-    """
-    ahead = Endpoint.objects.filter(look_at__gt=now + interval + TOLERANCE)
-    if ahead.exists():
-        ahead.update(look_at=now)
-    due = Endpoint.objects.filter(look_at__lte=now)
-    if not due.exists():
-        return []
-    with transaction.atomic():
-        unclaimed = due.select_for_update(skip_locked=True).order_by("look_at")
-        claimed = list(unclaimed.values_list("pk", flat=True)[:limit])
-        Endpoint.objects.filter(pk__in=claimed).update(look_at=now + interval)
-    return claimed
-
-
-def release_claims(claimed: Sequence[int], now: datetime) -> None:
-    """Makes claimed endpoints due again, for a caller who cannot tick them."""
-    Endpoint.objects.filter(pk__in=claimed, look_at__gt=now).update(look_at=now)
 
 
 def _spec(release: Release, replicas: int) -> ReleaseSpec:

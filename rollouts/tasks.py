@@ -22,7 +22,7 @@ from monitoring.samples import retention as samples_retention
 from monitoring.tasks import hand_out_scoring, measure_drift
 from monitoring.wiring import metrics_source
 from registry.errors import DomainError
-from rollouts import reconcile, retraining, store, wiring
+from rollouts import claims, reconcile, retraining, store, wiring
 from rollouts.waiting import QUEUE_ERRORS, SENT_AT, STUCK_SECONDS, Backlog, messages_in
 
 log = logging.getLogger(__name__)
@@ -114,7 +114,7 @@ def claim(limit: int = CLAIM_LIMIT) -> list[int]:
         return []
     now = timezone.now()
     reconcile.retire_previous(now)
-    return store.claim_due(now, timedelta(seconds=settings.SLIPWAY_TICK_SECONDS), limit=limit)
+    return claims.due(now, timedelta(seconds=settings.SLIPWAY_TICK_SECONDS), limit=limit)
 
 
 def _send(endpoint_ids: list[int], producer: Any) -> None:
@@ -128,7 +128,7 @@ def _send(endpoint_ids: list[int], producer: Any) -> None:
             tick_endpoints.apply_async((few,), producer=producer, retry=False, headers=headers)
             sent += len(few)
     except QUEUE_ERRORS as error:
-        store.release_claims(endpoint_ids[sent:], timezone.now())
+        claims.give_back(endpoint_ids[sent:], timezone.now())
         raise QueueDown(str(error)) from error
 
 

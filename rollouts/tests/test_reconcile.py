@@ -11,7 +11,7 @@ import pytest
 from monitoring.domain.judge import Verdict
 from registry.errors import NotFound, Unavailable
 from registry.models import Version
-from rollouts import reconcile, services, store
+from rollouts import claims, reconcile, services, store
 from rollouts.domain.observed import RouteEdit
 from rollouts.domain.snapshot import WorkloadStatus
 from rollouts.errors import Invalid, LostRace, WrongPhase
@@ -256,11 +256,11 @@ def test_a_tick_at_rest_costs_the_same_few_queries_whatever_happened_before(
 
 def test_a_due_endpoint_is_claimed_by_one_worker_only(driver):
     now = driver.now + timedelta(days=1)
-    assert store.claim_due(now, timedelta(seconds=1)) == [driver.endpoint.pk]
-    assert store.claim_due(now, timedelta(seconds=1)) == []
-    assert store.claim_due(now + timedelta(seconds=1), timedelta(seconds=1)) == [driver.endpoint.pk]
+    assert claims.due(now, timedelta(seconds=1)) == [driver.endpoint.pk]
+    assert claims.due(now, timedelta(seconds=1)) == []
+    assert claims.due(now + timedelta(seconds=1), timedelta(seconds=1)) == [driver.endpoint.pk]
     # A clock that was an hour ahead claimed it, and was set right.
-    assert store.claim_due(now - timedelta(hours=1), timedelta(seconds=1)) == [driver.endpoint.pk]
+    assert claims.due(now - timedelta(hours=1), timedelta(seconds=1)) == [driver.endpoint.pk]
 
 
 def test_the_candidate_exposes_the_bins_of_the_stable_version_too(driver, versions, author):
