@@ -7,7 +7,7 @@ RUN := $(VENV)/bin/python
 .PHONY: help install install-dev demo up stack demo-check test unit images e2e lint format bench schema clean
 
 help: ## What can be done here
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: ## Make .venv from requirements.lock (done by the targets below)
 	@$(PYTHON) deploy/bootstrap.py requirements.lock
@@ -32,7 +32,7 @@ test: install-dev ## Every test; installs the Debian packages it needs when it m
 	@$(RUN) -m pytest -q -n 2 -m "not stack"
 	@$(RUN) -m pytest -q -n 2 --dist loadfile -m stack
 
-unit: install-dev ## The tests that need no database and no process
+unit: install-dev ## The quick tests: what is pure, and rollouts on SQLite; no Debian package needed
 	@$(RUN) -m pytest -q -n 2 registry/tests/domain monitoring/tests/domain rollouts/tests -m "not stack"
 
 images: install-dev ## Build the images with buildah on a base of debootstrap's, and run them (minutes, as root)

@@ -14,7 +14,7 @@ from django.core.management import call_command, get_commands
 from deploy.cli.app import cli
 from tests.servers.waiting import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXT = {page.relative_to(ROOT).as_posix(): page.read_text() for page in PAGES}
 ALL = "\n".join(TEXT.values())
 MANAGE = sorted(
@@ -51,7 +51,7 @@ def test_every_management_command_of_the_docs_runs(command: str, tmp_path: Path,
 
 
 @pytest.mark.parametrize(
-    "target", sorted(set(re.findall(r"`make ([a-z][a-z-]+)`|^make ([a-z][a-z-]+)", ALL, re.M)))
+    "target", sorted(set(re.findall(r"`make ([a-z][a-z0-9-]+)`|^make ([a-z][a-z0-9-]+)", ALL, re.M)))
 )
 def test_every_make_target_of_the_docs_is_there(target: tuple[str, str]) -> None:
     name = "".join(target)
