@@ -3,13 +3,10 @@ ARG BASE=docker.io/library/python:3.11-slim-bookworm
 FROM ${BASE} AS build
 WORKDIR /build
 RUN python3 -m venv /opt/venv
-COPY deploy/images/control-plane.lock .
+COPY deploy/images/control-plane.lock deploy/images/trim ./
 RUN /opt/venv/bin/pip install --no-cache-dir --no-compile --require-hashes -r control-plane.lock \
  && /opt/venv/bin/pip uninstall -y -q pip setuptools \
- && find /opt/venv -name tests -type d -prune -exec rm -rf {} + \
- && cd /opt/venv/lib/python3*/site-packages && rm -rf pyarrow/include pyarrow/libarrow_flight* pyarrow/libarrow_substrait* \
-    pyarrow/*.pyx pyarrow/*.pxi pyarrow/includes pyarrow/src onnx/backend/test kubernetes/aio \
- && find . -name '*.po' -delete
+ && ./trim /opt/venv
 WORKDIR /app
 COPY manage.py ./
 COPY controlplane controlplane
@@ -22,7 +19,8 @@ COPY deploy/fleet deploy/fleet
 COPY deploy/gateway deploy/gateway
 COPY deploy/serving deploy/serving
 RUN find . -name tests -type d -prune -exec rm -rf {} + \
- && SLIPWAY_HOME=/tmp/build SLIPWAY_STATIC_ROOT=/app/static /opt/venv/bin/python manage.py collectstatic --noinput -v 0
+ && SLIPWAY_HOME=/tmp/build SLIPWAY_STATIC_ROOT=/app/static /opt/venv/bin/python manage.py collectstatic --noinput -v 0 \
+ && find /opt/venv/lib -path '*-packages/*/static' -type d ! -path '*/celery/*' -prune -exec rm -rf {} +
 
 FROM ${BASE}
 ARG VERSION=0.0.0

@@ -12,6 +12,9 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import requests
 
@@ -31,6 +34,25 @@ pytestmark = [
 BASE = "localhost/slipway-base:bookworm"
 PACKAGES = "python3,python3-venv,ca-certificates"
 CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+EVERYTHING = """
+import importlib, pkgutil, boto3
+for top in ("controlplane", "registry", "monitoring", "rollouts", "deploy"):
+    for module in pkgutil.walk_packages(importlib.import_module(top).__path__, top + "."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+for service in ("s3", "sts", "sso", "sso-oidc", "signin"):
+    boto3.client(service, region_name="eu-west-1")
+print("imported")
+"""
+REGISTER = """
+from pathlib import Path
+from registry import services
+from registry.domain.actor import SYSTEM
+from registry.models import Model
+from registry.wiring import artifact_store
+services.register_version(model=Model.objects.create(name="adder"), artifact=Path("/var/lib/slipway/model.onnx"),
+                          store=artifact_store(), actor=SYSTEM)
+"""
 # In 10⁶ bytes, the base of about 130 included.
 LARGEST = {"control-plane": 900, "serving": 400, "serving-cuda": 1_200}
 
@@ -92,20 +114,26 @@ def test_it_is_named_after_its_release_small_and_nobody_is_root(image: tuple[str
     assert not (box.root / "opt/venv/bin/pip").exists() and not list((box.root / "app").rglob("tests"))
 
 
-def test_the_control_plane_migrates_and_answers_from_a_file_system_it_cannot_write_to(
-    image: tuple[str, str], box: Box, postgres: Postgres, redis_server: Redis
-) -> None:
+@pytest.fixture(scope="module")
+def installed(image: tuple[str, str], box: Box, postgres: Postgres, redis_server: Redis) -> dict[str, str]:
+    """Settings of the control plane beside a database that it migrated."""
     if image[0] != "control-plane":
         pytest.skip("of the control plane")
-    port = free_port()
     settings = {
         "SLIPWAY_SECRET_KEY": "fifty characters that nobody knows, and some more of them",
         "SLIPWAY_DATABASE_URL": postgres.create("image"),
         "SLIPWAY_REDIS_URL": redis_server.url,
-        "SLIPWAY_BIND": f"127.0.0.1:{port}",
     }
     migrated = box.run("migrate", "-v", "0", **settings)
     assert migrated.returncode == 0, migrated.stderr
+    return settings
+
+
+def test_the_control_plane_answers_from_a_file_system_it_cannot_write_to(
+    installed: dict[str, str], box: Box
+) -> None:
+    port = free_port()
+    settings = installed | {"SLIPWAY_BIND": f"127.0.0.1:{port}"}
     # An installation of production lacks only what no image can know.
     checked = box.run("check", "--deploy", **settings)
     assert checked.returncode and re.findall(r"\(controlplane\.E\d+\)", checked.stderr) == [
@@ -127,6 +155,29 @@ def test_the_control_plane_migrates_and_answers_from_a_file_system_it_cannot_wri
         assert page.status_code == 200 and "Sign in" in page.text
         for path in re.findall(r'"(/static/[^"]+\.(?:css|js))"', page.text):
             assert requests.get(f"{url}{path}", timeout=10).status_code == 200, path
+
+
+def test_what_is_left_out_of_the_control_plane_is_missed_by_no_module(
+    installed: dict[str, str], box: Box
+) -> None:
+    done = box.run("shell", "-v", "0", "-c", EVERYTHING, **installed)
+    assert done.returncode == 0 and "imported" in done.stdout, done.stderr[-2000:]
+
+
+def test_the_control_plane_registers_a_model_and_scores_parquet_with_it(
+    installed: dict[str, str], box: Box
+) -> None:
+    home = box.folders["/var/lib/slipway"]
+    (home / "in").mkdir()
+    columns = {f"X_{index}": np.full(5, index + 1, np.float32) for index in range(3)}
+    pq.write_table(pa.table(columns), home / "in" / "rows.parquet")  # type: ignore[no-untyped-call]
+    registered = box.run("shell", "-v", "0", "-c", REGISTER, **installed)
+    assert registered.returncode == 0, registered.stderr[-2000:]
+    scored = box.run("score", "adder", "1", "/var/lib/slipway/in", "/var/lib/slipway/out", **installed)
+    assert scored.returncode == 0, scored.stderr[-2000:]
+    (part,) = (home / "out").glob("part-*.parquet")
+    (answers,) = pq.read_table(part).to_pydict().values()  # type: ignore[no-untyped-call]
+    assert answers == [6.0] * 5
 
 
 def test_the_model_server_answers_predictions(image: tuple[str, str], box: Box) -> None:
