@@ -11,6 +11,7 @@ from django.db import DatabaseError, connection, connections
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+from monitoring.adapters.queue import QUEUE_ERRORS
 from rollouts import measures, waiting
 
 # So late is no longer a matter of load: a rollback would be that late as well.
@@ -102,7 +103,7 @@ def _ticks(now: datetime) -> Part:
 def _queue(now: datetime) -> Part:
     try:
         age = waiting.oldest_message_age(now)
-    except waiting.QUEUE_ERRORS as error:
+    except QUEUE_ERRORS as error:
         text = f"The queue does not answer ({type(error).__name__}); the dispatcher does the ticks meanwhile."
         return Part("queue", False, text)
     late = age > LATE_SECONDS

@@ -8,10 +8,9 @@ from collections.abc import Callable
 
 from celery import shared_task
 from django.conf import settings
-from kombu.exceptions import OperationalError
-from redis.exceptions import RedisError
 
 from monitoring import courier, drifting, wiring
+from monitoring.adapters.queue import QUEUE_ERRORS
 from monitoring.domain.window import Window
 from monitoring.errors import MetricsUnavailable
 from monitoring.models import NoticeTarget, ScoringJob
@@ -75,7 +74,7 @@ def hand_out_scoring() -> None:
                 runner.start(job.pk, job.claim)
             else:
                 score_job.apply_async((job.pk, job.claim), retry=False)
-        except (OperationalError, RedisError, OSError, Unavailable) as error:
+        except (*QUEUE_ERRORS, Unavailable) as error:
             log.warning("scoring job %s was not handed out: %s", job.pk, error)
             turns.release(job)
             return

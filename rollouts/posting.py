@@ -15,14 +15,16 @@ from functools import partial
 
 from celery import current_app
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import connections
 from django.utils import timezone
 
 from monitoring import courier, wiring
+from monitoring.adapters.queue import QUEUE_ERRORS
 from monitoring.models import NoticeTarget
 from monitoring.tasks import deliver
 from rollouts import calls, outbox
-from rollouts.waiting import QUEUE_ERRORS, STUCK_SECONDS, Backlog, messages_in
+from rollouts.polling import Poll, Troubles
+from rollouts.waiting import STUCK_SECONDS, Backlog, messages_in
 
 log = logging.getLogger("rollouts.post")
 POLL_SECONDS = 0.3
@@ -33,23 +35,16 @@ HOUSEKEEPING_SECONDS = 3600.0
 QUEUE_SECONDS = 2.0
 
 
-class Post(threading.Thread):
-    """Sends until `stop` is set; may be killed at any moment."""
+class Post(Poll):
+    """Sends until `stop` is set."""
 
     def __init__(self, stop: threading.Event) -> None:
-        super().__init__(name="post", daemon=True)
-        self._ended = stop
+        super().__init__("post", POLL_SECONDS, self._round, stop)
+        self._queue = Troubles(log)
         self._senders: list[threading.Thread] = []
         self._callers: list[threading.Thread] = []
-        self._told = ""
         self._cleaned = time.monotonic()
         self._backlog, self._looked = Backlog(), 0.0
-
-    def run(self) -> None:
-        while not self._ended.is_set():
-            busy = self._safely(self._round)
-            self._ended.wait(0.0 if busy else POLL_SECONDS)
-        connections.close_all()
 
     def _round(self) -> bool:
         """Hands over and claims what is due; whether there is more to do at once."""
@@ -77,16 +72,19 @@ class Post(threading.Thread):
         except QUEUE_ERRORS:
             return
         if hangs:
-            self._tell(f"nobody took a notice from the queue for {STUCK_SECONDS:g} s: sending them here")
+            self._queue.tell(
+                f"nobody took a notice from the queue for {STUCK_SECONDS:g} s: sending them here"
+            )
 
     def _dispatch(self, target: NoticeTarget) -> None:
         queue = settings.SLIPWAY_NOTICES_QUEUE
         if settings.CELERY_BROKER_URL and queue and not self._backlog.hangs:
             try:
                 deliver.apply_async((target.pk,), queue=queue, retry=False)
+                self._queue.tell("")
                 return
             except QUEUE_ERRORS as error:
-                self._tell(f"the queue did not answer, sending notices here: {error}")
+                self._queue.tell(f"the queue did not answer, sending notices here: {error}")
         self._senders.append(self._start(partial(_serve, target)))
 
     def _start(self, work: Callable[[], object]) -> threading.Thread:
@@ -94,31 +92,13 @@ class Post(threading.Thread):
 
         def send() -> None:
             try:
-                self._safely(work)
+                self.safely(work)
             finally:
                 connections.close_all()
 
         sender = threading.Thread(target=send, name="sender", daemon=True)
         sender.start()
         return sender
-
-    def _safely(self, work: Callable[[], object]) -> bool:
-        """What the work says, or False when it failed; it is tried again by a later round."""
-        try:
-            return bool(work())
-        except DatabaseError as error:
-            self._tell(f"the database did not answer: {error}")
-            close_old_connections()
-        except Exception:
-            log.exception("something could not be sent; it is tried again")
-        return False
-
-    def _tell(self, trouble: str) -> None:
-        """Logs a trouble of a kind once in a row."""
-        kind = trouble.partition(":")[0]
-        if kind != self._told:
-            log.error(trouble)
-        self._told = kind
 
 
 def once() -> None:

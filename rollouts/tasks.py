@@ -14,6 +14,7 @@ from django.db import DatabaseError, close_old_connections
 from django.utils import timezone
 
 from monitoring import drifting
+from monitoring.adapters.queue import QUEUE_ERRORS
 from monitoring.alerting import evaluate
 from monitoring.chores import HOUR, Duty
 from monitoring.domain.window import Window
@@ -23,7 +24,7 @@ from monitoring.tasks import hand_out_scoring, measure_drift
 from monitoring.wiring import metrics_source
 from registry.errors import DomainError
 from rollouts import claims, reconcile, retraining, store, wiring
-from rollouts.waiting import QUEUE_ERRORS, SENT_AT, STUCK_SECONDS, Backlog, messages_in
+from rollouts.waiting import SENT_AT, STUCK_SECONDS, Backlog, messages_in
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,8 @@ from typing import Any
 
 from celery import current_app
 from django.conf import settings
-from kombu.exceptions import OperationalError
 from redis import Redis
-from redis.exceptions import RedisError
 
-QUEUE_ERRORS = (OperationalError, RedisError, OSError)
 # In a message's headers: when it was sent, Unix time.
 SENT_AT = "slipway_sent_at"
 # With messages that nobody takes for so long, the work is done without the queue.
@@ -47,7 +44,7 @@ def messages_in(channel: Any, queue: str) -> int:
 def oldest_message_age(now: datetime) -> float:
     """Seconds since the oldest message that no worker took was sent; 0 with none.
 
-    Raises one of QUEUE_ERRORS within a second when Redis does not answer.
+    Raises one of monitoring.adapters.queue.QUEUE_ERRORS within a second when Redis does not answer.
     """
     # Kombu puts messages at the head of a list named like the queue, and takes them from its end.
     found: Any = _redis(settings.CELERY_BROKER_URL).lindex(current_app.conf.task_default_queue, -1)

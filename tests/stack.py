@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +18,8 @@ import numpy as np
 import requests
 
 from deploy.demo.models.manifest import read_manifest
+from tests.servers.waiting import ROOT, end, eventually, free_port
 
-ROOT = Path(__file__).resolve().parents[1]
 # Training the models takes most of it, on a machine that is busy with other tests.
 START_SECONDS = 300
 STOP_SECONDS = 30
@@ -98,7 +95,7 @@ class Process:
     """`manage.py demo`, with its output kept for the message of a failed start."""
 
     home: Path
-    port: int = field(default_factory=lambda: free_port())
+    port: int = field(default_factory=free_port)
 
     def __enter__(self) -> Stack:
         self.log = (self.home.parent / "demo.log").open("w+")
@@ -116,12 +113,8 @@ class Process:
         return Stack(self.home, json.loads((self.home / "demo.json").read_text()))
 
     def __exit__(self, *_: object) -> None:
-        self.process.send_signal(signal.SIGINT)
         try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+            end(self.process, STOP_SECONDS)
         finally:
             self.log.close()
 
@@ -138,22 +131,3 @@ class Process:
     def _why(self) -> str:
         self.log.seek(0)
         return f"the demo did not start:\n{self.log.read()[-3000:]}"
-
-
-def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-    return port
-
-
-def eventually(
-    true: Callable[[], bool], seconds: float, why: Callable[[], str] | str = "it never was"
-) -> None:
-    """Waits until it is true; fails with the reason after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            raise AssertionError(why() if callable(why) else why)
-        time.sleep(0.25)

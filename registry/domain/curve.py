@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from registry.domain.axis import Tick, nice_step
+
 # About the width of a page, so that texts keep their size on it.
 WIDTH, HEIGHT = 1140.0, 320.0
 LEFT, TOP, RIGHT, BOTTOM = 64.0, 10.0, 1130.0, 280.0
@@ -15,14 +17,6 @@ _COLUMNS = 530
 # Below this a span of values cannot be divided into steps any more.
 _LEAST, _MOST = 1e-300, sys.float_info.max
 Points = Sequence[tuple[int, float]]
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A text at `position` along its axis."""
-
-    position: float
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +101,6 @@ def _path(places: Sequence[tuple[float, float]]) -> str:
 
 def _ticks(low: float, high: float) -> list[float]:
     """Round values inside [low, high], about four."""
-    rough = high / 4 - low / 4
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * (1 - 1e-9))
+    step = nice_step(high / 4 - low / 4)
     first = math.ceil(low / step - 1e-9)
     return [number * step for number in range(first, math.floor(high / step + 1e-9) + 1)]

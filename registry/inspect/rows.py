@@ -5,7 +5,7 @@ however long the file is.
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +13,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
+
+from registry.inspect.arrays import Header, read_header
 
 # Arrays that cannot be read row by row (other orders, unequal lengths) are read whole up to this.
 MAX_WHOLE_BYTES = 1 << 30
@@ -187,7 +189,7 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, keep: NDArray[np.in
     step = max(1, CHUNK_BYTES // max(1, width))
     parts = []
     with archive.open(info) as stream:
-        _skip_header(stream)
+        read_header(stream)
         for start in range(0, shape[0], step):
             rows = min(step, shape[0] - start)
             data = _exactly(stream, rows * width)
@@ -198,24 +200,9 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, keep: NDArray[np.in
     return np.concatenate(parts) if parts else np.empty((0, *shape[1:]), dtype=dtype)
 
 
-def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _header(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Header:
     with archive.open(info) as stream:
-        shape, fortran, dtype = _skip_header(stream)
-    if dtype.hasobject:
-        raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
-    return shape, fortran, dtype
-
-
-def _skip_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = npy.read_magic(stream)
-    readers: dict[tuple[int, int], Callable[[Any], Any]] = {
-        (1, 0): npy.read_array_header_1_0,
-        (2, 0): npy.read_array_header_2_0,
-    }
-    if version not in readers:
-        raise ValueError(f"an array of format {version} is not read; save it as plain numbers")
-    shape, fortran, dtype = readers[version](stream)
-    return tuple(shape), bool(fortran), dtype
+        return read_header(stream)
 
 
 def _exactly(stream: IO[bytes], size: int) -> bytes:

@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.servers.chromium import LISTEN, launched
-from tests.stack import Process, Stack, eventually
+from tests.servers.waiting import eventually
+from tests.stack import Process, Stack
 
 ENDPOINT = "diabetes-browser"
 

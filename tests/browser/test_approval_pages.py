@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import sign_in
-from tests.stack import Stack, eventually
+from tests.servers.waiting import eventually
+from tests.stack import Stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack]
 POLICY = {"approvals": [{"before": "start", "count": 1, "group": "release_manager", "seconds": 600}]}

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Watch, sign_in
-from tests.stack import Stack, eventually
+from tests.servers.waiting import eventually
+from tests.stack import Stack
 
 pytestmark = [pytest.mark.browser, pytest.mark.stack]
 GATES = '[{"kind": "error_rate", "name": "errors", "max": 0.5, "min_samples": 1}]'

@@ -21,7 +21,7 @@ from typing import Any, Self
 import requests
 
 from registry.tests import onnx_files
-from tests.servers.waiting import ROOT, eventually, free_port
+from tests.servers.waiting import ROOT, end, eventually, free_port
 
 START_SECONDS, STOP_SECONDS = 240, 60
 CONFIGURED = {
@@ -67,12 +67,7 @@ class Plant:
 
     def stop(self) -> None:
         """What Ctrl-C does."""
-        self.process.send_signal(signal.SIGINT)
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+        end(self.process, STOP_SECONDS)
 
     @property
     def url(self) -> str:

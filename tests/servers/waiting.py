@@ -1,11 +1,15 @@
-"""Free ports, and waiting with a deadline."""
+"""Free ports, waiting with a deadline, and the end of a process."""
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,10 +23,24 @@ def free_port() -> int:
 
 
 def eventually(
-    true: Callable[[], bool], seconds: float, why: Callable[[], str], *, every: float = 0.25
+    true: Callable[[], bool],
+    seconds: float,
+    why: Callable[[], str] | str = "it never was",
+    *,
+    every: float = 0.25,
 ) -> None:
     """Waits until it is true; fails with the reason after so many seconds."""
     deadline = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {why()}"
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {why() if callable(why) else why}"
         time.sleep(every)
+
+
+def end(process: subprocess.Popen[Any], seconds: float) -> None:
+    """What Ctrl-C does; after so many seconds its whole group is killed. It leads a session of its own."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -14,7 +14,8 @@ import psutil
 import pytest
 import requests
 
-from tests.stack import Process, Stack, eventually
+from tests.servers.waiting import eventually
+from tests.stack import Process, Stack
 
 pytestmark = pytest.mark.stack
 ENDPOINT = "survival"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pyarrow import fs
 
 from monitoring.adapters.tables.reading import Chunk, Cursor
+from registry.inspect.arrays import read_header
 
 _LOCAL_HEADER = struct.Struct("<26xHH")
 Read = Callable[[int, int], bytes]
@@ -68,12 +69,8 @@ class _Array:
     def __init__(self, entry: str, read: Read) -> None:
         self._entry, self._read = entry, read
         stream = _Beginning(read)
-        version = np.lib.format.read_magic(stream)
-        header = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
-        self.shape, fortran, self._dtype = header(stream)
-        if fortran or self._dtype.hasobject or not self.shape:
+        self.shape, fortran, self._dtype = read_header(stream)
+        if fortran or not self.shape:
             raise ValueError(
                 f"{entry} must be an array of numbers or text with a row first, not {self._dtype}{self.shape}"
             )

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from monitoring.domain.arrays import FloatArray
 from monitoring.domain.charts.chart import PLOT, Bar, Chart, LegendEntry
-from monitoring.domain.charts.scales import Scale, Tick, plain, value_ticks
+from monitoring.domain.charts.scales import Scale, plain, value_ticks
+from registry.domain.axis import Tick
 
 GROUP_SHARE = 0.8
 MOST_LABELS = 10

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitoring.domain.charts.scales import Tick
+from registry.domain.axis import Tick
 
 
 @dataclass(frozen=True, slots=True)

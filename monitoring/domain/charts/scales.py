@@ -7,17 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from registry.domain.axis import nice_step
+
 TIME_STEPS = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800,
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Tick:
-    """A tick at `position` (in the chart's coordinates) with its text."""
-
-    position: float
-    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +28,11 @@ class Scale:
         return round(self.start + share * (self.end - self.start), 1)
 
 
-def nice_step(span: float, most: int) -> float:
-    """The smallest of 1, 2, 2.5, 5 · 10^k that divides `span` into at most `most` steps."""
-    rough = span / most
-    power = 10.0 ** math.floor(math.log10(rough))
-    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * (1 - 1e-9))
-
-
 def value_ticks(highest: float, most: int = 4) -> list[float]:
     """Round values from 0 to the first that is at least `highest`; [0, 1] when there is nothing above 0."""
     if not highest > 0:
         return [0.0, 1.0]
-    step = nice_step(highest, most)
+    step = nice_step(highest / most)
     return [round(step * index, 12) for index in range(math.ceil(highest / step - 1e-9) + 1)]
 
 

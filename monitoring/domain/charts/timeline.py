@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitoring.domain.charts.chart import PLOT, Box, Chart, LegendEntry, Line, Rule
-from monitoring.domain.charts.scales import Scale, Tick, clock, plain, stacked_rows, time_ticks, value_ticks
+from monitoring.domain.charts.scales import Scale, clock, plain, stacked_rows, time_ticks, value_ticks
 from monitoring.domain.series import Series
 from monitoring.domain.window import Window
+from registry.domain.axis import Tick
 
 MARK_ROWS = 2
 MARK_ROW_HEIGHT = 12.0

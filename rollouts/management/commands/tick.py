@@ -6,6 +6,7 @@ import logging
 import signal
 import threading
 import time
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.db import DatabaseError, close_old_connections
 
 from monitoring.adapters import process_metrics
 from rollouts import chores, posting, scorer, tasks
+from rollouts.polling import Poll, Troubles
 
 log = logging.getLogger("rollouts.tick")
 # How often due endpoints are asked for: one indexed query, and the most that a click waits.
@@ -27,15 +29,15 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="Do what is due now and stop.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        self._trouble = ""
+        self._troubles = Troubles(log)
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
         if not options["once"]:
             process_metrics.serve_or_tell(settings.SLIPWAY_METRICS_PORT)
             posting.Post(stop).start()
-            chores.Chores(stop).start()
-            scorer.Scorer(stop).start()
+            Poll("chores", chores.POLL_SECONDS, chores.once, stop).start()
+            Poll("scorer", scorer.POLL_SECONDS, partial(scorer.once, stop), stop).start()
         while not stop.is_set():
             done = self._round(stop)
             if options["once"]:
@@ -58,13 +60,13 @@ class Command(BaseCommand):
         try:
             done = self._hand_out() if settings.CELERY_BROKER_URL else self._tick_due(stop)
         except tasks.QueueDown as error:
-            self._tell(f"the queue did not answer, ticking here until it does: {error}")
+            self._troubles.tell(f"the queue did not answer, ticking here until it does: {error}")
             return self._round_without_queue(stop)
         except DatabaseError as error:
-            self._tell(f"the database did not answer: {error}")
+            self._troubles.tell(f"the database did not answer: {error}")
             close_old_connections()
             return 0
-        self._tell("")
+        self._troubles.tell("")
         return done
 
     def _round_without_queue(self, stop: threading.Event) -> int:
@@ -83,14 +85,3 @@ class Command(BaseCommand):
         due = tasks.claim()
         tasks.tick_all(due, stopping=stop.is_set)
         return len(due)
-
-    def _tell(self, trouble: str) -> None:
-        """Logs a trouble once, and its end."""
-        kind = trouble.partition(":")[0]
-        if kind == self._trouble:
-            return
-        if trouble:
-            log.error(trouble)
-        else:
-            log.info("all is well again")
-        self._trouble = kind
