@@ -78,9 +78,12 @@ def write_script(path: Path, body: bytes, headers: Mapping[str, str]) -> None:
     path.write_text("\n".join(lines) + "\n")
 
 
-def measure(process: int, url: str, script: Path, connections: int, seconds: int) -> Measured:
-    """One second of warm-up, then `seconds` of load."""
-    wrk(url, script, connections, 1)
+def measure(
+    process: int, url: str, script: Path, connections: int, seconds: int, warm_up: int = 1
+) -> Measured:
+    """Seconds of warm-up, then `seconds` of load."""
+    if warm_up:
+        wrk(url, script, connections, warm_up)
     before = cpu_seconds(process)
     text = wrk(url, script, connections, seconds)
     spent = cpu_seconds(process) - before

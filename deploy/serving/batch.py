@@ -77,9 +77,9 @@ class Batch:
 
     __slots__ = ("jobs", "rows", "inputs", "outputs", "results", "started", "seconds")
 
-    def __init__(self, jobs: list[Job]) -> None:
+    def __init__(self, jobs: list[Job], rows: int) -> None:
         self.jobs = jobs
-        self.rows = sum([job.rows for job in jobs])
+        self.rows = rows
         self.inputs: Sequence[Array] = ()
         self.outputs: list[Array] | None = None
         self.results: list[list[Array] | ServingError] = []

@@ -145,10 +145,10 @@ class Batcher:
 
     def _begin(self) -> None:
         self._start = None
-        jobs = self._take()
+        jobs, rows = self._take()
         if not jobs:
             return
-        batch = Batch(jobs)
+        batch = Batch(jobs, rows)
         if self._pool is None:
             self._settle(batch.run(self._model))
             return
@@ -160,8 +160,8 @@ class Batcher:
         if batch is not None and not run.cancelled():
             self._settle(batch)
 
-    def _take(self) -> list[Job]:
-        """The oldest job and, up to the batch's size, those behind it that fit beside it."""
+    def _take(self) -> tuple[list[Job], int]:
+        """The oldest job and, up to the batch's size, those behind it that fit beside it; and their rows."""
         now = perf_counter()
         jobs: list[Job] = []
         passed_over: list[Job] = []
@@ -185,9 +185,10 @@ class Batcher:
                 rows += job.rows
             if jobs and (rows >= self._max_batch or not self._mergeable):
                 break
-        self._waiting.extendleft(reversed(passed_over))
+        if passed_over:
+            self._waiting.extendleft(reversed(passed_over))
         self._waiting_rows -= rows
-        return jobs
+        return jobs, rows
 
     def _settle(self, batch: Batch) -> None:
         """Hand out the results, count them, and go on with what waits."""

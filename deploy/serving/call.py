@@ -24,10 +24,12 @@ class Call(Job):
     Subclasses say how the answer leaves, in `deliver`.
     """
 
-    __slots__ = ("request", "service", "slot", "wire", "answered", "parsed", "served", "cache_key")
+    __slots__ = ("request", "service", "slot", "wire", "answered", "parsed", "served", "codec", "cache_key")
 
     parsed: Parsed
     served: ServedModel
+    codec: Wire
+    """How this protocol reads and writes tensors."""
 
     def __init__(self, service: Service, slot: Slot, wire: str, request: Request) -> None:
         self.service = service
@@ -41,17 +43,13 @@ class Call(Job):
     def begin(self) -> None:
         """Parse the body and queue it; the answer may leave before this returns."""
         try:
-            self.served = self.slot.model
-            self.served.start(self)
+            self.served = served = self.slot.served or self.slot.model
+            self.codec = served.wires[self.wire]
+            served.start(self)
         except ServingError as error:
             self.fail(error)
         except Exception:
             self.fail(bug())
-
-    @property
-    def codec(self) -> Wire:
-        """How this protocol reads and writes tensors."""
-        return self.served.wires[self.wire]
 
     def done(self) -> bool:
         return self.answered

@@ -94,7 +94,8 @@ class Exchange(Call):
             protocol.cycle = None  # type: ignore[assignment]
         if self.disconnected or protocol.transport.is_closing():
             return
-        compress(self.request, response, self.service.options.compress_bytes)
+        if least := self.service.options.compress_bytes:
+            compress(self.request, response, least)
         body = response.body
         head = b"%s%s\r\ncontent-length: %d\r\n" % (_HEADS[response.status], response.content_type, len(body))
         for name, value in response.headers:
@@ -192,7 +193,7 @@ class Protocol(Connection):
         self.wait_for_head()
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
+        Connection.data_received(self, data)
         if self.exchange is not None:
             self.exchange.wait_for_body(self.service.options.deadline_ms / 1000)
 

@@ -16,7 +16,7 @@ from .loading import Loaded
 from .messages import BINARY, Headers, Request, Response
 from .metrics import Metrics, no_queue
 from .oip.request import InferReader, InferRequest
-from .oip.response import model_metadata, render_infer
+from .oip.response import InferWriter, model_metadata
 from .predict import PredictCodec, Prediction
 from .signature import Signature
 
@@ -68,21 +68,17 @@ class InferWire:
     """POST /v2/models/{model}/infer."""
 
     def __init__(self, options: Options, signature: Signature) -> None:
-        self._signature = signature
-        self._options = options
+        self._writer = InferWriter(options.model, options.model_version, signature)
         self._reader = InferReader(signature, allow_nan=options.allow_nan)
 
     def parse(self, request: Request) -> InferRequest:
         return self._reader.parse(request.body, _head_length(request))
 
     def respond(self, parsed: InferRequest, outputs: Sequence[Array]) -> Response:
-        options = self._options
-        body, head = render_infer(
-            options.model, options.model_version, parsed.id, self._signature, parsed.outputs, outputs
-        )
+        body, head = self._writer.render(parsed.id, parsed.outputs, outputs)
         if head is None:
             return Response(200, body)
-        headers: Headers = [(b"inference-header-content-length", str(head).encode())]
+        headers: Headers = [(b"inference-header-content-length", b"%d" % head)]
         return Response(200, body, BINARY, headers)
 
 
@@ -124,6 +120,8 @@ class ServedModel:
             inline=loaded.inline,
             eager=loaded.eager,
         )
+        # Raises QueueFull if the queue is full.
+        self.check_room = self._batcher.check_room
         self._cache = ResponseCache(options.response_cache, metrics) if options.response_cache else None
         metrics.queue_depth = lambda: self._batcher.depth
         metrics.loaded(loaded.digest, loaded.seconds, loaded.memory, self._histograms)
@@ -136,10 +134,6 @@ class ServedModel:
     def close(self) -> None:
         """Give up threads."""
         self._batcher.close()
-
-    def check_room(self) -> None:
-        """Raise QueueFull if the queue is full."""
-        self._batcher.check_room()
 
     def metadata(self) -> dict[str, Any]:
         """The model's metadata in the Open Inference Protocol."""

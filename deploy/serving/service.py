@@ -87,7 +87,7 @@ class Service:
         """
         if self._keys is not None:
             request.client = self._keys.admit(request.headers).name
-        slot.model.check_room()
+        (slot.served or slot.model).check_room()
 
     def take(self, request: Request, size: int) -> None:
         """Count `size` bytes of a body that arrived; they are pending until the request is answered.
@@ -140,7 +140,8 @@ class Service:
         slot.metrics.finished(outcome, now - request.started)
         if self._log is not None:
             self._log.record(request, status, outcome, slot.metrics.labels)
-        self._finish_headers(request, response)
+        if self.state is not State.READY or b"x-request-id" in request.headers:
+            self._finish_headers(request, response)
 
     def _finish_headers(self, request: Request, response: Response) -> None:
         if self.state is State.DRAINING:

@@ -11,9 +11,18 @@ from deploy.serving.datatypes import BY_OIP, Array, from_bfloat16
 from deploy.serving.errors import Unprocessable
 from deploy.serving.json_body import parse_json
 from deploy.serving.signature import Signature, TensorSpec
-from deploy.serving.tensors import build, check_finite, check_shape, flatten, indexed, json_name
+from deploy.serving.tensors import (
+    build,
+    check_finite,
+    check_shape,
+    flatten,
+    indexed,
+    json_name,
+    surely_finite,
+)
 
 from . import binary
+from .response import Wanted
 
 # The path says which model; KServe's client says it again in the body.
 _REQUEST = frozenset({"id", "parameters", "inputs", "outputs", "model_name", "model_version"})
@@ -46,7 +55,8 @@ class Tensor:
         flat = binary.decode(tail[: self.size], datatype, self.count, self.path)
         if datatype.is_float and not allow_nan:
             values = from_bfloat16(flat) if datatype.oip == "BF16" else flat
-            check_finite(values, lambda at: indexed(f"{self.path}.data", at, self.shape))
+            if not surely_finite(values):
+                check_finite(values, lambda at: indexed(f"{self.path}.data", at, self.shape))
         return flat.reshape(self.shape)
 
     def from_json(self, allow_nan: bool) -> Array:
@@ -70,7 +80,7 @@ class Layout:
     id: str | None
     tensors: tuple[Tensor, ...]
     rows: int
-    outputs: list[tuple[int, bool]]
+    outputs: Wanted
     parameters: Mapping[str, Any]
 
 
@@ -182,12 +192,12 @@ def _binary_size(entry: Mapping[str, Any], path: str) -> int | None:
     return size
 
 
-def _outputs(document: Mapping[str, Any], signature: Signature) -> list[tuple[int, bool]]:
+def _outputs(document: Mapping[str, Any], signature: Signature) -> Wanted:
     """Requested outputs, or all; each in binary or not."""
     default = _flag(document, "binary_data_output", "")
     entries = document.get("outputs")
     if entries is None or entries == []:
-        return [(position, default) for position in range(len(signature.outputs))]
+        return tuple((position, default) for position in range(len(signature.outputs)))
     if type(entries) is not list:
         raise Unprocessable("must be a list", field="outputs")
     index = {spec.name: position for position, spec in enumerate(signature.outputs)}
@@ -206,7 +216,7 @@ def _outputs(document: Mapping[str, Any], signature: Signature) -> list[tuple[in
         if "classification" in (entry.get("parameters") or {}):
             raise Unprocessable("is not supported", field=f"{path}.parameters.classification")
         wanted.append((index[name], _flag(entry, "binary_data", f"{path}.", default)))
-    return wanted
+    return tuple(wanted)
 
 
 def _flag(document: Mapping[str, Any], name: str, prefix: str, default: bool = False) -> bool:

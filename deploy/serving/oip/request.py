@@ -14,20 +14,21 @@ from deploy.serving.errors import Malformed
 from deploy.serving.signature import Signature
 
 from .head import Head, Layout
+from .response import Wanted
 
 REMEMBERED_HEADS, SHORT_HEAD = 256, 1024
 """How many heads are remembered, and of how many bytes each at most."""
 _NOTHING: Array = np.empty(0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen ones take several times as long to make
 class InferRequest:
-    """Tensors in signature order; `outputs` are (index in the signature, wanted in binary)."""
+    """Tensors in signature order."""
 
     id: str | None
     inputs: list[Array]
     rows: int
-    outputs: list[tuple[int, bool]]
+    outputs: Wanted
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 

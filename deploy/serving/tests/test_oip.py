@@ -12,7 +12,7 @@ from deploy.serving.datatypes import BY_OIP, TYPES, from_bfloat16, to_bfloat16
 from deploy.serving.errors import Malformed, Unprocessable
 from deploy.serving.oip import binary
 from deploy.serving.oip.request import InferReader
-from deploy.serving.oip.response import model_metadata, render_infer
+from deploy.serving.oip.response import InferWriter, model_metadata
 from deploy.serving.signature import Signature, TensorSpec
 
 FP32, INT64, BYTES = BY_OIP["FP32"], BY_OIP["INT64"], BY_OIP["BYTES"]
@@ -201,7 +201,7 @@ def test_every_type_survives_binary_and_json_unchanged(datatype):
     assert arrived.dtype == array.dtype
     assert arrived.tolist() == array.tolist()
 
-    body, head = render_infer("m", "1", None, signature, [(0, False)], [array])
+    body, head = InferWriter("m", "1", signature).render(None, ((0, False),), [array])
     assert head is None
     data = json.loads(body)["outputs"][0]["data"]
     request = {"inputs": [{"name": "X", "shape": [4], "datatype": datatype.oip, "data": data}]}
@@ -219,7 +219,7 @@ def test_only_requested_outputs_are_answered_in_their_order_and_form():
         document(id="7", outputs=[{"name": "z"}, {"name": "y", "parameters": {"binary_data": True}}])
     )
     y, z = np.array([[1, 2], [3, 4]], dtype=np.float32), np.array(["p", "q"], dtype=object)
-    body, length = render_infer("m", "1", request.id, TWO, request.outputs, [y, z])
+    body, length = InferWriter("m", "1", TWO).render(request.id, request.outputs, [y, z])
     head = json.loads(body[:length])
     assert head["id"] == "7"
     assert [item["name"] for item in head["outputs"]] == ["z", "y"]
@@ -230,7 +230,7 @@ def test_only_requested_outputs_are_answered_in_their_order_and_form():
 
 def test_all_outputs_in_binary_on_request():
     request = parse(document(parameters={"binary_data_output": True}))
-    assert request.outputs == [(0, True), (1, True)]
+    assert request.outputs == ((0, True), (1, True))
 
 
 def test_bfloat16_rounds_to_nearest_even_and_keeps_nan():
