@@ -48,6 +48,7 @@ _MODEL = (
     "JOIN registry_version v ON v.id = a.version_id WHERE a.model_id = m.id) AS text) "
     "FROM registry_model m WHERE m.name = %s AND m.deleted_at IS NULL"
 )
+_MODEL_KEY = "SELECT id FROM registry_model WHERE name = %s AND deleted_at IS NULL"
 _LATEST = (
     f"SELECT {_COLUMNS}, {{names}} {_JOINED} WHERE v.id IN (SELECT (SELECT x.id FROM registry_version x "
     "WHERE x.model_id = n.id AND x.stage = s.stage AND x.deleted_at IS NULL ORDER BY x.number DESC LIMIT 1) "
@@ -119,6 +120,12 @@ def model(name: str) -> Model | None:
     """The live model of that name, as an instance."""
     # PostgreSQL would refuse a NUL with an error of its own.
     return None if "\x00" in name else next(iter(_LIVE_MODEL.find(name=name)), None)
+
+
+def model_key(name: str) -> int | None:
+    """The key of the live model of that name."""
+    row = None if "\x00" in name else statements.row(_MODEL_KEY, [name])
+    return None if row is None else int(row[0])
 
 
 def version(name: str, number: int) -> Version | None:

@@ -23,28 +23,52 @@ def compact(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def version_document(row: Mapping[str, Any], *, aliases: bool = True) -> dict[str, Any]:
-    """A model version from a row of `lookups` or of a search."""
-    document = {
-        "name": row["name"],
-        "version": str(row["number"]),
-        "creation_timestamp": row["created_ms"],
-        "last_updated_timestamp": row["updated_ms"],
-        "current_stage": row["stage"],
-        "description": row["notes"],
-        "source": row["source"],
-        "run_id": row["training_run"],
-        "run_link": row["run_link"],
+    """A model version from a row of `lookups`."""
+    return version_of(
+        row["name"], row["number"], row["created_ms"], row["updated_ms"], row["stage"], row["notes"],
+        row["source"], row["training_run"], row["run_link"], row["logged_model"], row["state"],
+        row["problem"], row["tags"], row.get("aliases") if aliases else None,
+    )  # fmt: skip
+
+
+def version_of(
+    name: str,
+    number: int,
+    created_ms: int,
+    updated_ms: int,
+    stage: str,
+    notes: str,
+    source: str,
+    training_run: str,
+    run_link: str,
+    logged_model: str,
+    state: str,
+    problem: Mapping[str, Any] | None,
+    tags: Mapping[str, str],
+    aliases: Sequence[str] | None = None,
+) -> dict[str, Any]:
+    """A model version from its columns, times in milliseconds: pages of thousands are made of them."""
+    document: dict[str, Any] = {
+        "name": name,
+        "version": str(number),
+        "creation_timestamp": created_ms,
+        "last_updated_timestamp": updated_ms,
+        "current_stage": stage,
+        "description": notes,
+        "source": source,
+        "run_id": training_run,
+        "run_link": run_link,
         "status": "READY",
     }
-    if row["state"] != "ready":
+    if state != "ready":
         # To MLflow's clients it is registered in any case; whether it can be rolled out is said beside.
-        document["status_message"] = (row["problem"] or {}).get("message") or f"It is {row['state']}."
-    if row["logged_model"]:
-        document["model_id"] = row["logged_model"]
-    if row["tags"]:
-        document["tags"] = pairs(row["tags"])
-    if aliases and row.get("aliases"):
-        document["aliases"] = row["aliases"]
+        document["status_message"] = (problem or {}).get("message") or f"It is {state}."
+    if logged_model:
+        document["model_id"] = logged_model
+    if tags:
+        document["tags"] = pairs(tags)
+    if aliases:
+        document["aliases"] = aliases
     return document
 
 

@@ -13,14 +13,13 @@ from registry.domain.roles import Permission
 from registry.identity import seen_by, visible
 from registry.mlflow.call import Call
 from registry.mlflow.calls.registered_models import live_version, missing_version, model_named, number_of
-from registry.mlflow.documents import version_document
-from registry.mlflow.search.bare import Millis, bare_page
+from registry.mlflow.documents import version_document, version_of
+from registry.mlflow.search.bare import bare_page, timed
 from registry.mlflow.search.ordering import sorts_of
 from registry.mlflow.search.vocabulary import Vocabulary
 from registry.models import Version
 from registry.services import sources
 from registry.services.recording import Recorded, stage_name
-from registry.statements import Row
 
 _VOCABULARY = Vocabulary(
     texts={"name": "model__name", "run_id": "training_run", "source_path": "source"},
@@ -35,10 +34,10 @@ _ORDERS = {
     "last_updated_timestamp": "updated_at",
 }
 _COLUMNS = (
-    "model__name", "number", "created_ms", "updated_ms", "stage", "notes", "source", "training_run",
+    "model__name", "number", "created_us", "updated_us", "stage", "notes", "source", "training_run",
     "run_link", "logged_model", "state", "problem", "tags",
 )  # fmt: skip
-_FIELDS = ("name", *_COLUMNS[1:])
+_TIES = (("model__name", False), ("number", True))
 
 
 def create(call: Call) -> dict[str, Any]:
@@ -99,27 +98,30 @@ def transition_stage(call: Call) -> dict[str, Any]:
 
 def search(call: Call) -> dict[str, Any]:
     arguments = call.arguments
-    clauses = arguments.texts("order_by") or ["last_updated_timestamp DESC"]
-    sorts = sorts_of(clauses, _ORDERS, ties=[("model__name", False), ("number", True)])
     text, token = arguments.text("filter"), arguments.text("page_token")
+    clauses = arguments.texts("order_by") or ["last_updated_timestamp DESC"]
     limit = arguments.limit(10_000, 200_000)
-    name = _VOCABULARY.equal(text, "name")
-    model = lookups.model(name) if name is not None else None
+    only, named = _VOCABULARY.only(text, "name"), _VOCABULARY.equal(text, "name")
+    columns, ties = (_COLUMNS, _TIES) if only is None else (_COLUMNS[1:], _TIES[1:])
+    sorts = sorts_of(clauses, _ORDERS, ties=ties)
+    model = None if named is None else lookups.model_key(named)
+    if only is not None and model is None:
+        return {}
 
     def rows() -> QuerySet[Version]:
-        live = Version.objects.filter(
-            visible(call.user, "model__"), _VOCABULARY.filter(text), deleted_at=None, model__deleted_at=None
-        )
-        if model is not None:
-            # By its key PostgreSQL knows how many versions it has, and an index that has them in order.
-            live = live.filter(model=model)
-        return live.annotate(created_ms=Millis("created_at"), updated_ms=Millis("updated_at"))
+        live = Version.objects.filter(visible(call.user, "model__"), deleted_at=None)
+        if only is None:
+            live = live.filter(_VOCABULARY.filter(text), model__deleted_at=None)
+        # By its key PostgreSQL knows how many versions it has, and an index that has them in order.
+        return timed(live if model is None else live.filter(model=model))
 
-    key = ("versions", text, model and model.pk, seen_by(call.user))
-    found = bare_page(rows, sorts, _COLUMNS, limit=limit, token=token, key=key)
+    key = ("versions", text, model, seen_by(call.user))
+    found = bare_page(rows, sorts, columns, limit=limit, token=token, key=key)
     answer: dict[str, Any] = {}
     if found.rows:
-        answer["model_versions"] = [_listed(row) for row in found.rows]
+        answer["model_versions"] = [
+            _listed(*row) if only is None else _listed(only, *row) for row in found.rows
+        ]
     if found.token:
         answer["next_page_token"] = found.token
     return answer
@@ -143,12 +145,15 @@ def delete_tag(call: Call) -> dict[str, Any]:
     return {}
 
 
-def _listed(values: Row) -> dict[str, Any]:
-    row = dict(zip(_FIELDS, values, strict=False))
-    row["tags"] = lookups.tags(row["tags"])
-    if row["problem"]:
-        row["problem"] = lookups.tags(row["problem"])
-    return version_document(row)
+def _listed(
+    name: str, number: int, created_us: int, updated_us: int, stage: str, notes: str, source: str, run: str,
+    run_link: str, logged_model: str, state: str, problem: str | None, tags: str, *_: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """A version from the columns of a search."""
+    return version_of(
+        name, number, created_us // 1000, updated_us // 1000, stage, notes, source, run, run_link,
+        logged_model, state, lookups.tags(problem) if problem else None, lookups.tags(tags),
+    )  # fmt: skip
 
 
 def _row(call: Call, name: str, number: int) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from registry.lookups import ModelRow
 from registry.mlflow.call import Call
 from registry.mlflow.documents import model_document, version_document
 from registry.mlflow.errors import ProtocolError, already_exists
-from registry.mlflow.search.bare import Millis, bare_page
+from registry.mlflow.search.bare import bare_page, timed
 from registry.mlflow.search.ordering import sorts_of
 from registry.mlflow.search.vocabulary import Vocabulary
 from registry.models import Model, Version
@@ -27,7 +27,7 @@ from registry.services.recording import stage_name
 _PROMPT_TAG = "mlflow.prompt.is_prompt"
 _VOCABULARY = Vocabulary(texts={"name": "name"}, numbers={}, lists=frozenset({"name"}))
 _ORDERS = {"name": "name", "timestamp": "updated_at", "last_updated_timestamp": "updated_at"}
-_COLUMNS = ("id", "name", "owner_team", "created_ms", "updated_ms", "description", "tags")
+_COLUMNS = ("id", "name", "owner_team", "created_us", "updated_us", "description", "tags")
 
 
 def create(call: Call) -> dict[str, Any]:
@@ -81,8 +81,7 @@ def search(call: Call) -> dict[str, Any]:
     text, limit, token = arguments.text("filter"), arguments.limit(100, 1000), arguments.text("page_token")
 
     def rows() -> QuerySet[Model]:
-        live = Model.objects.filter(visible(call.user), _VOCABULARY.filter(text), deleted_at=None)
-        return live.annotate(created_ms=Millis("created_at"), updated_ms=Millis("updated_at"))
+        return timed(Model.objects.filter(visible(call.user), _VOCABULARY.filter(text), deleted_at=None))
 
     key = ("models", text, seen_by(call.user))
     found = bare_page(rows, sorts, _COLUMNS, limit=limit, token=token, key=key)
@@ -92,7 +91,8 @@ def search(call: Call) -> dict[str, Any]:
     for pk, name, team, created, updated, description, tags, *_ in found.rows:
         pairs = [{"alias": alias, "version": str(number)} for alias, number in aliases[pk]]
         named = orjson.dumps(pairs).decode() if pairs else None
-        model = ModelRow(pk, name, team, created, updated, description, lookups.tags(tags), named)
+        times = created // 1000, updated // 1000
+        model = ModelRow(pk, name, team, *times, description, lookups.tags(tags), named)
         documents.append(model_document(model, latest[pk]))
     return _listed("registered_models", documents, found.token)
 

@@ -43,7 +43,8 @@ def page(
     rows = rows.annotate(**made) if made else rows
     if token:
         rows = rows.filter(after(sorts, read_token(token, sorts)))
-    items = list(ordered(rows, sorts).values(*read(columns, sorts))[: limit + 1])
+    names = dict.fromkeys([*columns, *(sort.name for sort in sorts)])
+    items = list(ordered(rows, sorts).values(*names)[: limit + 1])
     if len(items) <= limit:
         return Found(items, "")
     last = items[limit - 1]
@@ -53,11 +54,6 @@ def page(
 def ordered(rows: QuerySet[Any], sorts: Sequence[Sort]) -> QuerySet[Any]:
     """The rows in the order of `sorts`."""
     return rows.order_by(*(F(sort.name).desc() if sort.descending else F(sort.name).asc() for sort in sorts))
-
-
-def read(columns: Sequence[str], sorts: Sequence[Sort]) -> list[str]:
-    """What is read of a row: `columns`, and the keys that say where the page ends, each once."""
-    return list(dict.fromkeys([*columns, *(sort.name for sort in sorts)]))
 
 
 def after(sorts: Sequence[Sort], values: Sequence[Any]) -> Q:

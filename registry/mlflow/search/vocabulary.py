@@ -61,6 +61,11 @@ class Vocabulary:
                 return condition.value if isinstance(condition.value, str) else None
         return None
 
+    @classmethod
+    def only(cls, text: str, key: str) -> str | None:
+        """What the text attribute must be equal to, if the filter says that and nothing else."""
+        return cls.equal(text, key) if len(parse_filter(text)) == 1 else None
+
     def _condition(self, condition: Condition) -> Q:
         kind = KINDS.get(condition.kind)
         if kind == "attribute":
