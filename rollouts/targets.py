@@ -20,6 +20,7 @@ import yaml
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from rollouts import documents
 from rollouts.domain.fields import NAME
 
 DEFAULT = "default"
@@ -107,15 +108,8 @@ def parse(document: Any) -> Mapping[str, Target]:
 def _target(name: str, values: Any) -> Target:
     if not re.fullmatch(NAME, name):
         raise ImproperlyConfigured(f"{name!r} is no name: up to 53 lower-case letters, digits and dashes.")
-    if not isinstance(values, Mapping):
-        raise ImproperlyConfigured(f"{name}: {values!r} is not a mapping.")
-    for key in values:
-        if key not in _FIELDS:
-            known = ", ".join(sorted(_FIELDS))
-            raise ImproperlyConfigured(f"{name}.{key}: there is no such field. Known: {known}.")
-    options = values.get("options", {})
-    if not isinstance(options, Mapping):
-        raise ImproperlyConfigured(f"{name}.options: {options!r} is not a mapping.")
+    documents.only_known(documents.mapping(values, name), _FIELDS, name)
+    options = documents.mapping(values.get("options", {}), f"{name}.options")
     return Target(
         name=name,
         cluster=_path(values, "cluster", name, CLUSTERS),

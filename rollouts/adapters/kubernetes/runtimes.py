@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import string
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
+
+from rollouts import documents
 
 MODELS = "/models"
 PLACES = frozenset({"model", "version", "endpoint", "digest", "artifact", "file"})
@@ -132,25 +134,13 @@ def parse_runtimes(document: Mapping[str, Any]) -> dict[str, Runtime]:
     """The built-in ones and those of the file; ImproperlyConfigured names the wrong field."""
     found = dict(BUILT_IN)
     for name, given in document.items():
-        if not isinstance(given, Mapping):
-            raise ImproperlyConfigured(f"runtimes.{name}: {given!r} is not a mapping.")
-        found[str(name)] = _runtime(given, f"runtimes.{name}")
+        path = f"runtimes.{name}"
+        found[str(name)] = _runtime(documents.mapping(given, path), path)
     return found
 
 
 def _runtime(given: Mapping[str, Any], path: str) -> Runtime:
-    shapes = {item.name: type(getattr(Runtime(), item.name)) for item in fields(Runtime)}
-    read: dict[str, Any] = {}
-    for name, value in given.items():
-        if name not in shapes:
-            raise ImproperlyConfigured(
-                f"{path}.{name}: there is no such field. Known: {', '.join(sorted(shapes))}."
-            )
-        value = tuple(value) if isinstance(value, list) else value
-        wanted = Mapping if name in ("metrics", "beside", "env") else shapes[name]
-        if not isinstance(value, wanted) or isinstance(value, bool):
-            raise ImproperlyConfigured(f"{path}.{name}: {value!r} is not a {wanted.__name__}.")
-        read[name] = value
+    read = documents.values(given, Runtime(), path)
     read["metrics"] = {
         theirs: _all_renamed(ours, f"{path}.metrics.{theirs}")
         for theirs, ours in read.get("metrics", {}).items()

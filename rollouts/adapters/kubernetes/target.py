@@ -8,7 +8,7 @@ environments:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ import yaml
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+from rollouts import documents
 from rollouts.adapters.kubernetes import triton
 from rollouts.adapters.kubernetes.runtimes import Runtime, parse_runtimes
+from rollouts.documents import mapping
 from rollouts.domain.serves import OURS, Serves
 
 
@@ -116,7 +118,7 @@ def targets() -> Targets:
 def _document() -> Mapping[str, Any]:
     path = settings.SLIPWAY_KUBERNETES_FILE
     try:
-        return _mapping(yaml.safe_load(Path(path).read_text()) or {}, path)
+        return mapping(yaml.safe_load(Path(path).read_text()) or {}, path)
     except (OSError, yaml.YAMLError) as error:
         raise ImproperlyConfigured(f"SLIPWAY_KUBERNETES_FILE {path}: {error}") from error
 
@@ -124,7 +126,7 @@ def _document() -> Mapping[str, Any]:
 def configured(options: Mapping[str, Any]) -> Targets:
     """One place for all; what the options leave open stands under `default` in SLIPWAY_KUBERNETES_FILE."""
     document = _document() if settings.SLIPWAY_KUBERNETES_FILE else {}
-    default = _mapping(document.get("default", {}), "default")
+    default = mapping(document.get("default", {}), "default")
     return parse({"default": {**default, **options}, "runtimes": document.get("runtimes", {})})
 
 
@@ -134,14 +136,14 @@ def parse(document: Any) -> Targets:
         raise ImproperlyConfigured(
             "The file of targets has `default`, `environments` and `runtimes`, and nothing else."
         )
-    runtimes = parse_runtimes(_mapping(document.get("runtimes", {}), "runtimes"))
-    default = _mapping(document.get("default", {}), "default")
-    environments = _mapping(document.get("environments", {}), "environments")
+    runtimes = parse_runtimes(mapping(document.get("runtimes", {}), "runtimes"))
+    default = mapping(document.get("default", {}), "default")
+    environments = mapping(document.get("environments", {}), "environments")
     return Targets(
         default=_target(default, "default", runtimes),
         environments={
             name: _target(
-                {**default, **_mapping(own, f"environments.{name}")}, f"environments.{name}", runtimes
+                {**default, **mapping(own, f"environments.{name}")}, f"environments.{name}", runtimes
             )
             for name, own in environments.items()
         },
@@ -149,17 +151,7 @@ def parse(document: Any) -> Targets:
 
 
 def _target(values: Mapping[str, Any], path: str, runtimes: Mapping[str, Runtime]) -> Target:
-    shapes = {item.name: item for item in fields(Target) if item.name != "serving"}
-    for name, value in values.items():
-        if name not in shapes:
-            known = ", ".join(sorted(shapes))
-            raise ImproperlyConfigured(f"{path}.{name}: there is no such field. Known: {known}.")
-        wanted = type(getattr(Target(), name))
-        given = tuple(value) if wanted is tuple and isinstance(value, list) else value
-        if not isinstance(given, wanted) or (wanted is int and isinstance(given, bool)):
-            raise ImproperlyConfigured(f"{path}.{name}: {value!r} is not a {wanted.__name__}.")
-    read: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-    target = Target(**read)
+    target = Target(**documents.values(values, Target(), path, besides=frozenset({"serving"})))
     target = replace(target, serving=_serving(target, path, runtimes))
     if wrong := contradiction(target):
         raise ImproperlyConfigured(f"{path}.{wrong}")
@@ -213,9 +205,3 @@ def _serving(target: Target, path: str, runtimes: Mapping[str, Runtime]) -> Runt
     if not image and not runtime.serving_runtime:
         raise ImproperlyConfigured(f"{path}.runtime_image: the image of {target.runtime} must be named.")
     return replace(runtime, image=image)
-
-
-def _mapping(value: Any, path: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ImproperlyConfigured(f"{path}: {value!r} is not a mapping.")
-    return value
