@@ -12,7 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
 from rollouts import targets
-from rollouts.domain.plan import Plan, SetWeight
+from rollouts.domain.plan import Experiment, Plan, SetWeight
 from rollouts.domain.serves import OURS, Serves
 from rollouts.models import Environment
 
@@ -28,12 +28,24 @@ def serves(environment: Environment) -> Serves:
 
 def unsticky(environment: Environment, plan: Plan) -> str:
     """Why the environment's router cannot keep users with a version as the plan asks; "" when it can."""
+    return _unsticky(environment, plan, next(iter(plan.sticky))) if plan.sticky else ""
+
+
+def unkept(environment: Environment, plan: Plan) -> str:
+    """Why an experiment by shares that names no key keeps no user; "" when the router keeps them anyway."""
+    experiment = any(isinstance(step, Experiment) for step in plan.steps) and _shares(plan)
+    return _unsticky(environment, plan, "") if experiment and not plan.sticky else ""
+
+
+def _unsticky(environment: Environment, plan: Plan, by: str) -> str:
     target = targets.find(environment.target)
-    if target is None or not plan.sticky:
-        return ""
-    shares = {step.percent for step in plan.steps if isinstance(step, SetWeight)} - {0, 100}
-    told = _told(target.router, "unsticky", target, next(iter(plan.sticky)), len(shares))
-    return f"{target.router_name} {told}" if told else ""
+    told = _told(target.router, "unsticky", target, by, len(_shares(plan))) if target else None
+    return f"{target.router_name} {told}" if target and told else ""
+
+
+def _shares(plan: Plan) -> set[int]:
+    """The shares in which two versions serve."""
+    return {step.percent for step in plan.steps if isinstance(step, SetWeight)} - {0, 100}
 
 
 def _told(path: str, name: str, target: targets.Target, *asked: Any) -> Any:

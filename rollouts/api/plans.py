@@ -13,7 +13,7 @@ from registry.api.base import listed
 from registry.domain.roles import Permission
 from registry.identity import actor_for, require, require_anywhere
 from registry.queries import model_by_name
-from rollouts import plan_templates, queries, reach, services
+from rollouts import abilities, plan_templates, queries, reach, services
 from rollouts.api import serializers
 from rollouts.api.reading import validated, wanted_plan
 
@@ -35,6 +35,7 @@ class PlanPreview(APIView):
                 "steps": steps,
                 "least_seconds": plan.least_seconds,
                 "room": endpoint.observed.get("room", ""),
+                "unkept": abilities.unkept(endpoint.environment, plan),
             }
         )
 

@@ -17,7 +17,7 @@ from registry.errors import DomainError
 from registry.identity import actor_for, may, require, visible
 from registry.models import Version
 from registry.queries import MAX_PAGE, version_by_number, versions_page
-from rollouts import plan_templates, queries, reach, services
+from rollouts import abilities, plan_templates, queries, reach, services
 from rollouts.domain.plan import Analyse, Approve, Hold, Plan, duration
 from rollouts.models import Endpoint
 from rollouts.store import freeze_of
@@ -41,6 +41,7 @@ class Preview:
     asks: bool
     interval: str
     deadline: str
+    unkept: str
 
 
 @page("GET", "HEAD", "POST", permission=Permission.START_ROLLOUT)
@@ -183,16 +184,16 @@ def _preview(endpoint: Endpoint, form: StartForm) -> Preview | None:
     if not form.readable:
         return None
     try:
-        return _shown(
-            services.preview(endpoint=endpoint, strategy=form.chosen_strategy, parameters=form.parameters())
-        )
+        strategy, parameters = form.chosen_strategy, form.parameters()
+        plan = services.preview(endpoint=endpoint, strategy=strategy, parameters=parameters)
+        return _shown(plan, abilities.unkept(endpoint.environment, plan))
     except DomainError as refused:
         if not form.is_bound or not any(name in form.errors for name in form.fields if name != "reason"):
             form.blame(refused)
         return None
 
 
-def _shown(plan: Plan) -> Preview:
+def _shown(plan: Plan, unkept: str) -> Preview:
     return Preview(
         lines=plan_lines(plan),
         gates=tuple(_gate(gate) for gate in plan.gates),
@@ -201,6 +202,7 @@ def _shown(plan: Plan) -> Preview:
         asks=any(isinstance(step, Approve) for step in plan.steps),
         interval=duration(plan.interval),
         deadline=duration(plan.deadline),
+        unkept=unkept,
     )
 
 

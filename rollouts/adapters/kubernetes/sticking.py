@@ -23,8 +23,13 @@ def keeps(world: DesiredWorld) -> bool:
 def unsticky(by: str, shares: int) -> str:
     """Why a router that hands out cookies cannot do what a plan with so many shares asks for; "" when it can.
 
-    by: `header` or `cookie`.
+    by: `header` or `cookie`; empty where a plan leaves it to the router.
     """
+    if not by:
+        return (
+            "divides requests at random: the same user meets now one version, now the other. Name a "
+            "cookie as the `key` to keep users with one"
+        )
     if by != "cookie":
         return (
             "divides requests at random and cannot tell users apart by a header; name a cookie, or an `arm` "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from rest_framework.test import APIClient
 
 from rollouts import services
 from rollouts.adapters.kubernetes.gateway_api import GatewayApiDialect
@@ -106,6 +107,33 @@ def test_a_plan_that_the_router_cannot_walk_is_refused_before_it_starts(
     with pytest.raises(InvalidPlan, match=refused) as caught:
         services.preview(**asked)
     assert caught.value.field == "parameters.key"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("router", "asked", "said"),
+    [
+        ("gateway-api", {}, "gateway-api divides requests at random"),
+        ("istio", {}, "istio divides requests at random"),
+        ("istio", {"key": {"cookie": "uid"}}, ""),
+        ("istio", {"arm": {"header": "x-arm"}}, ""),
+        ("gateway", {}, ""),
+    ],
+)
+def test_an_experiment_that_keeps_no_user_is_called_so_where_it_is_started(
+    endpoint, as_user, people, settings, tmp_path, router, asked, said
+):
+    file = tmp_path / "targets.yaml"
+    file.write_text(f"there: {{cluster: embedded, router: {router}}}")
+    settings.SLIPWAY_TARGETS_FILE = str(file)
+    type(endpoint.environment).objects.update(target="there")
+    client = APIClient()
+    client.force_authenticate(people["engineer"])
+    body = {"endpoint": endpoint.name, "strategy": "ab", "parameters": {"outcome": "sales", **asked}}
+    preview = client.post("/api/v1/rollouts/preview", body, format="json").json()
+    assert preview["unkept"].startswith(said) and bool(preview["unkept"]) == bool(said)
+    page = as_user("engineer").get(f"/rollouts/new?endpoint={endpoint.name}&strategy=ab").content.decode()
+    assert ("divides requests at random" in page) == (router != "gateway")
 
 
 @pytest.mark.django_db
