@@ -7,7 +7,6 @@ slower than the server for long, lines are dropped and the number of them is log
 from __future__ import annotations
 
 import asyncio
-import re
 import threading
 import time
 from collections.abc import Mapping
@@ -17,14 +16,12 @@ from typing import BinaryIO
 
 import orjson
 
-from .messages import Request
+from .messages import Request, trace_context
 from .threads import in_daemon
 
 FLUSH_SECONDS = 0.2
 CLOSE_SECONDS = 1.0
 MOST_LINES = 20_000
-
-_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}.*")
 
 
 class AccessLog:
@@ -101,12 +98,6 @@ class AccessLog:
 
 
 _LINE = orjson.OPT_APPEND_NEWLINE
-
-
-def trace_context(headers: Mapping[bytes, bytes]) -> tuple[str, str] | None:
-    """Trace and parent span of a W3C `traceparent`; None without a valid one, as the standard asks."""
-    match = _TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
-    return (match[1].decode(), match[2].decode()) if match else None
 
 
 def _write(stream: BinaryIO, content: bytes) -> None:

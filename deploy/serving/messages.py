@@ -14,6 +14,7 @@ from .errors import MethodNotAllowed, Overloaded, RateLimited, ServingError, Una
 Headers = list[tuple[bytes, bytes]]
 
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}.*")
 
 JSON = b"application/json"
 BINARY = b"application/octet-stream"
@@ -53,6 +54,12 @@ def request_id(headers: Mapping[bytes, bytes]) -> bytes | None:
     """The `X-Request-Id` of a request, if it has one that can stand in a header and in a log."""
     sent = headers.get(b"x-request-id")
     return sent if sent is not None and _REQUEST_ID.fullmatch(sent) else None
+
+
+def trace_context(headers: Mapping[bytes, bytes]) -> tuple[str, str] | None:
+    """Trace and parent span of a W3C `traceparent`; None without a valid one, as the standard asks."""
+    match = _TRACEPARENT.fullmatch(headers.get(b"traceparent", b""))
+    return (match[1].decode(), match[2].decode()) if match else None
 
 
 def json_response(document: Any, status: int = 200) -> Response:

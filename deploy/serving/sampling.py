@@ -27,7 +27,7 @@ import orjson
 
 from .datatypes import Array, from_bfloat16
 from .exposition import Family, Sample
-from .messages import request_id
+from .messages import request_id, trace_context
 
 if TYPE_CHECKING:
     from .call import Call
@@ -126,6 +126,8 @@ class Sampler:
             "outputs": _flat(signature, outputs),
             "mirrored": MIRROR_HEADER in call.request.headers,
         }
+        if (trace := trace_context(call.request.headers)) is not None:
+            record["trace_id"] = trace[0]
         if segment := self._segment_of(call):
             record["segment"] = segment
         line = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -17,6 +17,7 @@ MAX_TEXT = 200
 MAX_SEGMENTS = 10
 # A clock that runs ahead by more than this is wrong.
 AHEAD_SECONDS = 300.0
+_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 
 
@@ -36,6 +37,7 @@ class PredictionRecord:
     outputs: Mapping[str, list[float | str | None]]
     mirrored: bool = False
     segment: Mapping[str, str] = field(default_factory=dict)
+    trace_id: str = ""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -45,7 +47,8 @@ class PredictionRecord:
     def parse(cls, document: object, now: float, oldest: float) -> Self:
         """From JSON; raises Invalid with the field. `oldest` is the earliest `at` that is still kept."""
         record = _record(
-            document, ("endpoint", "version", "request_id", "at", "outputs", "mirrored", "segment")
+            document,
+            ("endpoint", "version", "request_id", "at", "outputs", "mirrored", "segment", "trace_id"),
         )
         mirrored = record.get("mirrored", False)
         if not isinstance(mirrored, bool):
@@ -58,6 +61,7 @@ class PredictionRecord:
             outputs=_outputs(record.get("outputs")),
             mirrored=mirrored,
             segment=_segment(record.get("segment")),
+            trace_id=_trace_id(record.get("trace_id", "")),
         )
 
 
@@ -102,6 +106,14 @@ class LabelRecord:
             name=_name(record, "name", 64) if "name" in record else "label",
             version=_name(record, "version", 64) if "version" in record else "",
         )
+
+
+def _trace_id(value: object) -> str:
+    if value == "":
+        return ""
+    if not isinstance(value, str) or not _TRACE_ID.fullmatch(value):
+        raise Invalid("Expected a W3C trace id: 32 lower-case hex digits, not all zero.", field="trace_id")
+    return value
 
 
 def _record(document: object, known: tuple[str, ...]) -> Mapping[str, Any]:

@@ -20,6 +20,9 @@ class Prediction(models.Model):
     outputs = models.JSONField(help_text="Output name → flat list of numbers or texts.")
     mirrored = models.BooleanField(default=False, help_text="A copy whose answer no user saw.")
     segment = models.JSONField(default=dict, blank=True)
+    trace_id = models.CharField(
+        max_length=32, blank=True, default="", db_default="", help_text="W3C trace of the request."
+    )
 
     class Meta:
         constraints = (

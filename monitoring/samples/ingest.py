@@ -69,7 +69,7 @@ def take_predictions(
         Prediction(
             endpoint=record.endpoint, version=record.version, request_id=record.request_id, at=record.at,
             received=now, outputs=dict(record.outputs), mirrored=record.mirrored,
-            segment=dict(record.segment),
+            segment=dict(record.segment), trace_id=record.trace_id,
         )
         for record in fresh
     ]  # fmt: skip

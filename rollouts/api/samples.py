@@ -31,6 +31,7 @@ class PredictionIn(Shape):
     )
     mirrored = serializers.BooleanField(required=False)
     segment = serializers.DictField(child=serializers.CharField(), required=False)
+    trace_id = serializers.CharField(max_length=32, required=False, help_text="W3C trace of the request.")
 
 
 class PredictionsIn(Shape):

@@ -62,7 +62,8 @@ def test_a_question_that_makes_no_sense_is_refused(api, changes):
 
 
 def test_the_page_lists_disagreements_with_links_to_the_requests(viewer):
-    far = both("far/1?x", 0.1, 0.9, segment={"plan": "a"})
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    far = both("far/1?x", 0.1, 0.9, segment={"plan": "a"}, trace_id=trace)
     take_predictions([*far, *both("near", 0.5, 0.5)], NOW)
     query = {"stable": "1", "candidate": "2", **AROUND}
     page = viewer.get("/endpoints/churn-production/comparison", query)
@@ -73,6 +74,7 @@ def test_the_page_lists_disagreements_with_links_to_the_requests(viewer):
     request = viewer.get(link)
     assert request.status_code == 200
     assert b"copy, seen by nobody" in request.content
+    assert request.content.count(trace.encode()) == 2, "the trace of either answer"
     assert viewer.get("/endpoints/churn-production/requests/unknown").status_code == 404
 
 

@@ -10,8 +10,8 @@ from time import perf_counter
 import pytest
 
 from deploy.serving import access_log
-from deploy.serving.access_log import AccessLog, trace_context
-from deploy.serving.messages import Request
+from deploy.serving.access_log import AccessLog
+from deploy.serving.messages import Request, trace_context
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 

@@ -19,6 +19,8 @@ from deploy.serving.sampling import sampled
 from . import models
 from .support import running, until
 
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+
 
 class Receiver:
     """A control plane that answers with what stands in `answers`, then with 202."""
@@ -97,7 +99,8 @@ def test_a_record_says_who_answered_what_to_whom(tmp_path):
     ):
         row = {"amount": 2, "colour": "red"}
         before = time.time()
-        it.predict(row, **{"X-Request-Id": "by-header", "X-Tenant": "acme", "X-Slipway-Mirror": "1"})
+        sent = {"X-Request-Id": "by-header", "X-Tenant": "acme", "X-Slipway-Mirror": "1"}
+        it.predict(row, **sent, traceparent=f"00-{TRACE}-00f067aa0ba902b7-01")
         inputs = [
             {"name": "amount", "datatype": "FP32", "shape": [2, 1], "data": [1, 1.5]},
             {"name": "colour", "datatype": "BYTES", "shape": [2, 1], "data": ["a", "b"]},
@@ -111,9 +114,11 @@ def test_a_record_says_who_answered_what_to_whom(tmp_path):
         assert first == {
             "endpoint": "e", "version": "4", "request_id": "by-header", "mirrored": True,
             "outputs": {"label": ["red"], "score": [4.0]}, "segment": {"X-Tenant": "acme"},
+            "trace_id": TRACE,
         }  # fmt: skip
         assert second["outputs"] == {"label": ["a", "b"], "score": [2.0, 3.0]}
         assert (second["segment"], second["mirrored"]) == ({"region": "eu"}, False)
+        assert "trace_id" not in second, "it has none"
         assert third["request_id"] == made.headers["x-request-id"]
         assert receiver.headers[0]["Authorization"] == "Bearer s3cret"
         until(lambda: counted(it, "sent") == 3, 5)
