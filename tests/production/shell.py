@@ -15,10 +15,10 @@ import pytest
 from tests.servers.waiting import ROOT
 
 
-def blocks(page: str, after: str = "") -> list[str]:
-    """What stands in the page's `sh` blocks, from the heading `after` on."""
+def blocks(page: str, after: str = "", kind: str = "sh") -> list[str]:
+    """What stands in the page's blocks of a kind, from the heading `after` on."""
     text = (ROOT / page).read_text()
-    return re.findall(r"^```sh\n(.*?)^```", text[text.index(after) :], re.M | re.S)
+    return re.findall(rf"^```{kind}\n(.*?)^```", text[text.index(after) :], re.M | re.S)
 
 
 def run(script: str, environment: Mapping[str, str], folder: Path = ROOT) -> str:

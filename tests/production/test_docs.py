@@ -81,7 +81,7 @@ def test_every_command_of_the_command_line_s_page_is_there_with_its_options(line
 # Who runs what stands in the shell blocks of a page.
 SHELL = {
     "docs/batch.md": "tests/production/test_docs_rest.py",
-    "docs/cli.md": "deploy/cli/tests/test_docs.py",
+    "docs/cli.md": "tests/cli/test_docs.py",
     "docs/mlflow.md": "registry/tests/mlflow",
     "docs/production.md": "tests/production/test_runbook.py",
     "docs/registry.md": "tests/production/test_docs_rest.py",
