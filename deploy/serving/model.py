@@ -28,9 +28,12 @@ _SHOWN = 300
 class Model:
     """Runs batches. Thread-safe: a session may be run from several threads."""
 
-    def __init__(self, session: ort.InferenceSession, signature: Signature, bound: bool = False) -> None:
-        """With `bound`, runs bind inputs and outputs instead of passing arrays."""
+    def __init__(
+        self, session: ort.InferenceSession, signature: Signature, bound: bool = False, note: str = ""
+    ) -> None:
+        """With `bound`, runs bind inputs and outputs instead of passing arrays; `note` is for the log."""
         self.signature = signature
+        self.note = note
         self.on_gpu = providers.on_gpu(session.get_providers())
         self._session = session
         self._inputs = [spec.name for spec in signature.inputs]
@@ -136,4 +139,6 @@ def load_model(
     signature = read_signature(session.get_inputs(), session.get_outputs(), metadata, histograms)
     if not signature.inputs:
         raise LoadError("the model has no inputs")
-    return Model(session, signature, providers.binds(io_binding, session.get_providers()))
+    active = session.get_providers()
+    told = providers.fallen_back(chosen, active)
+    return Model(session, signature, providers.binds(io_binding, active), told)

@@ -36,6 +36,14 @@ def check(choice: str, active: Sequence[str]) -> None:
                         "its driver or libraries may be missing")  # fmt: skip
 
 
+def fallen_back(chosen: Sequence[str], active: Sequence[str]) -> str:
+    """What to tell of a session that runs without the first of the providers it was to have; '' of others."""
+    if not chosen or chosen[0] in active:
+        return ""
+    name = chosen[0].removesuffix("ExecutionProvider")
+    return f"{name} did not start, so the CPU runs it: its driver, libraries or GPU may be missing"
+
+
 def with_options(chosen: Sequence[str], cache: Path | None) -> list[str | tuple[str, dict[str, Any]]]:
     """Providers as a session takes them; TensorRT keeps its engines, built in minutes, in `cache`."""
     if cache is None or TENSORRT not in chosen:

@@ -159,7 +159,7 @@ def serve(options: Options, listener: socket.socket) -> int:
 
 def describe(options: Options, loaded: Loaded) -> str:
     """What loading found out, in one line."""
-    note = f"; {loaded.profile.note}" if loaded.profile.note else ""
+    note = "".join(f"; {text}" for text in (loaded.profile.note, loaded.model.note) if text)
     how = "inline" if loaded.inline else "in a thread"
     mergeable = loaded.profile.mergeable
     batches = f"in batches of up to {loaded.tuning.max_batch}" if mergeable else "one request at a time"

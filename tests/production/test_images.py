@@ -54,7 +54,7 @@ services.register_version(model=Model.objects.create(name="adder"), artifact=Pat
                           store=artifact_store(), actor=SYSTEM)
 """
 # In 10⁶ bytes, the base of about 130 included.
-LARGEST = {"control-plane": 900, "serving": 400, "serving-cuda": 1_200}
+LARGEST = {"control-plane": 900, "serving": 400, "serving-cuda": 4_500}
 
 
 @pytest.fixture(scope="module")
@@ -191,6 +191,21 @@ def test_the_model_server_answers_predictions(image: tuple[str, str], box: Box) 
         tensor = {"name": "X", "shape": [1, 3], "datatype": "FP32", "data": [1, 2, 3]}
         answer = requests.post(f"{url}/v2/models/adder/infer", json={"inputs": [tensor]}, timeout=10)
         assert answer.json()["outputs"][0]["data"] == [6.0]
+        if image[0] == "serving-cuda" and not Path("/dev/nvidia0").exists():
+            assert "CUDA did not start, so the CPU runs it" in log.read_text()
+
+
+def test_the_cuda_variant_brings_its_libraries_and_refuses_to_go_without_the_driver(
+    image: tuple[str, str], box: Box
+) -> None:
+    if image[0] != "serving-cuda":
+        pytest.skip("of the CUDA variant")
+    packages = next((box.root / "opt/venv/lib").glob("python3*/site-packages/nvidia"))
+    found = {path.name for path in packages.rglob("*.so.*")}
+    assert {"libcudart.so.13", "libcublas.so.13", "libcudnn.so.9", "libcufft.so.12"} <= found
+    if not Path("/dev/nvidia0").exists():
+        asked = box.run("--artifact", "/mnt/model.onnx", "--model", "adder", "--provider", "cuda")
+        assert asked.returncode == 3 and "the cuda provider did not start" in asked.stderr
 
 
 def _answers(url: str) -> bool:

@@ -131,3 +131,9 @@ def test_memory_is_the_process_s_own_where_the_driver_knows_it():
 def test_a_gpu_that_silently_fell_back_is_refused():
     with pytest.raises(LoadError, match="did not start"):
         providers.check("tensorrt", [CUDA, CPU])
+
+
+def test_a_model_that_was_to_have_a_gpu_and_has_none_says_so():
+    assert "CUDA did not start, so the CPU runs it" in providers.fallen_back([CUDA, CPU], [CPU])
+    assert providers.fallen_back([CUDA, CPU], [CUDA, CPU]) == ""
+    assert providers.fallen_back([CPU], [CPU]) == ""
