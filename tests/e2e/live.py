@@ -59,7 +59,7 @@ class Live:
         """Ticks, some per second, until it is true."""
         deadline = time.monotonic() + seconds
         while not true():
-            assert time.monotonic() < deadline, f"{self.newest()} {self.endpoint.observed}"
+            assert time.monotonic() < deadline, f"{self.endpoint.active} {self.endpoint.observed}"
             self.tick()
             time.sleep(0.25)
             self.endpoint.refresh_from_db()

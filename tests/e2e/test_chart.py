@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -61,15 +62,23 @@ def test_the_api_server_takes_every_object_of_the_chart(bare_place, plurals, ren
         pytest.skip("the cluster lacks the Prometheus operator's resources; all else was taken")
 
 
+@contextmanager
+def namespace(place: Place) -> Iterator[str]:
+    """The name of a namespace for one release, which whoever installs it makes."""
+    name = f"slipway-e2e-{uuid.uuid4().hex[:6]}"
+    try:
+        yield name
+    finally:
+        try:
+            place.call("DELETE", f"/api/v1/namespaces/{name}")
+        except Refused as error:
+            assert error.status == 404
+
+
 @pytest.fixture
 def home(bare_place: Place) -> Iterator[str]:
-    """A namespace for one release."""
-    name = f"slipway-e2e-{uuid.uuid4().hex[:6]}"
-    yield name
-    try:
-        bare_place.call("DELETE", f"/api/v1/namespaces/{name}")
-    except Refused as error:
-        assert error.status == 404
+    with namespace(bare_place) as name:
+        yield name
 
 
 @pytest.fixture
@@ -122,7 +131,7 @@ def test_the_lines_of_the_docs_install_it_and_helm_changes_and_removes_it(
     (tmp_path / "deploy").symlink_to(ROOT / "deploy")
     for name in ("secret-key", "database-url", "redis-url"):
         (tmp_path / name).write_text("x" * 50)
-    namespace, secret, install, user = (
+    create, secret, install, user = (
         re.sub(r"(-n|namespace) slipway\b", rf"\1 {home}", line) for line in lines()
     )
 
@@ -134,7 +143,7 @@ def test_the_lines_of_the_docs_install_it_and_helm_changes_and_removes_it(
     def web() -> Any:
         return place.call("GET", f"/apis/apps/v1/namespaces/{home}/deployments/slipway-web")
 
-    run(namespace)
+    run(create)
     run(secret)
     run(install)
     assert web()["spec"]["template"]["spec"]["containers"][0]["image"].startswith(
