@@ -48,7 +48,9 @@ def with_options(chosen: Sequence[str], cache: Path | None) -> list[str | tuple[
     """Providers as a session takes them; TensorRT keeps its engines, built in minutes, in `cache`."""
     if cache is None or TENSORRT not in chosen:
         return list(chosen)
-    engines = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(cache / "tensorrt")}
+    folder = cache / "tensorrt"
+    folder.mkdir(parents=True, exist_ok=True)
+    engines = {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(folder)}
     return [(name, engines) if name == TENSORRT else name for name in chosen]
 
 

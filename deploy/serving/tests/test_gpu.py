@@ -5,8 +5,11 @@ What only a GPU can show (that the kernels run there, and how fast) is not teste
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
@@ -19,8 +22,9 @@ from deploy.serving.model import load_model
 from deploy.serving.providers import CPU, CUDA, TENSORRT
 
 from . import models
-from .support import launched
+from .support import launched, running
 
+ROOT = Path(__file__).parents[3]
 HAS_CUDA = CUDA in onnxruntime.get_available_providers()
 
 
@@ -45,13 +49,14 @@ def test_a_provider_the_runtime_lacks_exits_with_3_and_says_what_there_is(tmp_pa
         assert "install onnxruntime-gpu" in line
 
 
-def test_tensorrt_keeps_its_engines_in_the_cache():
-    both = [TENSORRT, CUDA, CPU]
+def test_tensorrt_keeps_its_engines_in_the_cache(tmp_path):
+    both, cache = [TENSORRT, CUDA, CPU], tmp_path / "not" / "there" / "yet"
     assert providers.with_options(both, None) == both
-    (name, options), *rest = providers.with_options(both, Path("/cache"))
+    (name, options), *rest = providers.with_options(both, cache)
     assert (name, rest) == (TENSORRT, [CUDA, CPU])
-    assert options == {"trt_engine_cache_enable": True, "trt_engine_cache_path": "/cache/tensorrt"}
-    assert providers.with_options([CPU], Path("/cache")) == [CPU]
+    assert options == {"trt_engine_cache_enable": True, "trt_engine_cache_path": str(cache / "tensorrt")}
+    assert (cache / "tensorrt").is_dir(), "TensorRT makes the last folder only"
+    assert providers.with_options([CPU], cache) == [CPU]
 
 
 @pytest.mark.parametrize(
@@ -102,30 +107,59 @@ def test_without_a_driver_there_are_no_gpu_metrics():
         ]  # fmt: skip
 
 
-class Nvml:
-    """The part of NVML that is asked, for a device with one process."""
+# What the driver's library answers for eight devices: this process is on number 2 and uses 5 bytes there.
+DRIVER = """
+#include <string.h>
+#include <unistd.h>
+typedef struct { unsigned pid; unsigned long long used; unsigned instance, compute; } process;
+typedef struct { unsigned long long total, free, used; } memory;
+typedef struct { unsigned gpu, memory; } utilization;
+int nvmlInitWithFlags(unsigned flags) { return 0; }
+int nvmlShutdown(void) { return 0; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned index, long *device) { *device = index; return index < 8 ? 0 : 2; }
+int nvmlDeviceGetHandleByUUID(const char *name, long *device) {
+    *device = 7;
+    return strcmp(name, "GPU-ab") ? 6 : 0;
+}
+int nvmlDeviceGetComputeRunningProcesses_v3(long device, unsigned *count, process *found) {
+    if (*count < 2) { *count = 2; return 7; }
+    found[0] = (process){1, 99, 0, 0};
+    found[1] = (process){device == 2 ? getpid() : 2, 5, 0, 0};
+    *count = 2;
+    return 0;
+}
+int nvmlDeviceGetMemoryInfo(long device, memory *found) { *found = (memory){100, 91, 9}; return 0; }
+int nvmlDeviceGetUtilizationRates(long device, utilization *found) {
+    *found = (utilization){10 * device, 0};
+    return 0;
+}
+"""
+ASK = """
+import os, sys
+from deploy.serving import gpu
+for os.environ["CUDA_VISIBLE_DEVICES"] in sys.argv[1:]:
+    print(*(family[3].strip() for family in gpu.families()), sep=";")
+"""
 
-    def nvmlDeviceGetHandleByIndex(self, index):  # noqa: N802
-        return index
 
-    def nvmlDeviceGetHandleByUUID(self, name):  # noqa: N802
-        return name
-
-    def nvmlDeviceGetComputeRunningProcesses(self, _):  # noqa: N802
-        return [SimpleNamespace(pid=7, usedGpuMemory=5)]
-
-    def nvmlDeviceGetMemoryInfo(self, _):  # noqa: N802
-        return SimpleNamespace(used=9)
-
-
-@pytest.mark.parametrize(("visible", "device"), [("", 0), ("2,3", 2), ("GPU-ab", "GPU-ab"), ("odd", 0)])
-def test_the_device_is_the_first_that_cuda_sees(visible, device):
-    assert gpu.device_of(Nvml(), visible) == device
-
-
-def test_memory_is_the_process_s_own_where_the_driver_knows_it():
-    assert gpu.memory_of(Nvml(), 0, 7) == 5
-    assert gpu.memory_of(Nvml(), 0, 8) == 9
+@pytest.mark.skipif(shutil.which("gcc") is None and not os.environ.get("CI"), reason="needs Debian's gcc")
+def test_memory_and_utilisation_come_from_the_driver_s_library_for_the_device_that_cuda_sees(tmp_path):
+    """A library with the driver's functions and structures stands in for it; NVIDIA's own binding calls it."""
+    pytest.importorskip("pynvml")
+    source = tmp_path / "driver.c"
+    source.write_text(DRIVER)
+    library = tmp_path / "libnvidia-ml.so.1"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, source], check=True)
+    environ = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}
+    command = [sys.executable, "-c", ASK, "2,3", "GPU-ab,0", "", "odd", "8", "GPU-gone"]
+    asked = subprocess.run(command, env=environ, cwd=ROOT, capture_output=True, text=True, check=True)
+    line = "model_gpu_memory_bytes {};model_gpu_utilization_ratio {}"
+    assert asked.stdout.splitlines() == [
+        line.format(5, 0.2),  # its own memory, where the driver knows the process
+        line.format(9, 0.7),  # all that is used, where it does not
+        line.format(9, 0.0), line.format(9, 0.0),  # the first device
+        "", "",  # CUDA sees a device that is not there
+    ]  # fmt: skip
 
 
 def test_a_gpu_that_silently_fell_back_is_refused():
@@ -137,3 +171,16 @@ def test_a_model_that_was_to_have_a_gpu_and_has_none_says_so():
     assert "CUDA did not start, so the CPU runs it" in providers.fallen_back([CUDA, CPU], [CPU])
     assert providers.fallen_back([CUDA, CPU], [CUDA, CPU]) == ""
     assert providers.fallen_back([CPU], [CPU]) == ""
+
+
+@pytest.mark.parametrize("choice", ["cuda", "tensorrt"])
+def test_a_gpu_answers_as_the_cpu_does_within_rounding_and_its_memory_is_told(tmp_path, choice):
+    if {"cuda": CUDA, "tensorrt": TENSORRT}[choice] not in onnxruntime.get_available_providers():
+        pytest.skip(f"needs onnxruntime-gpu with {choice}, and a GPU")
+    rows = np.random.default_rng(5).normal(size=(8, 3)).astype(np.float32)
+    label, probabilities = loaded(models.classifier(), "off", "cpu").run([rows])
+    with running(tmp_path, models.classifier(), provider=choice, cache=tmp_path / "cache") as server:
+        outputs = server.predict(rows.tolist()).json["outputs"]
+        assert outputs["label"] == label.tolist()
+        np.testing.assert_allclose(outputs["probabilities"], probabilities, 1e-3, 1e-3)  # TF32 has ten bits
+        assert "model_gpu_memory_bytes" in server.get("/metrics").body.decode()
