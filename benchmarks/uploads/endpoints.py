@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import resource
+import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import requests
 
 from tests.peers import PeerUnavailable, environment
+from tests.servers.process import ended
 from tests.servers.waiting import free_port
 
 HERE = Path(__file__).resolve().parent
@@ -60,26 +62,14 @@ def choose(home: Path) -> Service:
 
 
 @contextmanager
-def running(service: Service, log: Path) -> Iterator[None]:
-    """The service until the end of the block; its objects are gone then."""
+def process(command: Sequence[str], log: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """The running command until the end of the block, its output in `log`."""
     with log.open("ab") as out:
-        started = subprocess.Popen(
-            service.command,
-            cwd=log.parent,
-            stdout=out,
-            stderr=out,
-            env={**os.environ, **service.environment},
-            preexec_fn=service.limit,
-        )
+        started = subprocess.Popen(command, stdout=out, stderr=out, **options)
         try:
-            yield
+            yield started
         finally:
-            started.terminate()
-            try:
-                started.wait(20)
-            except subprocess.TimeoutExpired:
-                started.kill()
-                started.wait()
+            ended(started, signal.SIGTERM)
 
 
 def bucket(service: Service, name: str) -> None:

@@ -20,8 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import requests
 
 from benchmarks.uploads import endpoints
+from benchmarks.uploads.endpoints import process
 from tests.servers.waiting import ROOT, free_port
 
 CHUNK = 16 << 20
@@ -114,8 +114,8 @@ class Watch(threading.Thread):
     def run(self) -> None:
         while True:
             for name, pid in list(self.pids.items()):
-                for process in (pid, *children(pid)):
-                    self._see(name, process)
+                for one in (pid, *children(pid)):
+                    self._see(name, one)
             time.sleep(0.1)
 
     def _see(self, name: str, pid: int) -> None:
@@ -138,21 +138,6 @@ def children(pid: int) -> list[int]:
         return []
 
 
-@contextmanager
-def process(command: list[str], log: Path, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("ab") as out:
-        started = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out, **options)
-        try:
-            yield started
-        finally:
-            started.terminate()
-            try:
-                started.wait(20)
-            except subprocess.TimeoutExpired:
-                started.kill()
-                started.wait()
-
-
 def until(true: Any, seconds: float, what: str) -> None:
     deadline = time.monotonic() + seconds
     while not true():
@@ -170,7 +155,8 @@ def answers(url: str) -> bool:
 
 def s3_environment(stack: ExitStack, home: Path, service: endpoints.Service) -> dict[str, str]:
     """The settings of a server that keeps its artifacts at the running service."""
-    stack.enter_context(endpoints.running(service, home / "s3.log"))
+    started = {"cwd": home, "env": {**os.environ, **service.environment}, "preexec_fn": service.limit}
+    stack.enter_context(process(service.command, home / "s3.log", **started))
     try:
         until(lambda: answers(service.ready), 300, service.name)
     except SystemExit:
@@ -229,7 +215,7 @@ def measured(store: str, size: int, dice: random.Random, home: Path, stack: Exit
         f"127.0.0.1:{port}",
     ]
     gunicorn += ["--worker-class", "gthread", "--workers", "1", "--threads", "4", "--no-control-socket"]
-    web = stack.enter_context(process(gunicorn, home / "web.log", env=environment))
+    web = stack.enter_context(process(gunicorn, home / "web.log", cwd=ROOT, env=environment))
     until(lambda: answers(f"{base}/healthz"), 60, "the web server")
     headers = {"Authorization": f"Bearer {token}"}
     version = f"{base}/api/v1/models/large/versions/1"
@@ -304,7 +290,7 @@ def intake_with_kills(
     """Workers one after another; two are killed in the middle, the third may finish."""
     command = [sys.executable, "manage.py", "intake"]
     for number in range(3):
-        with process(command, home / "intake.log", env=environment) as worker:
+        with process(command, home / "intake.log", cwd=ROOT, env=environment) as worker:
             watch.peak.setdefault("intake", 0)
             watch.pids["intake"] = worker.pid
             if number < 2:
@@ -322,7 +308,9 @@ def settled(version: str, headers: dict[str, str]) -> bool:
 
 def idle_intake(home: Path, environment: dict[str, str]) -> int:
     """The memory of an intake that has nothing to do, once it has loaded what it needs, in KiB."""
-    with process([sys.executable, "manage.py", "intake"], home / "intake.log", env=environment) as worker:
+    with process(
+        [sys.executable, "manage.py", "intake"], home / "intake.log", cwd=ROOT, env=environment
+    ) as worker:
         seen = [0, 1]
         until(lambda: seen.append(resident(worker.pid)) or len(set(seen[-20:])) == 1, 120, "an idle intake")
         return seen[-1]
