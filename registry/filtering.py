@@ -183,10 +183,21 @@ class _HasPair(Func):
         return super().as_sql(compiler, connection, template="(slipway_pairs(%(expressions)s]::text[])")
 
 
+class _Contains(Func):
+    """Whether a document contains another; on PostgreSQL only. A function where `@>` would be an operator,
+    whose guess at how few rows fit would spoil the plan."""
+
+    function = "jsonb_contains"
+    output_field = BooleanField()
+
+
 def _tagged(key: str, value: str) -> Q:
     """Whether the tag has this value."""
     if connection.vendor == "postgresql":
-        return Q(_HasPair(F("tags"), Value(f"{len(key)}:{key}{value}")))
+        # Both say the same. The index knows pairs and how frequent they are, but a row that is walked over
+        # is told a hundred times faster by what it contains, which is asked first.
+        pair = _HasPair(F("tags"), Value(f"{len(key)}:{key}{value}"))
+        return Q(_Contains(F("tags"), Value({key: value}, JSONField()))) & Q(pair)
     return _json_equal("tags", key, value)
 
 

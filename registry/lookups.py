@@ -68,12 +68,16 @@ _ALIASES = (
 _LIVE_MODEL = PreparedRows(
     Model, lambda name: Model.objects.filter(name=name, deleted_at=None).order_by(), name="@name"
 )
+_KEYS_OF_MODEL = [f.attname for f in Model._meta.concrete_fields if f.name in {"id", "name", "owner_team"}]
+_NAMED_MODEL = Prepared(
+    lambda name: Model.objects.filter(name=name, deleted_at=None).order_by().values_list(*_KEYS_OF_MODEL),
+    name="@name",
+)
 _LARGE = {"profile", "inspection", "signature", "findings", "hyperparameters", "dependencies"}
 _OF_VERSION = [f.attname for f in Version._meta.concrete_fields if f.name not in _LARGE]
 _OF_ITS_MODEL = [field.attname for field in Model._meta.concrete_fields]
 # Enough to say which version is meant, whose it is, and whether it is ready.
 _KEYS_OF_VERSION = [f.attname for f in Version._meta.concrete_fields if f.name in {"id", "number", "state"}]
-_KEYS_OF_MODEL = [f.attname for f in Model._meta.concrete_fields if f.name in {"id", "name", "owner_team"}]
 
 
 def _with_model(columns: Sequence[str], of_model: Sequence[str]) -> Prepared:
@@ -126,6 +130,17 @@ def model_key(name: str) -> int | None:
     """The key of the live model of that name."""
     row = None if "\x00" in name else statements.row(_MODEL_KEY, [name])
     return None if row is None else int(row[0])
+
+
+def model_named(name: str) -> Model | None:
+    """The live model of that name: key, name and team; the rest is read when it is asked for."""
+    rows = () if "\x00" in name else _NAMED_MODEL.rows(name=name)
+    return next(map(owner, rows), None)
+
+
+def owner(keys: Sequence[Any]) -> Model:
+    """A model of its key, name and team."""
+    return Model.from_db(DEFAULT_DB_ALIAS, _KEYS_OF_MODEL, keys)
 
 
 def version(name: str, number: int) -> Version | None:

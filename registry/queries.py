@@ -77,10 +77,12 @@ class PointRow(NamedTuple):
 
 def model_by_name(name: str) -> Model:
     """The live model of that name, or `NotFound`."""
-    found = lookups.model(name)
-    if found is None:
-        raise NotFound(f"There is no model named {ascii(name[:128])}.")
-    return found
+    return _found(lookups.model(name), name)
+
+
+def model_named(name: str) -> Model:
+    """The same with its key, name and team; the rest is read when it is asked for."""
+    return _found(lookups.model_named(name), name)
 
 
 def version_by_number(model: Model, number: int) -> Version:
@@ -106,6 +108,12 @@ def plain_version(model: Model, number: int) -> Version:
 def no_version(model: Model, number: int) -> NotFound:
     """That there is none of this number."""
     return NotFound(f"{model.name} has no version {number}.")
+
+
+def _found(model: Model | None, name: str) -> Model:
+    if model is None:
+        raise NotFound(f"There is no model named {ascii(name[:128])}.")
+    return model
 
 
 def _hold(version: Version, name: str, rows: list[Any]) -> None:

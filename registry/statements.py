@@ -15,7 +15,6 @@ from typing import Any
 import orjson
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.backends.utils import CursorWrapper
 
 Row = Sequence[Any]
 
@@ -26,9 +25,7 @@ def rows(sql: str, parameters: Sequence[Any], *, anew: bool = False) -> list[Row
     `anew`: planned for these parameters each time. For conditions that hold for a few rows or for most of
     them: a plan that is to fit every value suits one of the two badly.
     """
-    with _cursor(prepare=not anew) as cursor:
-        cursor.execute(sql, parameters)
-        found: list[Row] = cursor.fetchall()
+    found: list[Row] = _done(sql, parameters, not anew).fetchall()
     return found
 
 
@@ -40,9 +37,7 @@ def row(sql: str, parameters: Sequence[Any]) -> Row | None:
 
 def run(sql: str, parameters: Sequence[Any]) -> int:
     """How many rows a change touched."""
-    with _cursor() as cursor:
-        cursor.execute(sql, parameters)
-        return int(cursor.rowcount)
+    return int(_done(sql, parameters, True).rowcount)
 
 
 def array(values: Sequence[float | bool]) -> str:
@@ -53,16 +48,27 @@ def array(values: Sequence[float | bool]) -> str:
     return f"{{{text[1:-1]}}}"
 
 
-def _cursor(*, prepare: bool = True) -> CursorWrapper:
-    """Django's cursor, which logs and translates errors, around one that prepares what it sends."""
+def _done(sql: str, parameters: Sequence[Any], prepare: bool) -> Any:
+    """A cursor that has run the statement."""
     # `connection` looks itself up at every use; once is enough here.
     own = connections[DEFAULT_DB_ALIAS]
     if own.vendor != "postgresql":
-        return own.cursor()
-    own.ensure_connection()
+        cursor = own.cursor()
+        cursor.execute(sql, parameters)
+        return cursor
+    if own.connection is None:
+        own.ensure_connection()
     kind = _apart(prepare and settings.SLIPWAY_DATABASE_PREPARE)
-    made: CursorWrapper = own._prepare_cursor(kind(own.connection))  # type: ignore[attr-defined]
-    return made
+    made = kind(own.connection)
+    if own.execute_wrappers or own.queries_logged or own.needs_rollback:
+        # Django's cursor around it logs it, tells whoever watches, and refuses it in a broken transaction.
+        own._prepare_cursor(made).execute(sql, parameters)  # type: ignore[attr-defined]
+        return made
+    try:
+        return made.execute(sql, parameters)
+    except own.Database.Error:  # type: ignore[attr-defined]
+        with own.wrap_database_errors:
+            raise
 
 
 @cache

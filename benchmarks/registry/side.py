@@ -1,7 +1,8 @@
 """`python -m benchmarks.registry.side SIZE REPETITIONS`: measures what it is asked for, with SIZE versions.
 
 Reads a number per line, the place of a call in `SCALED`, and answers each with a line of JSON: CPU
-microseconds of the call and of the bare view beside it, and how many queries the call makes.
+microseconds of the call and of the bare view beside it, how many queries the call makes, and how many rows it
+shows.
 `benchmarks.registry.scaled` asks two of these in turns: whatever else the machine does hits both alike.
 """
 
@@ -29,13 +30,21 @@ def main(size: int, repetitions: int) -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         call = SCALED[int(line)]
-        client.send(call)
+        body = client.send(call)
         told = {
             "cost": sum(client._batch(call, repetitions)),
             "bare": sum(client._batch(BARE, 20)),
             "queries": client._queries(call),
+            "rows": rows_of(body),
         }
         print(json.dumps(told), flush=True)
+
+
+def rows_of(body: bytes) -> int:
+    """The items of a list, or the rows of a page's tables; 1 for a single document."""
+    if not body.startswith(b"{"):
+        return body.count(b"<tr")
+    return len(json.loads(body).get("items", "1"))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from registry.domain.text import clean_line, whole_number
 from registry.errors import Invalid
 from registry.identity import actor_for, require, require_anywhere
 from registry.models import Model, Version
-from registry.queries import MAX_PAGE, PAGE, Page, model_by_name, no_version
+from registry.queries import MAX_PAGE, PAGE, Page, model_named, no_version
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -63,7 +63,7 @@ class RegistryView(APIView):
             if found:
                 self.model, self.document = found
             else:
-                self.model = self._version.model if self._version else model_by_name(kwargs["name"])
+                self.model = self._version.model if self._version else model_named(kwargs["name"])
             require(request.user, needed, self.model)
 
     def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:

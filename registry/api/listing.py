@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db.models import F, OuterRef
@@ -11,7 +11,9 @@ from registry.api.shapes import Document, Gathered, One, Shape, added
 from registry.domain.names import alias_name
 from registry.domain.states import State
 from registry.errors import NotFound
+from registry.lookups import owner
 from registry.models import Alias, Intake, LatestMetric, Model, Version
+from registry.prepared import Prepared
 from registry.queries import LARGEST, no_version
 
 _OF_VERSION = {"version": OuterRef("pk")}
@@ -41,7 +43,6 @@ MODEL = Shape(
         keyed=True,
     ),
 )
-ALIAS = Shape(Alias, ("name", "updated_at"), version=F("version__number"))
 # The stand-in of a number in prepared queries: no constant of theirs.
 _A = 1_900_000_000
 
@@ -54,18 +55,15 @@ _MODEL = One(
     keys=("pk", "name", "owner_team"),
     name="@name",
 )
-_ALIAS = One(
-    ALIAS,
-    lambda name, alias: Alias.objects.filter(model__name=name, model__deleted_at=None, name=alias).order_by(),
-    keys=_OWNER,
+_OF_ALIAS = ("name", "version__number", "updated_at")
+_ALIAS = Prepared(
+    lambda name, alias: (
+        Alias.objects.filter(model__name=name, model__deleted_at=None, name=alias)
+        .order_by()
+        .values_list(*_OWNER, *_OF_ALIAS)
+    ),
     name="@name",
     alias="@alias",
-)
-_SUMMARY = One(
-    SUMMARY,
-    lambda name, number: Version.objects.filter(model__name=name, number=number, **_LIVE).order_by(),
-    name="@name",
-    number=_A,
 )
 _VERSION = One(
     SUMMARY.wider("profile", "inspection"),
@@ -80,13 +78,13 @@ Found = tuple[Model, Document]
 def find_model(name: str) -> Found | None:
     """The live model of that name (no more of it than who it belongs to) and its document; 1 query."""
     found = _MODEL.find(name=name) if "\x00" not in name else None
-    return found and (_owner(found[0]), found[1])
+    return found and (owner(found[0]), found[1])
 
 
 def find_alias(name: str, alias: str) -> Found | None:
     """The model and the document of one of its aliases; 1 query."""
-    found = _ALIAS.find(name=name, alias=alias) if "\x00" not in name + alias else None
-    return found and (_owner(found[0]), found[1])
+    found = _ALIAS.rows(name=name, alias=alias) if "\x00" not in name + alias else []
+    return (owner(found[0][:3]), alias_of(*found[0][3:])) if found else None
 
 
 def find_version(name: str, number: int) -> Found | None:
@@ -94,10 +92,10 @@ def find_version(name: str, number: int) -> Found | None:
     found = _VERSION.find(name=name, number=number) if number <= LARGEST and "\x00" not in name else None
     if found is None:
         return None
-    *owner, pk, state = found[0]
+    *keys, pk, state = found[0]
     settled = state in {State.READY.value, State.REFUSED.value}
     intake = None if settled else Intake.objects.filter(version=pk).first()
-    return _owner(owner), added(found[1], progress=_progress(intake))
+    return owner(keys), added(found[1], progress=_progress(intake))
 
 
 def model_document(model: Model) -> Document:
@@ -116,12 +114,18 @@ def alias_document(model: Model, name: str) -> Document:
     return found[1]
 
 
-def version_summary(model: Model, number: int) -> Document:
-    """A live version as lists show it, or `NotFound`."""
-    found = _SUMMARY.find(name=model.name, number=number)
-    if found is None:
-        raise no_version(model, number)
-    return found[1]
+def alias_documents(model: Model) -> list[Document]:
+    """All aliases of the model, by name."""
+    rows = Alias.objects.filter(model=model).order_by("name").values_list(*_OF_ALIAS)
+    return [alias_of(*row) for row in rows]
+
+
+def alias_of(name: str, version: int, updated_at: datetime) -> Document:
+    """An alias at the version of that number, which it was moved to at `updated_at`.
+
+    Written here and not by the database, so that whoever moved it knows the document without another look.
+    """
+    return {"name": name, "version": version, "updated_at": updated_at}
 
 
 def version_document(model: Model, number: int) -> Document:
@@ -131,11 +135,6 @@ def version_document(model: Model, number: int) -> Document:
     if found is None:
         raise no_version(model, number)
     return found[1]
-
-
-def _owner(keys: Sequence[Any]) -> Model:
-    pk, name, team = keys
-    return Model(pk=pk, name=name, owner_team=team)
 
 
 def _progress(intake: Intake | None) -> dict[str, Any] | None:

@@ -13,7 +13,15 @@ from registry import queries, services
 from registry.api import serializers
 from registry.api.base import RegistryView, body_of, limit_of, paged, text_of
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
-from registry.api.listing import ALIAS, MODEL, alias_document, find_alias, find_model, model_document
+from registry.api.listing import (
+    MODEL,
+    alias_document,
+    alias_documents,
+    alias_of,
+    find_alias,
+    find_model,
+    model_document,
+)
 from registry.api.preconditions import IF_MATCH, unchanged
 from registry.api.search import FILTER
 from registry.domain.access import Scope
@@ -21,7 +29,6 @@ from registry.domain.names import team_name, version_number
 from registry.domain.roles import Permission, alias_permission
 from registry.filtering import model_filter
 from registry.identity import require, require_move, seen_by, visible
-from registry.models import Alias
 
 _DETAILS = ("owner_team", "description", "tags", "reason")
 _REASON = OpenApiParameter("reason", str, description="Why, for the audit trail.")
@@ -105,8 +112,7 @@ class Aliases(RegistryView):
 
     @extend_schema(operation_id="aliases_list", responses=serializers.AliasList)
     def get(self, request: Request, name: str) -> Response:
-        rows = ALIAS.columns(Alias.objects.filter(model=self.model).order_by("name"))
-        return Response({"items": [ALIAS.document(row) for row in rows], "next": None})
+        return Response({"items": alias_documents(self.model), "next": None})
 
 
 class OneAlias(RegistryView):
@@ -132,8 +138,10 @@ class OneAlias(RegistryView):
         number = version_number(body.get("version"))
         reason = body.get("reason", "")
         with unchanged(request, self.model, lambda: alias_document(self.model, alias)):
-            services.set_alias(model=self.model, name=alias, version=number, actor=self.actor, reason=reason)
-        return Response(alias_document(self.model, alias))
+            set_ = services.set_alias(
+                model=self.model, name=alias, version=number, actor=self.actor, reason=reason
+            )
+        return Response(alias_of(set_.name, number, set_.updated_at))
 
     @extend_schema(operation_id="aliases_delete", parameters=[_REASON, IF_MATCH], responses={204: None})
     def delete(self, request: Request, name: str, alias: str) -> Response:

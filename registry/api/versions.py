@@ -18,7 +18,7 @@ from registry.api import serializers
 from registry.api.base import RegistryView, body_of, limit_of, number_of, paged, text_of
 from registry.api.history import history_page
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
-from registry.api.listing import SUMMARY, find_version, version_document, version_summary
+from registry.api.listing import SUMMARY, find_version, version_document
 from registry.api.preconditions import IF_MATCH, unchanged
 from registry.api.search import FILTER
 from registry.domain.draft import VersionDraft, parse_points
@@ -243,18 +243,19 @@ class Metrics(RegistryView):
         operation_id="metrics_append",
         parameters=[IDEMPOTENCY_KEY],
         request=serializers.PointsIn,
-        responses={201: serializers.VersionSummary},
+        responses={201: serializers.PointList},
     )
     @idempotent
     def post(self, request: Request, name: str, number: int) -> Response:
         body = body_of(request, "points", "reason")
-        services.add_metrics(
+        points = services.add_metrics(
             version=self.version(number),
             points=parse_points(body.get("points")),
             reason=body.get("reason") or "",
             actor=self.actor,
         )
-        return Response(version_summary(self.model, number), status=status.HTTP_201_CREATED)
+        items = [{"name": p.name, "value": p.value, "step": p.step, "at": p.at} for p in points]
+        return Response({"items": items, "next": None}, status=status.HTTP_201_CREATED)
 
 
 def _is_json(request: Request) -> bool:

@@ -39,6 +39,9 @@ class Model(models.Model):
         )
         indexes = (
             models.Index(fields=("-updated_at", "name"), name="model_by_change"),
+            models.Index(
+                fields=("owner_team", "name"), condition=models.Q(deleted_at=None), name="model_of_team"
+            ),
             models.Index(fields=("id",), condition=~models.Q(deleted_at=None), name="model_deleted"),
             # On PostgreSQL; SQLite makes it a plain index, which searches by tag do not use.
             GinIndex(fields=("tags",), name="model_tags"),
@@ -73,7 +76,8 @@ class Version(Origin, Kept):
         }
     )
 
-    model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="versions")
+    # Where the first column of a unique constraint or another index is the same, a foreign key needs none.
+    model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="versions", db_index=False)
     number = models.PositiveIntegerField()
     label = models.CharField(max_length=64, blank=True)
     # Empty while a file whose sender could not know its digest is verified, and for what is only recorded.
@@ -192,7 +196,7 @@ class Version(Origin, Kept):
 class Metric(Kept):
     """One measured point; a training curve is many points of one name, told apart by `step`."""
 
-    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="metrics")
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="metrics", db_index=False)
     name = models.CharField(max_length=128)
     value = models.FloatField()
     step = models.BigIntegerField(default=0)
@@ -211,7 +215,9 @@ class Metric(Kept):
 class LatestMetric(models.Model):
     """The last point of each metric of a version: derived from `Metric`, so lists need not read histories."""
 
-    version = models.ForeignKey(Version, on_delete=models.CASCADE, related_name="latest_metrics")
+    version = models.ForeignKey(
+        Version, on_delete=models.CASCADE, related_name="latest_metrics", db_index=False
+    )
     name = models.CharField(max_length=128)
     value = models.FloatField()
     step = models.BigIntegerField(default=0)
@@ -228,7 +234,7 @@ class LatestMetric(models.Model):
 class Alias(models.Model):
     """A movable name for one version of a model, such as `champion`."""
 
-    model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="aliases")
+    model = models.ForeignKey(Model, on_delete=models.PROTECT, related_name="aliases", db_index=False)
     name = models.CharField(max_length=255)
     version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="aliases")
     updated_at = models.DateTimeField(auto_now=True)

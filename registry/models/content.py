@@ -15,7 +15,7 @@ from registry.models.fields import Kept, KeptManager
 class VersionFile(Kept):
     """One file of a version that is a folder; single files are described by the version itself."""
 
-    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="files")
+    version = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="files", db_index=False)
     path = models.CharField(max_length=512)
     # Empty while a file whose sender could not know its digest is verified.
     digest = models.CharField(max_length=71, db_index=True)

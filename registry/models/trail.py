@@ -23,13 +23,14 @@ class AuditEntry(Kept):
     after = CanonicalJSONField(null=True)
     reason = models.TextField(blank=True)
     previous = models.CharField(max_length=64)
-    digest = models.CharField(max_length=64, unique=True)
+    digest = models.CharField(max_length=64)
 
     objects = KeptManager()
 
     class Meta:
         verbose_name_plural = "audit entries"
         ordering = ("-sequence",)
+        constraints = (models.UniqueConstraint(fields=("digest",), name="audit_digest_is_unique"),)
         indexes = (
             models.Index(fields=("target", "-sequence"), name="audit_of_target"),
             models.Index(fields=("actor_name", "-sequence"), name="audit_of_actor"),

@@ -53,6 +53,8 @@ def set_alias(
                 field="version",
             )
         if at == alias.version_id:
+            if held:
+                alias.updated_at = Alias.objects.values_list("updated_at", flat=True).get(pk=alias.pk)
             return None
         return Change(
             "alias.set",

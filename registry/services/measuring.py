@@ -13,7 +13,7 @@ from registry.domain.actor import Actor
 from registry.domain.draft import Point
 from registry.errors import NotFound
 from registry.models import Metric, Version
-from registry.prepared import GOING, Prepared, PreparedInsert, Write
+from registry.prepared import GOING, Prepared, PreparedInsert
 
 _LOCKED = Prepared(
     lambda pk: (
@@ -36,29 +36,38 @@ _LAST = (
 _LAST_OF_ONE = _LAST.format(rows=f"SELECT %s, %s, %s, %s WHERE {{{GOING}}}") + " RETURNING id"
 
 
-def add_metrics(*, version: Version, points: Sequence[Point], actor: Actor, reason: str = "") -> None:
-    """Append points to a version's metrics; a second value for one step is kept beside the first."""
+def add_metrics(*, version: Version, points: Sequence[Point], actor: Actor, reason: str = "") -> list[Metric]:
+    """Append points to a version's metrics; a second value for one step is kept beside the first.
+
+    The points as they are stored.
+    """
+    made = [_row(version, point) for point in points]
     target = f"models/{version.model.name}/versions/{version.number}"
     after = {"points": len(points), "last": {p.name: p.value for p in points[-20:]}}
 
     def decide(held: bool) -> Change:
         if held:
             _lock(version)
-        writes = _writes_of_one(version, points[0])
+        writes = [(_LAST_OF_ONE, _last(version, points[0])), _POINT.write(made[0])]
         return Change("version.measure", target, writes, after=after, as_read=(_AS_READ, [version.pk]))
 
     if len(points) == 1:
         changes.make(decide, actor=actor, reason=reason)
-        return
+        return made
     with transaction.atomic():
         _lock(version)
-        append(version, points)
+        _append(version, points, made)
         audit.record(actor=actor, action="version.measure", target=target, after=after, reason=reason)
+    return made
 
 
 def append(version: Version, points: Sequence[Point]) -> None:
     """Insert points and refresh the latest of each name; inside the caller's transaction, version locked."""
-    Metric.objects.bulk_create([_row(version, point) for point in points], batch_size=_BATCH)
+    _append(version, points, [_row(version, point) for point in points])
+
+
+def _append(version: Version, points: Sequence[Point], rows: list[Metric]) -> None:
+    Metric.objects.bulk_create(rows, batch_size=_BATCH)
     last: dict[str, Point] = {}
     for point in points:
         if point.name not in last or point.step >= last[point.name].step:
@@ -73,10 +82,6 @@ def _refresh(version: Version, points: Sequence[Point]) -> None:
     # Of every length another statement: none is worth preparing.
     with connection.cursor() as cursor:
         cursor.execute(sql, [value for point in points for value in _last(version, point)])
-
-
-def _writes_of_one(version: Version, point: Point) -> list[Write]:
-    return [(_LAST_OF_ONE, _last(version, point)), _POINT.write(_row(version, point))]
 
 
 def _row(version: Version, point: Point) -> Metric:

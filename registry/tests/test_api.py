@@ -208,13 +208,19 @@ def test_metrics_are_appended_and_their_history_is_paged(api, version):
     client = api("engineer")
     points = [{"name": "loss", "value": 1 / (step + 1), "step": step} for step in range(5)]
     made = client.post("/api/v1/models/churn/versions/1/metrics", {"points": points}, format="json")
-    assert made.status_code == 201 and made.json()["metrics"]["loss"] == pytest.approx(0.2)
+    assert made.status_code == 201
+    assert client.get("/api/v1/models/churn/versions/1").json()["metrics"]["loss"] == pytest.approx(0.2)
     first = client.get("/api/v1/models/churn/versions/1/metrics?name=loss&limit=3").json()
     rest = client.get(
         f"/api/v1/models/churn/versions/1/metrics?name=loss&limit=3&after={first['next']}"
     ).json()
     assert [p["step"] for p in first["items"] + rest["items"]] == [0, 1, 2, 3, 4]
     assert rest["next"] is None
+    stored = [point | {"at": None} for point in first["items"] + rest["items"]]
+    assert [point | {"at": None} for point in made.json()["items"]] == stored
+    one = {"points": [{"name": "f1", "value": 0.5}]}
+    answer = client.post("/api/v1/models/churn/versions/1/metrics", one, format="json").json()
+    assert answer["items"][0]["value"] == 0.5 and answer["items"][0]["at"]
     problem(client.get("/api/v1/models/churn/versions/1/metrics"), 400, "which metric", "name")
     bad = {"points": [{"name": "loss", "value": "low"}]}
     answer = client.post("/api/v1/models/churn/versions/1/metrics", bad, format="json")

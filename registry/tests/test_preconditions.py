@@ -4,6 +4,7 @@ import pytest
 
 from registry import services
 from registry.domain.actor import SYSTEM
+from registry.models import Version
 
 pytestmark = pytest.mark.django_db
 MODEL, VERSION = "/api/v1/models/churn", "/api/v1/models/churn/versions/1"
@@ -51,6 +52,17 @@ def test_the_answer_to_a_change_has_the_new_etag(api, version):
     assert changed["ETag"] != old and changed["ETag"] == client.get(VERSION)["ETag"]
     again = client.patch(VERSION, {"notes": "m"}, format="json", HTTP_IF_MATCH=old)
     assert again.status_code == 412 and client.get(VERSION).json()["notes"] == "n"
+
+
+def test_setting_an_alias_answers_with_what_it_is_from_then_on(api, version):
+    client = api("engineer")
+    other = Version.objects.create(model=version.model, number=2, size=1)
+    for number in (version.number, other.number, other.number):
+        put = client.put(ALIAS, {"version": number}, format="json")
+        got = client.get(ALIAS)
+        assert (put.content, put["ETag"]) == (got.content, got["ETag"])
+        assert got.json()["version"] == number and got.json()["updated_at"]
+    assert client.get("/api/v1/models/churn/aliases").json()["items"] == [got.json()]
 
 
 def test_what_does_not_exist_matches_nothing(api, version):

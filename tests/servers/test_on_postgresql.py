@@ -22,7 +22,11 @@ FILES = {
         "registry/tests/test_retention.py",
     ),
     # Documents are written by PostgreSQL itself, and statements are prepared there.
-    "documents": ("registry/tests/test_api.py", "registry/tests/test_search.py"),
+    "documents": (
+        "registry/tests/test_api.py",
+        "registry/tests/test_preconditions.py",
+        "registry/tests/test_search.py",
+    ),
     "rollouts": ("rollouts/tests/test_services.py", "rollouts/tests/test_reconcile.py"),
     "requests": ("tests/concurrency",),
     "notices": (

@@ -146,9 +146,8 @@ def metrics(
     path = model_path(model, "versions", version_number(client, model, version))
     if add:
         points = [{"name": key, "value": value, "step": step} for key, value in add]
-        answer = client.post(f"{path}/metrics", {"points": points})
-        session.out.show({"metrics": answer["metrics"]}, pairs(answer["metrics"]))
-    elif name:
+        client.post(f"{path}/metrics", {"points": points})
+    if name and not add:
         found = list(client.items(f"{path}/metrics", limit, name=name))
         session.out.show({"items": found}, table(["STEP", "VALUE", "AT"], [_point(item) for item in found]))
     else:
