@@ -13,7 +13,7 @@ from registry.changes import Change
 from registry.domain.actor import Actor
 from registry.errors import NotFound
 from registry.models import Model, Version
-from registry.prepared import PreparedInsert, PreparedUpdate
+from registry.prepared import GOING, PreparedInsert
 from registry.services.models import AS_READ, locked, target
 
 # The update locks the model's row until commit, and a rollback gives the number back.
@@ -21,7 +21,10 @@ _TAKE = (
     "UPDATE registry_model SET last_number = last_number + 1, updated_at = %s "
     "WHERE id = %s AND deleted_at IS NULL RETURNING last_number"
 )
-_INSERT, _TAKEN = PreparedInsert(Version), PreparedUpdate(Model, "last_number", "updated_at")
+_TAKEN = (
+    f"UPDATE registry_model SET last_number = %s, updated_at = %s WHERE id = %s AND {{{GOING}}} RETURNING id"
+)
+_INSERT = PreparedInsert(Version)
 _AS_READ = AS_READ.format(" AND last_number = %s")
 _NUMBER = [field.name for field in _INSERT.fields].index("number")
 _TAKE_AND_INSERT = (
@@ -37,7 +40,7 @@ _TAKE_AND_INSERT = (
 def save_as_next(version: Version) -> None:
     """Write the new row with its model's next number; `NotFound` when the model was deleted meanwhile."""
     model = version.model
-    now = Model._meta.get_field("updated_at").get_db_prep_save(timezone.now(), connection)
+    now = _now()
     if connection.vendor != "postgresql":
         taken = statements.row(_TAKE, [now, model.pk])
         if taken is None:
@@ -69,9 +72,8 @@ def save_alone_as_next(version: Version, said: Callable[[], Any], *, actor: Acto
         now = locked(model) if held else model
         as_read = (_AS_READ, [now.pk, now.name, now.last_number])
         version.number = now.last_number + 1
-        taken = _TAKEN.write(Model(pk=now.pk, last_number=version.number))
         named = f"{target(now)}/versions/{version.number}"
-        writes = [taken, _INSERT.write(version)]
+        writes = [(_TAKEN, [version.number, _now(), now.pk]), _INSERT.write(version)]
         return Change("version.register", named, writes, after=said(), as_read=as_read)
 
     made = changes.make(decide, actor=actor, reason=reason)
@@ -83,6 +85,11 @@ def save_alone_as_next(version: Version, said: Callable[[], Any], *, actor: Acto
 def save_as(version: Version) -> None:
     """Write the new row with the number that it has."""
     _INSERT.save(version)
+
+
+def _now() -> Any:
+    """The present as the column takes it."""
+    return Model._meta.get_field("updated_at").get_db_prep_save(timezone.now(), connection)
 
 
 def _deleted(model: Model) -> NotFound:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 from urllib.parse import unquote, urlsplit
@@ -52,7 +53,7 @@ def experiment_location(experiment: Experiment) -> str:
     return experiment.artifact_location.rstrip("/") or f"{ARTIFACTS}:/{experiment.pk}"
 
 
-def resolve(source: str, *, run: str | None, logged_model: str | None, among: Q | None = None) -> Lineage:
+def resolve(source: str, *, run: str | None, logged_model: str | None, among: Callable[[], Q] = Q) -> Lineage:
     """Check a source by MLflow's rules and resolve `models:/…` in it, `among` some versions; None: not said.
 
     `Invalid` for a source that leads out of where it says it is, `NotFound` for a version that is not there.
@@ -62,7 +63,7 @@ def resolve(source: str, *, run: str | None, logged_model: str | None, among: Q 
     said_model = foreign.plain(logged_model or "", field="model_id", maximum=64)
     scheme = urlsplit(source).scheme.lower() if ":" in source else ""
     if scheme == "models":
-        return _from_models(source, run, logged_model, among or Q())
+        return _from_models(source, run, logged_model, among())
     if scheme in {"", "file"}:
         _check_local(source, said_run, said_model)
     else:

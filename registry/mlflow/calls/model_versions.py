@@ -49,7 +49,7 @@ def create(call: Call) -> dict[str, Any]:
         source,
         run=arguments.maybe("run_id"),
         logged_model=arguments.maybe("model_id"),
-        among=visible(call.user, "model__"),
+        among=lambda: visible(call.user, "model__"),
     )
     file, why = sources.artifact_of(lineage)
     said = Recorded(
