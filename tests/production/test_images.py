@@ -54,7 +54,7 @@ services.register_version(model=Model.objects.create(name="adder"), artifact=Pat
                           store=artifact_store(), actor=SYSTEM)
 """
 # In 10⁶ bytes, the base of about 130 included.
-LARGEST = {"control-plane": 900, "serving": 400, "serving-cuda": 4_500}
+LARGEST = {"control-plane": 720, "serving": 320, "serving-cuda": 3_000}
 
 
 @pytest.fixture(scope="module")
