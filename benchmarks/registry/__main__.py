@@ -1,7 +1,7 @@
 """Measure the registry's REST API and pages on PostgreSQL.
 
     python benchmarks/registry/run.py [--quick] [--sizes 1000,100000] [--requests | --scaled]
-                                      [--profile ROUTE]
+                                      [--only TEXT] [--profile ROUTE]
 
 Two tables: CPU time (server and database) per REST request as multiples of a bare Django JSON view, and what
 every list, search and page costs with few and with many versions, both measured in turns.
@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--requests", action="store_true", help="only the first table")
     parser.add_argument("--profile", default="", help="print a profile of this row of the first table")
     parser.add_argument("--scaled", action="store_true", help="only the second table")
+    parser.add_argument("--only", default="", help="only rows of the second table whose name has this text")
     options = parser.parse_args()
     sizes = [int(size) for size in ("1000,10000" if options.quick else options.sizes).split(",")]
     with tempfile.TemporaryDirectory(prefix="slipway-bench-") as folder:
@@ -56,7 +57,7 @@ def main() -> int:
                 environs = [
                     environ | {"SLIPWAY_DATABASE_URL": postgres.create(f"with{size}")} for size in sizes
                 ]
-                compare(sizes, 4 if options.quick else 8, environs)
+                compare(sizes, 4 if options.quick else 8, environs, options.only)
                 return 0
         except Absent as why:
             print(f"the registry is not measured: {why}")

@@ -51,7 +51,7 @@ SCALED = [
     Call("one model", "/api/v1/models/model-0000042"),
     Call("versions", "/api/v1/models/big/versions?limit=50"),
     Call("versions, second page", "/api/v1/models/big/versions?limit=50&after=900"),
-    Call("versions, filter on a metric", f"/api/v1/models/big/versions?limit=8&filter={FILTER}"),
+    Call("versions, filter on a metric", f"/api/v1/models/big/versions?limit=5&filter={FILTER}"),
     Call("one version", "/api/v1/models/big/versions/10"),
     Call("lineage", "/api/v1/models/big/versions/150/lineage"),
     Call("aliases", "/api/v1/models/big/aliases"),

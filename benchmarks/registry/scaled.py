@@ -42,7 +42,7 @@ class Side:
         self.process.wait(30)
 
 
-def show(names: list[str], sizes: list[int], sides: list[Side], rounds: int = ROUNDS) -> None:
+def show(names: list[str], sizes: list[int], sides: list[Side], only: str, rounds: int = ROUNDS) -> None:
     """The table, from the least of the rounds, each of which asks both sides: a busy machine only adds.
 
     What shows another number of rows with many versions is not compared: that is a mistake of this benchmark.
@@ -50,6 +50,8 @@ def show(names: list[str], sizes: list[int], sides: list[Side], rounds: int = RO
     columns = (f"{sizes[0]:,} versions × bare", f"{sizes[-1]:,} × bare", "CPU", "queries", "rows", "")
     print(f"\n| list, search or page | {' | '.join(columns)} |\n|---|---|---|---|---|---|---|")
     for number, name in enumerate(names):
+        if only not in name:
+            continue
         told: list[list[dict[str, Any]]] = [[], []]
         for _ in range(rounds):
             for side, answers in zip(sides, told, strict=True):
@@ -68,8 +70,8 @@ def _least(answers: list[dict[str, Any]], what: str) -> float:
     return min(float(answer[what]) for answer in answers)
 
 
-def compare(sizes: list[int], repetitions: int, environs: list[dict[str, str]]) -> None:
-    """Fills both databases and shows the table."""
+def compare(sizes: list[int], repetitions: int, environs: list[dict[str, str]], only: str = "") -> None:
+    """Fills both databases and shows the table, or only the rows whose name has that text."""
     from benchmarks.registry.requests import SCALED
 
     sides: list[Side] = []
@@ -77,7 +79,7 @@ def compare(sizes: list[int], repetitions: int, environs: list[dict[str, str]]) 
         for size, environ in zip(sizes, environs, strict=True):
             sides.append(Side(size, repetitions, environ))
             sides[-1].ready()
-        show([call.name for call in SCALED], sizes, sides)
+        show([call.name for call in SCALED], sizes, sides, only)
     finally:
         for side in sides:
             side.end()
