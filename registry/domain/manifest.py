@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from registry.domain.names import digest as checked_digest
 from registry.errors import Invalid
 
 SCHEMA = 1
@@ -63,30 +62,6 @@ def manifest_of(files: Iterable[FileEntry]) -> Manifest:
         raise Invalid(f"The folder has {len(entries)} files; at most {MAX_FILES} are kept.", field=_FIELD)
     _check_distinct(entries)
     return Manifest(entries)
-
-
-def parse_manifest(content: bytes) -> Manifest:
-    """Inverse of `Manifest.to_bytes`; `Invalid` for anything else."""
-    try:
-        document = json.loads(content)
-        files = [parse_entry(item, f"files[{i}]") for i, item in enumerate(document["files"])]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise Invalid("It is no manifest of files.", field=_FIELD) from error
-    manifest = manifest_of(files)
-    if manifest.to_bytes() != content:
-        raise Invalid("The manifest is not in its canonical form.", field=_FIELD)
-    return manifest
-
-
-def parse_entry(item: Any, where: str) -> FileEntry:
-    """`{"path", "digest", "size"}` as an entry."""
-    if not isinstance(item, Mapping) or set(item) != {"path", "digest", "size"}:
-        raise Invalid("A file is an object with `path`, `digest` and `size`.", field=where)
-    size = item["size"]
-    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**63:
-        raise Invalid("It must be a whole number of bytes.", field=f"{where}.size")
-    path = checked_path(item["path"], field=f"{where}.path")
-    return FileEntry(path, checked_digest(item["digest"], field=f"{where}.digest"), size)
 
 
 def checked_path(value: Any, *, field: str = "path") -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -13,14 +16,45 @@ from registry.domain import foreign
 from registry.domain.actor import Actor
 from registry.errors import Conflict
 from registry.models import Model, Version
-from registry.prepared import PreparedUpdate, Write
+from registry.prepared import PreparedUpdate
 from registry.services.models import AS_READ, locked, target
 from registry.services.versions import locked_version
 from registry.services.versions import target as version_target
 
-_MODEL_TAGS, _VERSION_TAGS = PreparedUpdate(Model, "tags"), PreparedUpdate(Version, "tags")
-_MODEL_AS_READ = AS_READ.format(" AND tags = %s")
-_VERSION_AS_READ = "SELECT FROM registry_version WHERE id = %s AND tags = %s AND deleted_at IS NULL"
+R = TypeVar("R", Model, Version)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[R]):
+    """What has tags: `as_read` finds the row by `known_by` and its tags as they were read."""
+
+    noun: str
+    longest: int
+    tags: PreparedUpdate[R]
+    locked: Callable[[R], R]
+    target: Callable[[R], str]
+    as_read: str
+    known_by: Callable[[R], list[Any]]
+
+
+_MODEL = _Kind(
+    "model",
+    foreign.MODEL_TAG_MAX,
+    PreparedUpdate(Model, "tags"),
+    locked,
+    target,
+    AS_READ.format(" AND tags = %s"),
+    lambda model: [model.pk, model.name],
+)
+_VERSION = _Kind(
+    "version",
+    foreign.VERSION_TAG_MAX,
+    PreparedUpdate(Version, "tags"),
+    locked_version,
+    version_target,
+    "SELECT FROM registry_version WHERE id = %s AND tags = %s AND deleted_at IS NULL",
+    lambda version: [version.pk],
+)
 
 
 def rename_model(*, model: Model, name: str, actor: Actor, reason: str = "") -> Model:
@@ -48,41 +82,35 @@ def rename_model(*, model: Model, name: str, actor: Actor, reason: str = "") -> 
 
 def tag_model(*, model: Model, key: str, value: str | None, actor: Actor, reason: str = "") -> Model:
     """Set one tag of the model, or remove it (None); nothing happens when it is so already."""
-    key = foreign.key_name(key)
-    if value is not None:
-        value = foreign.plain(value, field="value", maximum=foreign.MODEL_TAG_MAX)
-    now = model
-
-    def decide(held: bool) -> Change | None:
-        nonlocal now
-        now = locked(model) if held else copy(model)
-        before, tags = now.tags.get(key), now.tags
-        if before == value:
-            return None
-        now.tags = _changed(tags, key, value)
-        as_read = (_MODEL_AS_READ, [now.pk, now.name, _MODEL_TAGS.stored("tags", tags)])
-        return _change("model", target(now), key, before, value, _MODEL_TAGS.write(now), as_read)
-
-    changes.make(decide, actor=actor, reason=reason)
-    return now
+    return _tag(_MODEL, model, key, value, actor, reason)
 
 
 def tag_version(*, version: Version, key: str, value: str | None, actor: Actor, reason: str = "") -> Version:
     """Set one tag of the version, or remove it (None); nothing happens when it is so already."""
+    return _tag(_VERSION, version, key, value, actor, reason)
+
+
+def _tag(kind: _Kind[R], row: R, key: str, value: str | None, actor: Actor, reason: str) -> R:
     key = foreign.key_name(key)
     if value is not None:
-        value = foreign.plain(value, field="value", maximum=foreign.VERSION_TAG_MAX)
-    now = version
+        value = foreign.plain(value, field="value", maximum=kind.longest)
+    now: R = row
 
     def decide(held: bool) -> Change | None:
         nonlocal now
-        now = locked_version(version) if held else copy(version)
+        now = kind.locked(row) if held else copy(row)
         before, tags = now.tags.get(key), now.tags
         if before == value:
             return None
         now.tags = _changed(tags, key, value)
-        as_read = (_VERSION_AS_READ, [now.pk, _VERSION_TAGS.stored("tags", tags)])
-        return _change("version", version_target(now), key, before, value, _VERSION_TAGS.write(now), as_read)
+        return Change(
+            f"{kind.noun}.tag" if value is not None else f"{kind.noun}.untag",
+            kind.target(now),
+            [kind.tags.write(now)],
+            before=None if before is None else {key: before[:500]},
+            after=None if value is None else {key: value[:500]},
+            as_read=(kind.as_read, [*kind.known_by(now), kind.tags.stored("tags", tags)]),
+        )
 
     changes.make(decide, actor=actor, reason=reason)
     return now
@@ -94,16 +122,3 @@ def _changed(tags: dict[str, str], key: str, value: str | None) -> dict[str, str
         changed[key] = value
     foreign.check_total(changed)
     return changed
-
-
-def _change(
-    noun: str, target: str, key: str, before: str | None, value: str | None, write: Write, as_read: Write
-) -> Change:
-    return Change(
-        f"{noun}.tag" if value is not None else f"{noun}.untag",
-        target,
-        [write],
-        before=None if before is None else {key: before[:500]},
-        after=None if value is None else {key: value[:500]},
-        as_read=as_read,
-    )
