@@ -119,6 +119,22 @@ def test_columns_of_a_wide_tensor_are_picked_from_the_flattened_row():
     assert values(histograms.text(), "model_input_value_bucket") == [1, 2]
 
 
+def test_single_rows_among_batches_are_all_counted_however_often_the_buffer_fills():
+    signature = Signature((TensorSpec("X", FP32, (-1, 2, 2)),), ())
+    items = [numeric("b", "X", 1, [0.0, 1.0]), numeric("c", "X", 2, [0.0, 1.0])]
+    histograms = ProfileHistograms(spec(items), signature, LABELS)
+    table = np.random.default_rng(0).normal(size=(3 * BUFFERED_ROWS, 2, 2)).astype(np.float32)
+    start = 0
+    while start < len(table):
+        rows = 7 if start % 50 == 0 else 1
+        histograms.observe([table[start : start + rows]], [])
+        start += rows
+    found = values(histograms.text(), "model_input_value_bucket")
+    for column, counts in ((1, found[:3]), (2, found[3:])):
+        flat = table.reshape(-1, 4)[:, column]
+        assert counts == [(flat <= 0).sum(), (flat <= 1).sum(), len(flat)]
+
+
 def test_classes_are_counted_by_name_and_strangers_as_other():
     signature = Signature((), (TensorSpec("label", INT64, (-1,)),))
     item = {"name": "label", "tensor": "label", "column": None, "kind": "categorical",
