@@ -50,7 +50,7 @@ def hostile() -> list[tuple[bytes, int, str]]:
         b"{}": (422, "inputs: is missing"),
         _tensor(name="Z"): (422, "inputs[0].name"),
         _tensor(shape=[-1, 30]): (422, "inputs[0].shape[0]"),
-        _tensor(shape=[10**12, 30]): (422, "inputs[0].data"),
+        _tensor(shape=[10**12, 30]): (422, "inputs[0].shape"),
         _tensor(datatype="FP64"): (422, "inputs[0].datatype"),
         _tensor(data=[0.5] * 29): (422, "inputs[0].data"),
         _tensor(parameters={"binary_data_size": 10**9}): (422, "binary_data"),
