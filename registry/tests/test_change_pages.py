@@ -1,5 +1,7 @@
 """Changing models and versions in the browser, and looking at their numbers."""
 
+import html
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -54,6 +56,27 @@ def test_notes_and_tags_of_a_version_are_changed_in_the_browser(web, version):
     assert "Not for EU data." in page and "<dt>owner</dt><dd>ada</dd>" in page
     odd = web("engineer").post("/models/churn/versions/1/notes", {"tags": "region"})
     assert odd.status_code == 400 and b"Write key = value" in odd.content
+
+
+@pytest.mark.parametrize(
+    ("to", "field"), [("/models/churn/versions/1/notes", "notes"), ("/models/churn/change", "description")]
+)
+def test_who_changes_what_another_has_changed_meanwhile_is_told_and_loses_nothing(web, version, to, field):
+    ada, bob = web("engineer"), web("admin")
+    seen = ada.get(to).context["form"]["seen"].value()
+    assert f'value="{seen}"' in text(ada.get(to))
+    assert bob.post(to, {field: "Bob's words", "tags": "by = bob", "seen": seen}).status_code == 302
+    before = newest().sequence
+    told = ada.post(to, {field: "Ada's words", "tags": "by = ada", "seen": seen})
+    shown = html.unescape(told.content.decode())
+    assert told.status_code == 400 and newest().sequence == before, "nothing is saved"
+    assert (
+        "Somebody else changed it" in shown and "There now: Bob's words" in shown and "Ada's words" in shown
+    )
+    fresh = told.context["form"]["seen"].value()
+    assert fresh != seen and f'value="{fresh}"' in shown
+    assert ada.post(to, {field: "Bob's and Ada's words", "seen": fresh}).status_code == 302
+    assert "Bob's and Ada's words" in html.unescape(text(ada.get(to))) and "by = bob" in text(ada.get(to))
 
 
 def test_an_alias_is_set_moved_and_removed_in_the_browser(web, version, model):

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
 
 from registry.errors import Invalid
 from registry.models import Model, Version
 
 _LINES = forms.Textarea(attrs={"rows": 4, "class": "mono", "spellcheck": "false"})
 _TAG = re.compile(r"((?:[^=\\]|\\.)+)=(.*)")
+_EDITED = {"notes", "description", "tags", "owner_team"}
+_STALE = (
+    "Somebody else changed it since you opened this form; nothing was saved. "
+    "Send it again to write what stands here."
+)
 _ESCAPE = re.compile(r"\\(.)")
 
 
@@ -21,9 +29,33 @@ class ReasonForm(forms.Form):
 
 
 class _TaggedForm(ReasonForm):
-    """A form with tags as lines; in `cleaned_data` they are a mapping."""
+    """A form with tags as lines; in `cleaned_data` they are a mapping.
 
+    It remembers what it began with (`seen`): when that has changed since, nothing is saved, what was typed
+    stays, and the form says beside each field what is there now. Sent once more, it is saved.
+    """
+
+    seen = forms.CharField(required=False, widget=forms.HiddenInput)
     tags = forms.CharField(required=False, widget=_LINES, help_text="One per line: stage = dev")
+
+    def __init__(self, data: QueryDict | None = None, *, initial: dict[str, Any]) -> None:
+        text = json.dumps(initial, sort_keys=True)
+        now = hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()
+        self.stale = data is not None and data.get("seen", now) != now
+        if self.stale and data is not None:
+            data = data.copy()
+            data["seen"] = now
+        super().__init__(data, initial=initial | {"seen": now})
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or self.cleaned_data
+        said.pop("seen", None)
+        if self.stale:
+            self.add_error(None, _STALE)
+            for name in _EDITED & self.fields.keys() & self.data.keys():
+                if self.data[name].split() != (there := self.initial[name]).split():
+                    self.add_error(name, f"There now: {there or '(nothing)'}")
+        return said
 
     def clean_tags(self) -> dict[str, str]:
         try:

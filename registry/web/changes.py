@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
@@ -41,7 +43,12 @@ class Question:
 @page(*_FORM, permission=Permission.REGISTER)
 def change_model(request: HttpRequest, name: str) -> HttpResponse:
     """Description, tags and owner team of a model."""
-    model = model_of(request)
+    with _held(request):
+        return _change_model(request, queries.model_by_name(name))
+
+
+def _change_model(request: HttpRequest, model: Model) -> HttpResponse:
+    name = model.name
     form = ChangeModelForm(_posted(request), initial=ChangeModelForm.of(model))
     asked = Question(f"Change {name}", (), _model(name), f"{name} is changed.")
 
@@ -81,7 +88,12 @@ def delete_model(request: HttpRequest, name: str) -> HttpResponse:
 @page(*_FORM, permission=Permission.REGISTER)
 def annotate(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Notes and tags of a version."""
-    version = queries.plain_version(model_of(request), number)
+    with _held(request):
+        return _annotate(request, queries.plain_version(model_of(request), number))
+
+
+def _annotate(request: HttpRequest, version: Version) -> HttpResponse:
+    name, number = version.model.name, version.number
     form = NotesForm(_posted(request), initial=NotesForm.of(version))
     asked = Question("Change notes and tags", (), _version(name, number), "Notes and tags are changed.")
     return _asked(
@@ -173,6 +185,17 @@ def _asked(
     context = {"form": form, "asked": asked, "dialog": dialog, "action": request.path}
     template = "registry/_change.html" if dialog else "registry/change.html"
     return render(request, template, context, status=400 if form.errors else 200)
+
+
+@contextmanager
+def _held(request: HttpRequest) -> Iterator[None]:
+    """What is read in the block stays so until the block's end: nobody else saves the form meanwhile."""
+    if request.method != "POST":
+        yield
+        return
+    with transaction.atomic():
+        Model.objects.select_for_update(no_key=True).filter(pk=model_of(request).pk).first()
+        yield
 
 
 def _posted(request: HttpRequest) -> QueryDict | None:
