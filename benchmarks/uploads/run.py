@@ -216,7 +216,7 @@ def measured(store: str, size: int, dice: random.Random, home: Path, stack: Exit
     ]
     gunicorn += ["--worker-class", "gthread", "--workers", "1", "--threads", "4", "--no-control-socket"]
     web = stack.enter_context(process(gunicorn, home / "web.log", cwd=ROOT, env=environment))
-    until(lambda: answers(f"{base}/healthz"), 60, "the web server")
+    until(lambda: answers(f"{base}/healthz"), 300, "the web server")
     headers = {"Authorization": f"Bearer {token}"}
     version = f"{base}/api/v1/models/large/versions/1"
     requests.get(version, headers=headers, timeout=20)
@@ -275,7 +275,7 @@ def send_with_kills(
                     os.kill(pid, signal.SIGKILL)
         if status == 0:
             return killed
-        until(lambda: answers(f"{base}/healthz"), 60, "the web server")
+        until(lambda: answers(f"{base}/healthz"), 300, "the web server")
     raise SystemExit("the upload did not end")
 
 
