@@ -251,3 +251,16 @@ def test_the_history_of_10000_points_comes_in_pages(client):
     for start in range(0, 10_000, 1000):
         client.log_batch(run, [Metric("loss", n, n, n) for n in range(start, start + 1000)])
     assert [point.step for point in client.get_metric_history(run, "loss")] == list(range(10_000))
+
+
+def test_points_that_are_sent_again_are_kept_once_and_the_new_ones_beside_them_too(client):
+    from mlflow.entities import Metric
+
+    run = client.create_run("0").info.run_id
+    first, second = range(20), range(10, 30)
+    for steps in (first, first, second):
+        client.log_batch(run, [Metric(key, n, n, n) for n in steps for key in ("loss", "auc")])
+    client.log_batch(run, [Metric("loss", 50, 50, 50)] * 2)
+    for key, steps in (("loss", [*range(30), 50]), ("auc", [*range(30)])):
+        assert [point.step for point in client.get_metric_history(run, key)] == steps
+        assert client.get_run(run).data.metrics[key] == steps[-1]
