@@ -292,7 +292,7 @@ def test_saying_the_same_again_writes_nothing(router, cluster, kube, namespace):
 def test_the_calls_of_a_tick_do_not_grow_with_the_rollouts_of_a_namespace(
     router, cluster, kube, namespace, monkeypatch
 ):
-    names = [f"e-{number}" for number in range(20)]
+    names = [f"e-{number}" for number in range(8)]
     for name in names:
         cluster.apply(world(endpoint=name), ARTIFACTS)
         router.set_route(world(endpoint=name))
