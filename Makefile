@@ -30,7 +30,7 @@ demo-check: install ## The demo without a browser: does every release end as it 
 test: install-dev ## Every test; installs the Debian packages it needs when it may
 	@sh .ci/packages
 	@$(RUN) -m pytest -q -n 2 -m "not stack"
-	@$(RUN) -m pytest -q -n 2 --dist loadfile -m stack
+	@$(RUN) -m pytest -q -n 2 -p tests.longest_first --no-loadscope-reorder -m stack
 
 unit: install-dev ## The quick tests: what is pure, and rollouts on SQLite; no Debian package needed
 	@$(RUN) -m pytest -q -n 2 registry/tests/domain monitoring/tests/domain rollouts/tests -m "not stack"

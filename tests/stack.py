@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -101,6 +103,7 @@ class Process:
         self.log = (self.home.parent / "demo.log").open("w+")
         environment = {**os.environ, "SLIPWAY_HOME": str(self.home), "SLIPWAY_PORT": str(self.port)}
         environment.pop("DJANGO_SETTINGS_MODULE", None)
+        self._models()
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "demo"],
             cwd=ROOT, env=environment, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True,
@@ -117,6 +120,20 @@ class Process:
             end(self.process, STOP_SECONDS)
         finally:
             self.log.close()
+
+    def _models(self) -> None:
+        """The demo's models, trained once in a run of tests, as a stack that was here before would find them."""
+        # pytest's folder of this run, which its processes share.
+        run = next(
+            (up for up in self.home.parents if up.parent.name.startswith("pytest-of-")), self.home.parent
+        )
+        trained = run / "demo-models"
+        with (run / "demo-models.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (trained / "manifest.json").exists():
+                command = [sys.executable, "-m", "deploy.demo.models", str(trained)]
+                subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=START_SECONDS)
+        shutil.copytree(trained, self.home / "demo-models", dirs_exist_ok=True)
 
     def _answers(self) -> bool:
         if self.process.poll() is not None:

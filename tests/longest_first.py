@@ -1,0 +1,32 @@
+"""A plugin for `-n 2`: what takes longest begins first, and the browser's tests share one process.
+
+For `-p tests.longest_first --no-loadscope-reorder`. xdist alone begins with the files of the most tests, and ends
+with one process at work and the other idle; the tests of the browser's files would each start a stack of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+TOGETHER = "tests/browser/"
+FIRST = ("tests/chaos/test_chaos.py", TOGETHER, "tests/survival/", "tests/production/", "tests/chaos/")
+
+
+class ByFile(LoadScopeScheduling):
+    """What xdist's `loadfile` does, but for one folder."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return TOGETHER if nodeid.startswith(TOGETHER) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """xdist's hook for a scheduler of one's own."""
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """pytest's hook; within a place the order stays."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(place) for place in FIRST])
