@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -20,7 +21,8 @@ import numpy as np
 import requests
 
 from deploy.demo.models.manifest import read_manifest
-from tests.servers.waiting import ROOT, end, eventually, free_port
+from tests.servers.process import ended
+from tests.servers.waiting import ROOT, eventually, free_port
 
 # Training the models takes most of it, on a machine that is busy with other tests.
 START_SECONDS = 300
@@ -117,7 +119,7 @@ class Process:
 
     def __exit__(self, *_: object) -> None:
         try:
-            end(self.process, STOP_SECONDS)
+            ended(self.process, signal.SIGINT, STOP_SECONDS, group=True)
         finally:
             self.log.close()
 

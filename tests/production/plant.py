@@ -21,7 +21,8 @@ from typing import Any, Self
 import requests
 
 from registry.tests import onnx_files
-from tests.servers.waiting import ROOT, end, eventually, free_port
+from tests.servers.process import ended
+from tests.servers.waiting import ROOT, eventually, free_port
 
 START_SECONDS, STOP_SECONDS = 240, 60
 CONFIGURED = {
@@ -67,7 +68,7 @@ class Plant:
 
     def stop(self) -> None:
         """What Ctrl-C does."""
-        end(self.process, STOP_SECONDS)
+        ended(self.process, signal.SIGINT, STOP_SECONDS, group=True)
 
     @property
     def url(self) -> str:

@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 START_SECONDS = 60.0
 
@@ -69,14 +70,19 @@ def started(command: list[str], log: Path, *, at_our_end: str = "KILL") -> subpr
         )  # fmt: skip
 
 
-def ended(process: subprocess.Popen[bytes], number: signal.Signals, seconds: float = 20.0) -> None:
-    """Signals the process and waits; what does not obey is killed."""
+def ended(
+    process: subprocess.Popen[Any], number: signal.Signals, seconds: float = 20.0, *, group: bool = False
+) -> None:
+    """Signals the process and waits; what does not obey is killed, with all of the `group` that it leads."""
     if process.poll() is None:
         process.send_signal(number)
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
-        process.kill()
+        if group:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
         process.wait()
 
 

@@ -1,15 +1,11 @@
-"""Free ports, waiting with a deadline, and the end of a process."""
+"""Free ports, and waiting with a deadline."""
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -34,13 +30,3 @@ def eventually(
     while not true():
         assert time.monotonic() < deadline, f"not within {seconds:g} s: {why() if callable(why) else why}"
         time.sleep(every)
-
-
-def end(process: subprocess.Popen[Any], seconds: float) -> None:
-    """What Ctrl-C does; after so many seconds its whole group is killed. It leads a session of its own."""
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
