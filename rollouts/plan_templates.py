@@ -7,8 +7,8 @@ from typing import Any
 
 from registry.domain.actor import Actor
 from registry.models import Model
-from rollouts.domain.strategies import STARTABLE, compile_plan
-from rollouts.errors import Invalid, InvalidPlan
+from rollouts.domain.strategies import check_startable, compile_plan
+from rollouts.errors import Invalid
 from rollouts.gate_templates import filled_in as filled_in_gates
 from rollouts.models import Endpoint, Environment, PlanTemplate, PlanTemplateVersion
 from rollouts.shelf import Shelf, Words
@@ -72,8 +72,5 @@ def filled_in(
 
 
 def _check(strategy: str, parameters: Mapping[str, Any]) -> None:
-    if strategy not in STARTABLE:
-        raise InvalidPlan(
-            f"{strategy!r} is not a strategy.", field="strategy", hint=f"Known: {', '.join(STARTABLE)}."
-        )
+    check_startable(strategy)
     compile_plan(strategy, filled_in_gates(parameters, None), replicas=1)

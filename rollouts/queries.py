@@ -194,8 +194,8 @@ def uses_of(version: Version) -> Sequence[str]:
     """Where a version serves, could be rolled back to, or is being rolled out, in words."""
     found = []
     for endpoint in endpoints_overview().filter(Q(stable__version=version) | Q(previous__version=version)):
-        stable = endpoint.stable is not None and endpoint.stable.version_id == version.pk
-        found.append(f"{endpoint.name} {'serves it' if stable else 'could be rolled back to it'}")
+        how = "serves it" if endpoint.serves(version) else "could be rolled back to it"
+        found.append(f"{endpoint.name} {how}")
     unended = sorted(phase.value for phase in UNENDED)
     for rollout in rollouts().filter(candidate__version=version, phase__in=unended):
         found.append(f"rollout {rollout.pk} moves {rollout.endpoint.name} to it")

@@ -48,20 +48,30 @@ def main() -> int:
         try:
             with Postgres() as postgres:
                 if not options.scaled:
-                    environ["SLIPWAY_DATABASE_URL"] = postgres.create("bench")
-                    arguments = [str(sizes[0]), "8" if options.quick else "40", options.profile]
-                    command = [sys.executable, "-m", "benchmarks.registry.requests", *arguments]
-                    status = subprocess.run(command, cwd=ROOT, env=environ).returncode
+                    filled = _filled(postgres, environ, sizes[0], "bench")
+                    arguments = ["8" if options.quick else "40", options.profile]
+                    status = subprocess.run(_module("requests", *arguments), cwd=ROOT, env=filled).returncode
                     if status or options.requests or options.profile:
                         return status
                 environs = [
-                    environ | {"SLIPWAY_DATABASE_URL": postgres.create(f"with{size}")} for size in sizes
+                    _filled(postgres, environ, size, f"side{number}") for number, size in enumerate(sizes)
                 ]
                 compare(sizes, 4 if options.quick else 8, environs, options.only)
                 return 0
         except Absent as why:
             print(f"the registry is not measured: {why}")
             return 0
+
+
+def _filled(postgres: Postgres, environ: dict[str, str], size: int, name: str) -> dict[str, str]:
+    """The environment of a new database with so many versions."""
+    own = environ | {"SLIPWAY_DATABASE_URL": postgres.create(name)}
+    subprocess.run(_module("population", str(size)), cwd=ROOT, env=own, check=True)
+    return own
+
+
+def _module(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", f"benchmarks.registry.{name}", *arguments]
 
 
 if __name__ == "__main__":

@@ -90,13 +90,13 @@ class Client:
         """The least of a few batches, each the mean of so many requests."""
         for _ in range(3):
             body = self.send(call)
-        queries = self._queries(call)
-        pairs = [(self._batch(call, repetitions), sum(self._batch(BARE, 20))) for _ in range(BATCHES)]
+        queries = self.queries(call)
+        pairs = [(self.batch(call, repetitions), sum(self.batch(BARE, 20))) for _ in range(BATCHES)]
         best = min((batch for batch, _ in pairs), key=sum)
         times = median(sum(batch) / bare for batch, bare in pairs)
         return Cost(*best, times=times, queries=queries, size=len(body))
 
-    def _queries(self, call: Call) -> int:
+    def queries(self, call: Call) -> int:
         """How many statements the request sends."""
         sent: list[str] = []
 
@@ -108,7 +108,7 @@ class Client:
             self.send(call)
         return len(sent)
 
-    def _batch(self, call: Call, repetitions: int) -> tuple[float, float]:
+    def batch(self, call: Call, repetitions: int) -> tuple[float, float]:
         backend, own = _database_cpu(), time.process_time_ns()
         for _ in range(repetitions):
             self.send(call)

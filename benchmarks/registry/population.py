@@ -1,13 +1,19 @@
-"""Any number of versions, written by SQL: ten to a model, and one model that has a tenth of all."""
+"""`python -m benchmarks.registry.population SIZE`: a new database with so many versions, written by SQL.
+
+Ten to a model, and one model that has a tenth of all.
+"""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
+import django
 from django.db import connection
 
 POINTS = 10_000
 BIG = "big"
+ADMINISTRATOR = "bench"
 _MODELS = """
     INSERT INTO registry_model ({columns})
     SELECT {values}
@@ -17,7 +23,7 @@ _MODELS = """
 _OF_MODEL = {
     "name": "'model-' || lpad(n::text, 7, '0')",
     "owner_team": "'team-' || n % 20",
-    "description": "'Predicts thing ' || n",
+    "description": "'Predicts thing ' || n || ' of ' || substr(md5(n::text), 1, 8)",
     "tags": "jsonb_build_object('tier', (n % 5)::text)",
 }
 _VERSIONS = """
@@ -37,7 +43,7 @@ _OF_VERSION = {
     "digest": "'sha256:' || lpad(to_hex(n), 64, '0')",
     "tags": "jsonb_build_object('stage', CASE WHEN n % 3 = 0 THEN 'prod' ELSE 'dev' END, 'build', n::text)",
     "hyperparameters": "jsonb_build_object('depth', n % 12, 'lr', 0.1)",
-    "git_sha": "lpad(to_hex(n), 12, '0')",
+    "git_sha": "substr(md5(n::text), 1, 12)",
     "training_run": "'run-' || n",
     "dataset_digest": "'d' || n / 100",
     "created_at": "now() - interval '400 days' + n * interval '1 minute'",
@@ -57,6 +63,51 @@ _AUDIT = """
            'models/model-' || n / 10 || '/versions/' || n, NULL, '{{}}', 'bench', md5(n::text), md5('x' || n)
     FROM generate_series((SELECT coalesce(max(sequence), 0) + 1 FROM registry_auditentry), %s) n
 """
+
+
+_PROFILE = {
+    "schema": 1, "rows": 1000,
+    "inputs": [{"name": f"f{n}", "tensor": "X", "column": n, "kind": "numeric",
+                "edges": [float(e) for e in range(9)], "counts": [100] * 10,
+                "min": -1.0, "max": 9.0, "missing": 0} for n in range(20)],
+    "outputs": [],
+}  # fmt: skip
+_DETAILS: dict[str, Any] = {
+    "size": 1_000_000, "filename": "model.onnx", "format": "onnx", "framework": "scikit-learn 1.7",
+    "feature_names": [f"f{n}" for n in range(20)], "profile": _PROFILE,
+    "signature": {"inputs": [{"name": "X", "dtype": "float32", "shape": [None, 20]}],
+                  "outputs": [{"name": "y", "dtype": "float32", "shape": [None, 1]}]},
+    "inspection": {"opsets": {"ai.onnx": 17}, "operators": {"Gemm": 3, "Relu": 2}, "parameters": 12345},
+    "hyperparameters": {"depth": 7, "lr": 0.1}, "tags": {"stage": "dev"}, "git_sha": "abcdef123456",
+}  # fmt: skip
+
+
+def main(size: int) -> None:
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0)
+    begin()
+    grow(0, size)
+
+
+def begin() -> None:
+    """An administrator, and the model `big` with two versions that have everything there is."""
+    from django.contrib.auth.models import User
+
+    from registry import services
+    from registry.domain.actor import SYSTEM
+    from registry.domain.roles import Role
+    from registry.identity import grant
+    from registry.models import Version
+
+    grant(User.objects.create(username=ADMINISTRATOR), Role.ADMIN)
+    model = services.create_model(name=BIG, owner_team="growth", actor=SYSTEM)
+    rows = [
+        Version.objects.create(model=model, number=number, **_DETAILS, digest=f"sha256:{number:064x}")
+        for number in (10, 20)
+    ]
+    services.set_alias(model=model, name="champion", version=rows[0], actor=SYSTEM)
+    history(rows[0].pk)
 
 
 def grow(start: int, end: int) -> None:
@@ -98,3 +149,8 @@ def _filled(cursor: Any, statement: str, table: str, said: dict[str, str]) -> st
     columns = [row[0] for row in cursor.fetchall()]
     values = [said.get(column, f"t.{column}").replace("%", "%%") for column in columns]
     return statement.format(columns=", ".join(columns), values=", ".join(values))
+
+
+if __name__ == "__main__":
+    django.setup()
+    main(int(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.registry.side SIZE REPETITIONS`: measures what it is asked for, with SIZE versions.
+"""`python -m benchmarks.registry.side REPETITIONS`: measures what it is asked for, in a filled database.
 
 Reads a number per line, the place of a call in `SCALED`, and answers each with a line of JSON: CPU
 microseconds of the call and of the bare view beside it, how many queries the call makes, and how many rows it
@@ -16,25 +16,18 @@ import django
 from benchmarks.registry.measuring import BARE
 
 
-def main(size: int, repetitions: int) -> None:
-    from django.core.management import call_command
-    from django.db import connection
+def main(repetitions: int) -> None:
+    from benchmarks.registry.requests import SCALED, client
 
-    from benchmarks.registry.population import grow
-    from benchmarks.registry.requests import SCALED, _client
-
-    call_command("migrate", verbosity=0)
-    client = _client()
-    grow(0, size)
-    connection.close()
+    asking = client()
     print("ready", flush=True)
     for line in sys.stdin:
         call = SCALED[int(line)]
-        body = client.send(call)
+        body = asking.send(call)
         told = {
-            "cost": sum(client._batch(call, repetitions)),
-            "bare": sum(client._batch(BARE, 20)),
-            "queries": client._queries(call),
+            "cost": sum(asking.batch(call, repetitions)),
+            "bare": sum(asking.batch(BARE, 20)),
+            "queries": asking.queries(call),
             "rows": rows_of(body),
         }
         print(json.dumps(told), flush=True)
@@ -49,4 +42,4 @@ def rows_of(body: bytes) -> int:
 
 if __name__ == "__main__":
     django.setup()
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]))

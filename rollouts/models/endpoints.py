@@ -68,6 +68,10 @@ class Endpoint(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def serves(self, version: Version) -> bool:
+        """Whether the version is the stable one here."""
+        return self.stable is not None and self.stable.version_id == version.pk
+
 
 class Release(Kept):
     """A version made ready to be served on an endpoint: digest pinned, histograms fixed.

@@ -76,7 +76,7 @@ def check_candidate(endpoint: Endpoint, version: Version) -> None:
         )
     if endpoint.stable is None:
         raise Conflict(f"{endpoint.name} has no stable version yet.")
-    if endpoint.stable.version_id == version.pk:
+    if endpoint.serves(version):
         raise Invalid(
             f"{endpoint.name} serves version {version.ref} already; a rollout needs another one.",
             field="version",

@@ -19,7 +19,7 @@ from rollouts import abilities, gate_templates, hooks, store
 from rollouts.domain.phases import ACTIVE, GLASS, TERMINAL, Phase
 from rollouts.domain.plan import Plan
 from rollouts.domain.policy import Policy, apply_policy
-from rollouts.domain.strategies import STARTABLE, compile_plan
+from rollouts.domain.strategies import STARTABLE, check_startable, compile_plan
 from rollouts.domain.wording import check_reason
 from rollouts.errors import AlreadyRolling, Conflict, InvalidPlan, WrongPhase
 from rollouts.models import Endpoint, PlanTemplateVersion, Rollout, Transition
@@ -39,10 +39,7 @@ def preview(*, endpoint: Endpoint, strategy: str, parameters: Mapping[str, Any])
 
     Nothing is written. InvalidPlan names the bad parameter.
     """
-    if strategy not in STARTABLE:
-        raise InvalidPlan(
-            f"{strategy!r} is not a strategy.", field="strategy", hint=f"Known: {', '.join(STARTABLE)}."
-        )
+    check_startable(strategy)
     given = gate_templates.filled_in(parameters, endpoint)
     plan = compile_plan(strategy, given, replicas=endpoint.replicas)
     if refused := abilities.unsticky(endpoint.environment, plan):
@@ -78,7 +75,7 @@ def start_rollout(
     plan = preview(endpoint=endpoint, strategy=strategy, parameters=parameters)
     with transaction.atomic():
         endpoint = _locked(endpoint)
-        if supersede and endpoint.active is not None and _is_stable(endpoint, version):
+        if supersede and endpoint.active is not None and endpoint.serves(version):
             return abort(rollout=endpoint.active, actor=actor, reason=reason)
         check_candidate(endpoint, version)
         check_inspection(endpoint, version)
@@ -138,10 +135,6 @@ def rollback_endpoint(
         if endpoint.active is None:
             return _back(endpoint, version, actor, reason)
     return abort(rollout=endpoint.active, actor=actor, reason=reason)
-
-
-def _is_stable(endpoint: Endpoint, version: Version) -> bool:
-    return endpoint.stable is not None and endpoint.stable.version_id == version.pk
 
 
 def _back(endpoint: Endpoint, version: Version | None, actor: Actor, reason: str) -> Rollout:

@@ -26,6 +26,7 @@ FILES = {
         "registry/tests/test_api.py",
         "registry/tests/test_preconditions.py",
         "registry/tests/test_search.py",
+        "registry/tests/test_search_plans.py",
     ),
     "rollouts": ("rollouts/tests/test_services.py", "rollouts/tests/test_reconcile.py"),
     "requests": ("tests/concurrency",),

@@ -30,9 +30,19 @@ STARTABLE = ("canary", "blue_green", "shadow", "ab", "custom")
 def compile_plan(strategy: str, parameters: Mapping[str, Any], *, replicas: int) -> Plan:
     """The plan of a strategy; InvalidPlan when the name or a parameter is wrong."""
     if strategy not in STRATEGIES:
-        raise InvalidPlan(
-            f"{strategy!r} is not a strategy.", field="strategy", hint=f"Known: {', '.join(STARTABLE)}."
-        )
+        raise _unknown(strategy)
     rest = {name: value for name, value in parameters.items() if name != "hooks"}
     plan = STRATEGIES[strategy](rest, replicas=replicas)
     return with_hooks(plan, parse_hooks(parameters.get("hooks"), "parameters.hooks"))
+
+
+def check_startable(strategy: str) -> None:
+    """InvalidPlan for what no user may start."""
+    if strategy not in STARTABLE:
+        raise _unknown(strategy)
+
+
+def _unknown(strategy: str) -> InvalidPlan:
+    return InvalidPlan(
+        f"{strategy!r} is not a strategy.", field="strategy", hint=f"Known: {', '.join(STARTABLE)}."
+    )
