@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import DigestMismatch, LoadError
@@ -14,10 +15,15 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """The bytes that were verified, so that nothing can change between the check and the load."""
+    """The bytes that were verified, so that nothing can change between the check and the load.
+
+    `beside` has the verified files of the model's folder by their paths in there: weights that a model refers
+    to and that are too large to be read here.
+    """
 
     content: bytes
     digest: str
+    beside: Mapping[str, Path] = field(default_factory=dict)
 
 
 def read_artifact(path: Path, expected: str = "") -> Artifact:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from .errors import LoadError
-from .folders import place_folder, put
+from .folders import is_list, model_of, place_folder, put
 from .loading import obtain
 from .sources import SourceUnavailable
 
@@ -42,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
             place_folder(artifact.content, options.artifact, options.cache, options.place, options.main)
         elif options.place:
             put(artifact.content, options.place)
+        elif is_list(artifact.content):
+            model_of(artifact, options.artifact, options.cache)
         for source, target in options.copy:
             put(source.read_bytes(), target)
     except SourceUnavailable as error:

@@ -8,12 +8,31 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from .artifact import check_digest_form
+from .artifact import Artifact, check_digest_form, read_artifact
 from .errors import LoadError
 from .sources import is_remote, open_source
 from .store import ArtifactCache, file_digest
+
+
+def is_list(content: bytes) -> bool:
+    """Whether an artifact is the list of a folder's files; no ONNX model begins like one."""
+    return content[:1] == b"{"
+
+
+def model_of(folder: Artifact, location: str, cache: Path | None) -> Artifact:
+    """The ONNX model at the top of a listed folder: with the list's digest, and the other files beside it.
+
+    Raises:
+        LoadError, SourceUnavailable: as `place_folder`.
+    """
+    files = _parse(folder.content)
+    main = _main(files, ".onnx")
+    found = {path: _obtain(_sibling(location, digest), digest, cache) for path, digest in files.items()}
+    content = read_artifact(found.pop(main), files[main]).content
+    return Artifact(content, folder.digest, found)
 
 
 def place_folder(listing: bytes, location: str, cache: Path, target: Path, main: str = "") -> None:
@@ -27,17 +46,21 @@ def place_folder(listing: bytes, location: str, cache: Path, target: Path, main:
     files = _parse(listing)
     names = {path: path for path in files}
     if main:
-        suffix = PurePosixPath(main).suffix
-        found = [path for path in files if "/" not in path and path.endswith(suffix)]
-        if len(found) != 1:
-            raise LoadError(f"the folder has {len(found)} files *{suffix} at its top; exactly one is needed")
-        names[found[0]] = main
+        names[_main(files, PurePosixPath(main).suffix)] = main
     for path, digest in files.items():
         place = target / names[path]
         place.parent.mkdir(parents=True, exist_ok=True)
         draft = place.with_name(f".{place.name}.draft")
         shutil.copyfile(_obtain(_sibling(location, digest), digest, cache), draft)
         draft.replace(place)
+
+
+def _main(files: Iterable[str], suffix: str) -> str:
+    """The one file at the top with this suffix."""
+    found = [path for path in files if "/" not in path and path.endswith(suffix)]
+    if len(found) != 1:
+        raise LoadError(f"the folder has {len(found)} files *{suffix} at its top; exactly one is needed")
+    return found[0]
 
 
 def put(content: bytes, path: Path) -> None:
@@ -74,9 +97,9 @@ def _sibling(location: str, digest: str) -> str:
     return f"{store}/{name[:2]}/{name}"
 
 
-def _obtain(location: str, digest: str, cache: Path) -> Path:
+def _obtain(location: str, digest: str, cache: Path | None) -> Path:
     """The verified file, streamed: a folder may be larger than the memory of the pod."""
-    if is_remote(location):
+    if is_remote(location) and cache is not None:
         store = ArtifactCache(cache)
         path = store.fetch(digest, lambda: open_source(location))
         if file_digest(path) == digest:

@@ -10,6 +10,7 @@ from .artifact import Artifact, check_digest_form, read_artifact
 from .config import Options
 from .cpu import cpu_limit
 from .errors import DigestMismatch, LoadError
+from .folders import is_list, model_of
 from .histogram_spec import HistogramSpec, parse_histograms, read_document
 from .metrics import resident_bytes
 from .model import Model, load_model
@@ -56,6 +57,8 @@ def load(options: Options) -> Loaded:
     document = read_document(options.histograms, "histograms") if options.histograms else {}
     spec = parse_histograms(document)
     artifact = obtain(options.artifact, options.digest, options.cache)
+    if is_list(artifact.content):
+        artifact = model_of(artifact, options.artifact, options.cache)
     profiled = read_document(options.latency, "latency profile") if options.latency else document
     latency = parse_latency(profiled)
     digest = artifact.digest

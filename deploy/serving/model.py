@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import math
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +134,8 @@ def load_model(
         ort.preload_dlls()  # those of the nvidia-… wheels, where they are installed
     listed = providers.with_options(chosen, cache)
     try:
-        session = ort.InferenceSession(artifact.content, options, providers=listed)
+        with _beside(options, artifact):
+            session = ort.InferenceSession(artifact.content, options, providers=listed)
     except Exception as error:
         raise LoadError(f"ONNX Runtime cannot load the artifact: {_reason(error)}") from error
     providers.check(provider, session.get_providers())
@@ -142,3 +146,18 @@ def load_model(
     active = session.get_providers()
     told = providers.fallen_back(chosen, active)
     return Model(session, signature, providers.binds(io_binding, active), told)
+
+
+@contextmanager
+def _beside(options: ort.SessionOptions, artifact: Artifact) -> Iterator[None]:
+    """While it lasts a session may be made that finds the artifact's other files, mapped instead of read."""
+    with ExitStack() as stack:
+        found = {}
+        for name, path in artifact.beside.items():
+            with path.open("rb") as file:
+                if os.fstat(file.fileno()).st_size:  # nothing cannot be mapped
+                    found[name] = stack.enter_context(mmap(file.fileno(), 0, access=ACCESS_READ))
+        if found:
+            sizes = list(map(len, found.values()))
+            options.add_external_initializers_from_files_in_memory(list(found), list(found.values()), sizes)
+        yield

@@ -17,7 +17,7 @@ class Serves:
 
     by: str = "the model server"
     files: tuple[str, ...] = ("onnx",)
-    folders: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ("onnx",)
     signed: tuple[str, ...] = ()
 
     def refusal(self, code: str, folder: bool, signature: Mapping[str, Any]) -> str:

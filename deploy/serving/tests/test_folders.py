@@ -5,16 +5,25 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import shutil
 import threading
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import numpy as np
+import onnx
+import onnxruntime as ort
 import pytest
 
 from deploy.serving import fetch
 from deploy.serving.errors import LoadError
-from deploy.serving.folders import place_folder
+from deploy.serving.folders import model_of, place_folder
+from deploy.serving.loading import obtain
+from deploy.serving.model import load_model
+
+from . import models
+from .support import launched, running
 
 FILES = {"net.onnx": b"graph", "weights.bin": b"weights", "deep/er/notes.txt": b"notes"}
 
@@ -111,3 +120,78 @@ def test_a_list_never_reaches_outside_of_its_folder(tmp_path, store, path):
 def test_what_is_no_list_is_never_served(tmp_path, text, says):
     with pytest.raises(LoadError, match=says):
         place_folder(text, "s3://models/objects/00/00", tmp_path, tmp_path / "models")
+
+
+@pytest.fixture
+def weighty(tmp_path: Path) -> dict[str, bytes]:
+    """A model whose weights lie in a file below it, and an empty file that belongs to nothing."""
+    place = tmp_path / "exported"
+    (place / "weights").mkdir(parents=True)
+    onnx.save_model(
+        onnx.load_from_string(models.linear()), str(place / "net.onnx"),
+        save_as_external_data=True, location="weights/net.bin", size_threshold=0,
+    )  # fmt: skip
+    (place / "README").touch()
+    return found(place)
+
+
+def kept(store: Path, files: dict[str, bytes]) -> tuple[str, str]:
+    """Where the store has the folder's list, below its root, and the list's digest."""
+    digest = put(store, listing(store, files))
+    return f"objects/{digest[7:9]}/{digest[7:]}", digest
+
+
+def test_a_model_with_its_weights_in_another_file_is_served_over_the_network(tmp_path, store, url, weighty):
+    path, digest = kept(store, weighty)
+    with running(tmp_path, f"{url}/{path}", digest=digest, cache=tmp_path / "cache") as server:
+        answer = server.predict([[1, 2, 3]])
+        metrics = server.get("/metrics").body.decode()
+    assert answer.json["predictions"] == direct(tmp_path / "exported" / "net.onnx", [[1, 2, 3]])
+    # What is told to be served is what was registered: the folder.
+    assert f'digest="{digest}"' in metrics
+
+
+def test_and_from_a_store_on_this_machine_without_a_cache(tmp_path, store, weighty):
+    path, digest = kept(store, weighty)
+    with running(tmp_path, store / path, digest=digest) as server:
+        assert server.predict([[1, 2, 3]]).json["predictions"] == [14.5]
+
+
+def test_what_the_first_step_of_a_pod_fetched_is_not_fetched_again(tmp_path, store, url, weighty):
+    path, digest = kept(store, weighty)
+    arguments = ["--artifact", f"{url}/{path}", "--digest", digest, "--cache", str(tmp_path / "cache")]
+    assert fetch.main(arguments) == 0
+    shutil.rmtree(store)
+    with running(tmp_path, f"{url}/{path}", digest=digest, cache=tmp_path / "cache") as server:
+        assert server.predict([[1, 2, 3]]).json["predictions"] == [14.5]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda files: files.pop("weights/net.bin"), "ONNX Runtime cannot load the artifact"),
+        (lambda files: files.update({"weights/net.bin": b"\0\0"}), "ONNX Runtime cannot load the artifact"),
+        (lambda files: files.update({"other.onnx": b"1"}), "2 files \\*.onnx at its top"),
+        (lambda files: files.clear(), "0 files \\*.onnx at its top"),
+    ],
+)
+def test_a_folder_that_is_not_whole_is_never_served(tmp_path, store, weighty, change, says):
+    change(weighty)
+    path, digest = kept(store, weighty)
+    with pytest.raises(LoadError, match=says):
+        folder = obtain(str(store / path), digest, None)
+        load_model(model_of(folder, str(store / path), None), 1, None)
+
+
+def test_weights_that_were_changed_in_the_store_are_never_served(tmp_path, store, weighty):
+    path, digest = kept(store, weighty)
+    name = hashlib.sha256(weighty["weights/net.bin"]).hexdigest()
+    (store / "objects" / name[:2] / name).write_bytes(b"\0" * 12)
+    with launched(tmp_path, store / path, digest=digest) as server:
+        assert server.popen.wait(30) == 3
+    assert "has the digest" in server.log.read_text()
+
+
+def direct(path: Path, rows: list[list[float]]) -> list[float]:
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(None, {"X": np.array(rows, np.float32)})[0][:, 0].tolist()

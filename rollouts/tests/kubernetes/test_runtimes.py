@@ -18,6 +18,7 @@ from rollouts import services
 from rollouts.adapters.kubernetes import KubernetesCluster, manifests, triton
 from rollouts.adapters.kubernetes.companions import companions
 from rollouts.adapters.kubernetes.target import parse
+from rollouts.domain.serves import OURS
 from rollouts.errors import Invalid
 from rollouts.tests.kubernetes.stand_in import Cluster, running
 from rollouts.tests.kubernetes.test_kubernetes import ONE, world
@@ -167,6 +168,7 @@ def test_what_a_server_cannot_load_is_refused_before_anything_is_created():
     triton_ = target("triton", runtime_image="triton@sha256:2", gpus=1).serves
     asked = [(release.format, release.folder, release.signature) for release in (ONE, PLAN, SCRIPT, SAVED)]
     assert [triton_.refusal(*one) for one in asked] == ["", "", "", ""]
+    assert OURS.refusal("onnx", True, {}) == OURS.refusal("onnx", False, {}) == ""
     assert "is gguf as a single file; triton runs onnx as a single file" in triton_.refusal("gguf", False, {})
     assert "register it with `signature`" in triton_.refusal("torchscript", False, {})
     without = target("triton", runtime_image="triton@sha256:2").serves
@@ -208,7 +210,8 @@ def test_the_door_asks_the_environments_own_runtime(versions, author, settings, 
         services.create_endpoint(name="churn-production", environment=tensorflow, version=onnx, actor=author)
     assert refused.value.field == "version"
     with pytest.raises(
-        Invalid, match="is savedmodel as a folder; the model server runs onnx as a single file"
+        Invalid,
+        match="is savedmodel as a folder; the model server runs onnx as a single file, onnx as a folder",
     ):
         services.create_endpoint(name="churn-staging", environment=ours, version=plain, actor=author)
     services.create_endpoint(name="churn-production", environment=tensorflow, version=plain, actor=author)
