@@ -17,7 +17,7 @@ ADMINISTRATOR = "bench"
 _MODELS = """
     INSERT INTO registry_model ({columns})
     SELECT {values}
-    FROM generate_series(%s, %s) n CROSS JOIN (SELECT * FROM registry_model ORDER BY id LIMIT 1) t
+    FROM generate_series(0, %s) n CROSS JOIN (SELECT * FROM registry_model ORDER BY id LIMIT 1) t
 """
 # What is said of model n, and of version n below; every other column is the first row's.
 _OF_MODEL = {
@@ -31,7 +31,7 @@ _VERSIONS = """
         {columns}
     )
     SELECT {values}
-    FROM generate_series(%s, %s) n
+    FROM generate_series(0, %s) n
     JOIN registry_model m
       ON m.name = CASE WHEN n %% 10 = 0 THEN 'big' ELSE 'model-' || lpad((n / 10)::text, 7, '0') END
     CROSS JOIN (SELECT * FROM registry_version ORDER BY id LIMIT 1) t
@@ -87,7 +87,7 @@ def main(size: int) -> None:
 
     call_command("migrate", verbosity=0)
     begin()
-    grow(0, size)
+    grow(size)
 
 
 def begin() -> None:
@@ -110,22 +110,20 @@ def begin() -> None:
     history(rows[0].pk)
 
 
-def grow(start: int, end: int) -> None:
-    """Versions start to end - 1 with their models, metrics and audit entries, and fresh statistics."""
+def grow(size: int) -> None:
+    """So many versions with their models, metrics and audit entries, and fresh statistics."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT max(id) FROM registry_version")
         last = cursor.fetchone()[0]
-        cursor.execute(
-            _filled(cursor, _MODELS, "registry_model", _OF_MODEL), [start // 10 + (start > 0), end // 10]
-        )
-        cursor.execute(_filled(cursor, _VERSIONS, "registry_version", _OF_VERSION), [start, end - 1])
+        cursor.execute(_filled(cursor, _MODELS, "registry_model", _OF_MODEL), [size // 10])
+        cursor.execute(_filled(cursor, _VERSIONS, "registry_version", _OF_VERSION), [size - 1])
         cursor.execute(_METRICS, [last])
         cursor.execute("ALTER TABLE registry_auditentry DISABLE TRIGGER ALL")
-        cursor.execute(_AUDIT.replace("{{}}", "{}"), [end])
+        cursor.execute(_AUDIT.replace("{{}}", "{}"), [size])
         cursor.execute(
             "UPDATE registry_audithead SET sequence = (SELECT max(sequence) FROM registry_auditentry)"
         )
-        cursor.execute("UPDATE registry_model SET last_number = %s WHERE name = 'big'", [end + 100])
+        cursor.execute("UPDATE registry_model SET last_number = %s WHERE name = 'big'", [size + 100])
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
 

@@ -79,8 +79,8 @@ def _rounds(sides: list[Side], number: int) -> list[Round]:
     """Each side begins every second round."""
     rounds = []
     for turn in range(ROUNDS):
-        told = [side.ask(number) for side in (sides, sides[::-1])[turn % 2]]
-        rounds.append(told[:: 1 if turn % 2 == 0 else -1])
+        order = -1 if turn % 2 else 1
+        rounds.append([side.ask(number) for side in sides[::order]][::order])
     return rounds
 
 

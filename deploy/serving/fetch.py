@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 from .errors import LoadError
-from .folders import is_list, model_of, place_folder, put
-from .loading import obtain
+from .folders import place_folder, put
+from .loading import obtain, obtain_model
 from .sources import SourceUnavailable
 
 NEVER, LATER = 3, 1
@@ -37,13 +37,14 @@ def main(arguments: list[str] | None = None) -> int:
     )  # fmt: skip
     options = parser.parse_args(arguments)
     try:
-        artifact = obtain(options.artifact, options.digest, options.cache)
-        if options.place and options.folder:
-            place_folder(artifact.content, options.artifact, options.cache, options.place, options.main)
-        elif options.place:
-            put(artifact.content, options.place)
-        elif is_list(artifact.content):
-            model_of(artifact, options.artifact, options.cache)
+        if options.place:
+            artifact = obtain(options.artifact, options.digest, options.cache)
+            if options.folder:
+                place_folder(artifact.content, options.artifact, options.cache, options.place, options.main)
+            else:
+                put(artifact.content, options.place)
+        else:
+            obtain_model(options.artifact, options.digest, options.cache)
         for source, target in options.copy:
             put(source.read_bytes(), target)
     except SourceUnavailable as error:

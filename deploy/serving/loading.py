@@ -56,9 +56,7 @@ def load(options: Options) -> Loaded:
     started, before = perf_counter(), resident_bytes()
     document = read_document(options.histograms, "histograms") if options.histograms else {}
     spec = parse_histograms(document)
-    artifact = obtain(options.artifact, options.digest, options.cache)
-    if is_list(artifact.content):
-        artifact = model_of(artifact, options.artifact, options.cache)
+    artifact = obtain_model(options.artifact, options.digest, options.cache)
     profiled = read_document(options.latency, "latency profile") if options.latency else document
     latency = parse_latency(profiled)
     digest = artifact.digest
@@ -80,6 +78,16 @@ def load(options: Options) -> Loaded:
         seconds=perf_counter() - started,
         memory=max(0, resident_bytes() - before),
     )
+
+
+def obtain_model(location: str, digest: str, cache: Path | None) -> Artifact:
+    """The artifact as `obtain`, or of a folder its model with the folder's other files.
+
+    Raises:
+        LoadError, SourceUnavailable: as `load`.
+    """
+    artifact = obtain(location, digest, cache)
+    return model_of(artifact, location, cache) if is_list(artifact.content) else artifact
 
 
 def obtain(location: str, digest: str, cache: Path | None) -> Artifact:

@@ -14,9 +14,9 @@ from registry.models.fields import Kept, KeptManager
 from registry.models.origin import Origin
 
 
-def _saying(field: str, name: str, then: str) -> models.Index:
-    """Of the rows that say something there, those that say the same in the order in which they are listed."""
-    return models.Index(fields=(field, then), condition=~models.Q(**{field: ""}), name=name)
+def _saying(name: str, field: str, *then: str) -> models.Index:
+    """Of the rows that say something there; those that say the same in the order of `then`."""
+    return models.Index(fields=(field, *then), condition=~models.Q(**{field: ""}), name=name)
 
 
 class Model(models.Model):
@@ -48,7 +48,7 @@ class Model(models.Model):
                 fields=("owner_team", "name"), condition=models.Q(deleted_at=None), name="model_of_team"
             ),
             models.Index(fields=("id",), condition=~models.Q(deleted_at=None), name="model_deleted"),
-            _saying("created_by", "model_of_creator", "name"),
+            _saying("model_of_creator", "created_by", "name"),
             models.Index(fields=("created_at",), name="model_created"),
             models.Index(fields=("last_number",), name="model_versions"),
             # On PostgreSQL; SQLite makes it a plain index, which searches by tag do not use.
@@ -140,23 +140,21 @@ class Version(Origin, Kept):
                 condition=models.Q(deleted_at=None),
                 name="version_of_model_by_change",
             ),
-            models.Index(
-                fields=("training_run",), condition=~models.Q(training_run=""), name="version_of_run"
-            ),
-            models.Index(fields=("source",), condition=~models.Q(source=""), name="version_of_source"),
+            _saying("version_of_run", "training_run"),
+            _saying("version_of_source", "source"),
             GinIndex(fields=("tags",), name="version_tags"),
             GinIndex(fields=("hyperparameters",), name="version_parameters"),
             models.Index(fields=("git_sha",), name="version_commit"),
             models.Index(fields=("created_at",), name="version_created"),
             models.Index(fields=("dataset_digest", "model"), name="version_dataset"),
             # For searches: each is a condition of the filter language that few versions may meet.
-            _saying("label", "version_of_label", "id"),
-            _saying("format", "version_of_format", "id"),
-            _saying("framework", "version_of_framework", "id"),
-            _saying("created_by", "version_of_creator", "id"),
-            _saying("filename", "version_of_filename", "id"),
-            _saying("dataset_ref", "version_of_dataset_ref", "id"),
-            _saying("feature_schema_version", "version_of_features", "id"),
+            _saying("version_of_label", "label", "id"),
+            _saying("version_of_format", "format", "id"),
+            _saying("version_of_framework", "framework", "id"),
+            _saying("version_of_creator", "created_by", "id"),
+            _saying("version_of_filename", "filename", "id"),
+            _saying("version_of_dataset_ref", "dataset_ref", "id"),
+            _saying("version_of_features", "feature_schema_version", "id"),
             models.Index(fields=("id",), condition=~models.Q(notes=""), name="version_noted"),
             models.Index(fields=("size",), name="version_size"),
             models.Index(fields=("number",), name="version_number"),

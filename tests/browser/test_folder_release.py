@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnx
 import pytest
 import requests
-from onnx import TensorProto, helper, numpy_helper
 from playwright.sync_api import Page, expect
 
+from registry.tests import onnx_files
 from tests.servers.waiting import ROOT, eventually
 from tests.stack import Stack
 
@@ -30,53 +27,38 @@ CANARY = {
 }
 
 
-def exported(place: Path, slope: float) -> Path:
-    """`y = slope · x`, exported as what is too large for one file is."""
-    place.mkdir(parents=True)
-    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 1]) for name in "xy")
-    weights = numpy_helper.from_array(np.array([[slope]], np.float32), "w")
-    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "linear", [x], [y], [weights])
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+def exported(place: Path, weight: float) -> Path:
+    """`y = weight · x`, exported as what is too large for one file is."""
+    place.mkdir()
     onnx.save_model(
-        proto, str(place / "model.onnx"), save_as_external_data=True, location="weights.bin", size_threshold=0
-    )
+        onnx_files.linear(1, weight=weight), str(place / "model.onnx"),
+        save_as_external_data=True, location="weights.bin", size_threshold=0,
+    )  # fmt: skip
     return place
 
 
-def push(stack: Stack, folder: Path) -> dict[str, Any]:
+def push(stack: Stack, folder: Path) -> None:
     """With the command line, as CI does."""
-    environment = {**os.environ, "SLIPWAY_URL": stack.url}
-    environment["SLIPWAY_TOKEN"] = stack.access["users"]["admin"]["token"]
-    command = [
-        sys.executable,
-        "-m",
-        "deploy.cli",
-        "push",
-        str(folder),
-        "--model",
-        MODEL,
-        "--create",
-        "--json",
-    ]
+    token = stack.access["users"]["admin"]["token"]
+    environment = {**os.environ, "SLIPWAY_URL": stack.url, "SLIPWAY_TOKEN": token}
+    command = [sys.executable, "-m", "deploy.cli", "push", str(folder), "--model", MODEL, "--create"]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
 
 
-def answers(stack: Stack, value: float) -> Any:
+def answers(stack: Stack, value: float) -> bool:
     """What the endpoint says to 2."""
     url = f"{stack.access['gateway_url']}/{ENDPOINT}/predict"
     try:
         answer = requests.post(url, json={"features": [[2.0]]}, timeout=10)
     except requests.RequestException:
         return False
-    return answer.ok and answer.json()["predictions"] == [value]
+    return bool(answer.ok and answer.json()["predictions"] == [value])
 
 
 def test_a_folder_is_released_like_any_other_version(page: Page, stack: Stack, tmp_path: Path) -> None:
-    for slope in (3.0, 5.0):
-        push(stack, exported(tmp_path / f"slope-{slope}", slope))
+    for weight in (3.0, 5.0):
+        push(stack, exported(tmp_path / f"weight-{weight}", weight))
     page.goto(f"{stack.url}/models/{MODEL}/versions/2/")
     expect(page.locator("main")).to_contain_text("weights.bin")
     assert stack.api("POST", "environments", {"name": "folders"}).status_code == 201

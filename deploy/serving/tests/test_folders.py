@@ -18,8 +18,8 @@ import pytest
 
 from deploy.serving import fetch
 from deploy.serving.errors import LoadError
-from deploy.serving.folders import model_of, place_folder
-from deploy.serving.loading import obtain
+from deploy.serving.folders import place_folder
+from deploy.serving.loading import obtain_model
 from deploy.serving.model import load_model
 
 from . import models
@@ -179,8 +179,7 @@ def test_a_folder_that_is_not_whole_is_never_served(tmp_path, store, weighty, ch
     change(weighty)
     path, digest = kept(store, weighty)
     with pytest.raises(LoadError, match=says):
-        folder = obtain(str(store / path), digest, None)
-        load_model(model_of(folder, str(store / path), None), 1, None)
+        load_model(obtain_model(str(store / path), digest, None), 1, None)
 
 
 def test_weights_that_were_changed_in_the_store_are_never_served(tmp_path, store, weighty):
