@@ -1,4 +1,4 @@
-"""One stack for all tests of this folder; it ends with the last of them."""
+"""One stack for all tests of this folder; each file has a model and an endpoint of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from tests.production.plant import Plant
 from tests.servers.waiting import eventually
 
 __all__ = ["browser"]
-MODEL = ENDPOINT = "production-test"
 POLICY = {"approvals": [{"before": "start", "count": 1, "group": "release_manager", "seconds": 600}]}
 
 
@@ -30,13 +29,27 @@ def plant() -> Iterator[Plant]:
 
 
 @pytest.fixture(scope="package")
-def endpoint(plant: Plant) -> str:
-    """An endpoint that serves version 1 of three, in an environment where somebody must approve."""
-    plant.must("POST", "models", "engineer", json={"name": MODEL, "owner_team": "tests"})
-    for weight in (1.0, 2.0, 3.0):
-        plant.register(MODEL, weight)
+def environment(plant: Plant) -> str:
+    """An environment where somebody must approve."""
     plant.must("POST", "environments", json={"name": "production", "policy": POLICY})
-    document = {"name": ENDPOINT, "model": MODEL, "environment": "production", "version": 1, "replicas": 1}
+    return "production"
+
+
+@pytest.fixture(scope="module")
+def model(plant: Plant, request: pytest.FixtureRequest) -> str:
+    """A model of three versions, of this file alone: the files share a stack in an order that nobody knows."""
+    name = f"{request.path.stem.removeprefix('test_')}-model"
+    plant.must("POST", "models", "engineer", json={"name": name, "owner_team": "tests"})
+    for weight in (1.0, 2.0, 3.0):
+        plant.register(name, weight)
+    return name
+
+
+@pytest.fixture(scope="module")
+def endpoint(plant: Plant, model: str, environment: str) -> str:
+    """An endpoint that serves version 1 of the file's model."""
+    name = f"{model}-endpoint"
+    document = {"name": name, "model": model, "environment": environment, "version": 1, "replicas": 1}
     plant.must("POST", "endpoints", json=document)
-    eventually(lambda: plant.answers(ENDPOINT, 1), 90, plant.why)
-    return ENDPOINT
+    eventually(lambda: plant.answers(name, 1), 90, plant.why)
+    return name

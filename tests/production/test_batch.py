@@ -11,7 +11,6 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.production.conftest import MODEL
 from tests.production.plant import Plant
 from tests.servers.waiting import eventually
 
@@ -19,16 +18,16 @@ pytestmark = pytest.mark.stack
 ROWS = 300_000
 
 
-def test_a_worker_that_is_killed_half_way_leaves_no_trace_in_the_answers(plant: Plant, endpoint: str) -> None:
+def test_a_worker_that_is_killed_half_way_leaves_no_trace_in_the_answers(plant: Plant, model: str) -> None:
     tables = plant.home / "tables"
     (tables / "in").mkdir(parents=True)
     values = np.random.default_rng(1).random((ROWS, 3)).astype(np.float32)
     np.savetxt(tables / "in" / "rows.csv", values, "%.6f", ",", header="X_0,X_1,X_2", comments="")
-    broken = start(plant, "broken")
+    broken = start(plant, model, "broken")
     eventually(lambda: job(plant, broken)["parts"] >= 1, 60, plant.why)
     kill_children(plant)
     assert job(plant, broken)["state"] == "running"
-    whole = start(plant, "whole")
+    whole = start(plant, model, "whole")
     for number in (broken, whole):
         eventually(lambda number=number: job(plant, number)["state"] == "succeeded", 200, plant.why)  # type: ignore[misc]
         assert job(plant, number)["rows"] == ROWS
@@ -36,9 +35,9 @@ def test_a_worker_that_is_killed_half_way_leaves_no_trace_in_the_answers(plant: 
     assert job(plant, broken)["result_digest"] == job(plant, whole)["result_digest"]
 
 
-def start(plant: Plant, target: str) -> int:
+def start(plant: Plant, model: str, target: str) -> int:
     document = {"source": "in", "target": target, "chunk_rows": 150}
-    return int(plant.must("POST", f"models/{MODEL}/versions/1/scorings", "engineer", json=document)["id"])
+    return int(plant.must("POST", f"models/{model}/versions/1/scorings", "engineer", json=document)["id"])
 
 
 def job(plant: Plant, number: int) -> dict[str, Any]:
