@@ -22,8 +22,9 @@ class Application:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._limit = service.options.max_body_bytes
-        self._patience = service.options.deadline_ms / 1000
+        self._admission = admission = service.admission
+        self._limit = admission.options.max_body_bytes
+        self._patience = admission.options.deadline_ms / 1000
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         request = Request(scope["method"], scope["path"], dict(scope["headers"]), b"", perf_counter())
@@ -32,12 +33,12 @@ class Application:
             response = await self._service.handle(request)
         else:
             response = await self._predict(request, route, receive)
-        compress(request, response, self._service.options.compress_bytes)
+        compress(request, response, self._admission.options.compress_bytes)
         await _send(response, send)
 
     async def _predict(self, request: Request, route: Route, receive: Receive) -> Response:
         try:
-            self._service.admit(request, route.slot)
+            self._admission.admit(request, route.slot)
             request.body = await self._body(request, receive)
             encoding = request.headers.get(b"content-encoding")
             if encoding is not None:
@@ -64,7 +65,7 @@ class Application:
                     if message["type"] == "http.disconnect":
                         raise Malformed("the client went away before the body was complete")
                     body += message["body"]
-                    self._service.take(request, len(message["body"]))
+                    self._admission.take(request, len(message["body"]))
                     if len(body) > self._limit:
                         raise TooLarge(f"the body is larger than the limit of {self._limit} bytes")
                     if not message.get("more_body"):

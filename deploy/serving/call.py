@@ -5,40 +5,33 @@ from __future__ import annotations
 import asyncio
 import sys
 import traceback
-from typing import TYPE_CHECKING
 
-from .batch import Job
+from .admission import Admission
 from .datatypes import Array
 from .errors import QueueFull, ServingError
 from .messages import Request, Response, error_response
-
-if TYPE_CHECKING:
-    from .repository import Slot
-    from .served import Parsed, ServedModel, Wire
-    from .service import Service
+from .repository import Slot
+from .served import Asked, ServedModel
 
 
-class Call(Job):
+class Call(Asked):
     """Parses, queues and renders one prediction, and is counted once, however it ends.
 
     Subclasses say how the answer leaves, in `deliver`.
     """
 
-    __slots__ = ("request", "service", "slot", "wire", "answered", "parsed", "served", "codec", "cache_key")
+    __slots__ = ("admission", "slot", "wire", "answered", "served")
 
-    parsed: Parsed
     served: ServedModel
-    codec: Wire
-    """How this protocol reads and writes tensors."""
 
-    def __init__(self, service: Service, slot: Slot, wire: str, request: Request) -> None:
-        self.service = service
+    def __init__(self, admission: Admission, slot: Slot, wire: str, request: Request) -> None:
+        self.admission = admission
         self.slot = slot
         self.wire = wire
         self.request = request
         self.answered = False
         self.cache_key: bytes | None = None
-        service.in_flight += 1
+        admission.in_flight += 1
 
     def begin(self) -> None:
         """Parse the body and queue it; the answer may leave before this returns."""
@@ -62,14 +55,14 @@ class Call(Job):
         except Exception:
             self.fail(bug())
         else:
-            if self.service.sampler is not None:
-                self.service.sampler.offer(self, self.served.signature, outputs)
+            if self.admission.sampler is not None:
+                self.admission.sampler.offer(self, self.slot.metrics.labels, self.served.signature, outputs)
             self._end(response, 200, "ok")
 
     def fail(self, error: ServingError) -> None:
         if self.answered:
             return
-        wait = self.service.pace.wait() if isinstance(error, QueueFull) else 0.0
+        wait = self.admission.pace.wait() if isinstance(error, QueueFull) else 0.0
         if wait:
             self.answered = True
             asyncio.get_running_loop().call_later(wait, self._fail_now, error)
@@ -89,7 +82,7 @@ class Call(Job):
 
     def _end(self, response: Response, status: int, outcome: str) -> None:
         self.answered = True
-        self.service.finished(self, response, status, outcome)
+        self.admission.finished(self, self.slot, response, status, outcome)
         self.deliver(response)
 
 
@@ -98,8 +91,8 @@ class AwaitedCall(Call):
 
     __slots__ = ("future",)
 
-    def __init__(self, service: Service, slot: Slot, wire: str, request: Request) -> None:
-        super().__init__(service, slot, wire, request)
+    def __init__(self, admission: Admission, slot: Slot, wire: str, request: Request) -> None:
+        super().__init__(admission, slot, wire, request)
         self.future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
 
     def deliver(self, response: Response) -> None:

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import asyncio
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from .admission import Admission
 from .call import Call
 from .connection import Connection
 from .encoding import compress
 from .errors import DeadlineExceeded, Malformed, ServingError, TooLarge
 from .messages import Request, Response
-
-if TYPE_CHECKING:
-    from .service import Route, Service
+from .service import Route, Service
 
 _UNUSUAL = frozenset({b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"})
 _HEADS = {
@@ -35,8 +34,8 @@ class Exchange(Call):
     __slots__ = ("protocol", "parts", "timer",
                  "response_complete", "disconnected", "keep_alive", "message_event")  # fmt: skip
 
-    def __init__(self, protocol: Protocol, service: Service, route: Route, request: Request) -> None:
-        super().__init__(service, route.slot, route.wire, request)
+    def __init__(self, protocol: Protocol, admission: Admission, route: Route, request: Request) -> None:
+        super().__init__(admission, route.slot, route.wire, request)
         self.protocol = protocol
         self.parts: list[bytes] = []
         self.timer: asyncio.TimerHandle | None = None
@@ -51,7 +50,7 @@ class Exchange(Call):
             return
         self.parts.append(part)
         try:
-            self.service.take(self.request, len(part))
+            self.admission.take(self.request, len(part))
         except ServingError as error:
             self.parts.clear()
             self.fail(error)
@@ -94,7 +93,7 @@ class Exchange(Call):
             protocol.cycle = None  # type: ignore[assignment]
         if self.disconnected or protocol.transport.is_closing():
             return
-        if least := self.service.options.compress_bytes:
+        if least := self.admission.options.compress_bytes:
             compress(self.request, response, least)
         body = response.body
         head = b"%s%s\r\ncontent-length: %d\r\n" % (_HEADS[response.status], response.content_type, len(body))
@@ -122,6 +121,7 @@ class Protocol(Connection):
     """Hands plain predictions to the service directly."""
 
     service: Service
+    admission: Admission
     exchange: Exchange | None = None
 
     def on_message_begin(self) -> None:
@@ -156,15 +156,15 @@ class Protocol(Connection):
 
     def _exchange(self, route: Route, headers: dict[bytes, bytes], length: int) -> None:
         request = Request("POST", self.url.decode("latin-1"), headers, b"", perf_counter())
-        exchange = Exchange(self, self.service, route, request)
+        exchange = Exchange(self, self.admission, route, request)
         self.cycle = self.exchange = exchange  # type: ignore[assignment]
         if b"connection" in headers and not self.parser.should_keep_alive():
             exchange.keep_alive = False
-        limit = self.service.options.max_body_bytes
+        limit = self.admission.options.max_body_bytes
         try:
             if length > limit:
                 raise TooLarge(f"the body has {length} bytes, the limit is {limit}")
-            self.service.admit(request, route.slot)
+            self.admission.admit(request, route.slot)
         except ServingError as error:
             exchange.fail(error)
 
@@ -195,7 +195,7 @@ class Protocol(Connection):
     def data_received(self, data: bytes) -> None:
         Connection.data_received(self, data)
         if self.exchange is not None:
-            self.exchange.wait_for_body(self.service.options.deadline_ms / 1000)
+            self.exchange.wait_for_body(self.admission.options.deadline_ms / 1000)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if isinstance(self.cycle, Exchange):
@@ -205,4 +205,4 @@ class Protocol(Connection):
 
 def protocol_for(service: Service) -> type[Protocol]:
     """The protocol class with its service, since uvicorn makes the instances."""
-    return type("BoundProtocol", (Protocol,), {"service": service})
+    return type("BoundProtocol", (Protocol,), {"service": service, "admission": service.admission})

@@ -57,12 +57,13 @@ class Slot:
 
 
 class Repository:
-    """All slots; `changed` is called whenever their paths may have changed. Belongs to the event loop."""
+    """All slots. Belongs to the event loop."""
 
-    def __init__(self, options: Options, changed: Callable[[], None]) -> None:
+    def __init__(self, options: Options) -> None:
         """Raises LoadError when the models file is not what it should be."""
         self._options = options
-        self._changed = changed
+        self.changed: Callable[[], None] = lambda: None
+        """Called whenever the paths of the slots may have changed."""
         self._turn = asyncio.Lock()
         self.slots = {item.model: Slot(item) for item in model_options(options)}
 
@@ -103,7 +104,14 @@ class Repository:
             raise NotFound(f"no model {name!r} is loaded")
         slot.served.retire()
         slot.served, slot.state, slot.reason = None, ModelState.UNAVAILABLE, "unloaded"
-        self._changed()
+        self.changed()
+
+    def listed(self) -> str:
+        """What there is, for whoever asked for something else."""
+        return ", ".join(
+            f"the model {name!r} in version {slot.options.model_version!r}"
+            for name, slot in self.slots.items()
+        )
 
     def index(self) -> list[dict[str, str]]:
         """Every model with its state, as Triton's repository extension lists them."""
@@ -136,7 +144,7 @@ class Repository:
                 raise
             old, slot.served, slot.options, slot.metrics = slot.served, fresh, options, metrics
             slot.state, slot.reason = ModelState.READY, ""
-            self._changed()
+            self.changed()
             if old is not None:
                 old.retire()
         # What is alive now stays alive for long: the collector need not walk it until the next load.

@@ -21,17 +21,15 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from .datatypes import Array, from_bfloat16
 from .exposition import Family, Sample
 from .messages import request_id, trace_context
-
-if TYPE_CHECKING:
-    from .call import Call
-    from .signature import Signature
+from .served import Asked
+from .signature import Signature
 
 MOST_RECORDS, MOST_BYTES = 1_000, 4 * 1024 * 1024
 """Of one post, as the control plane takes them; bytes before compression."""
@@ -99,36 +97,37 @@ class Sampler:
         self._thread = threading.Thread(target=self._work, name="samples", daemon=True)
         self._thread.start()
 
-    def identify(self, call: Call) -> str:
+    def identify(self, asked: Asked) -> str:
         """The request's id: of its body, of its header, or made now (and then sent back as a header)."""
-        parsed_id = call.parsed.id
+        parsed_id = asked.parsed.id
         if parsed_id is not None and _PRINTABLE.fullmatch(parsed_id):
             return parsed_id
-        headers = call.request.headers
+        headers = asked.request.headers
         sent = request_id(headers)
         if sent is not None:
             return sent.decode()
         made = f"{random.getrandbits(128):032x}"
-        call.request.headers = {**headers, b"x-request-id": made.encode()}
+        asked.request.headers = {**headers, b"x-request-id": made.encode()}
         return made
 
-    def offer(self, call: Call, signature: Signature, outputs: Sequence[Array]) -> None:
+    def offer(
+        self, asked: Asked, labels: Mapping[str, str], signature: Signature, outputs: Sequence[Array]
+    ) -> None:
         """Keep this answered prediction if the rule chooses it; never waits, never raises."""
-        identity = self.identify(call)
+        identity = self.identify(asked)
         if not sampled(identity, self._rate):
             return
-        labels = call.slot.metrics.labels
         record: dict[str, Any] = {
             "endpoint": labels["endpoint"],
             "version": labels["model_version"],
             "request_id": identity,
             "at": round(time.time(), 3),
             "outputs": _flat(signature, outputs),
-            "mirrored": MIRROR_HEADER in call.request.headers,
+            "mirrored": MIRROR_HEADER in asked.request.headers,
         }
-        if (trace := trace_context(call.request.headers)) is not None:
+        if (trace := trace_context(asked.request.headers)) is not None:
             record["trace_id"] = trace[0]
-        if segment := self._segment_of(call):
+        if segment := self._segment_of(asked):
             record["segment"] = segment
         line = orjson.dumps(record, option=orjson.OPT_SERIALIZE_NUMPY)
         with self._wake:
@@ -158,12 +157,12 @@ class Sampler:
             self._wake.notify()
         self._thread.join(seconds)
 
-    def _segment_of(self, call: Call) -> dict[str, str]:
-        parameters: Mapping[str, Any] = getattr(call.parsed, "parameters", {})
+    def _segment_of(self, asked: Asked) -> dict[str, str]:
+        parameters: Mapping[str, Any] = getattr(asked.parsed, "parameters", {})
         found = {}
         for name, header in self._segment:
             value = parameters.get(name)
-            if value is None and (sent := call.request.headers.get(header)) is not None:
+            if value is None and (sent := asked.request.headers.get(header)) is not None:
                 value = sent.decode("latin-1")
             if value is not None:
                 found[name] = str(value)

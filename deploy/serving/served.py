@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
+from .batch import Job
 from .batching import Batcher
 from .cache import ResponseCache
 from .config import Options
@@ -19,9 +20,6 @@ from .oip.request import InferReader, InferRequest
 from .oip.response import InferWriter, model_metadata
 from .predict import PredictCodec, Prediction
 from .signature import Signature
-
-if TYPE_CHECKING:
-    from .call import Call
 
 # The part of the deadline that requests may spend in the queue before more of them are refused.
 WAIT_SHARE = 0.5
@@ -47,6 +45,18 @@ class Wire(Protocol):
 
     def respond(self, parsed: Any, outputs: Sequence[Array]) -> Response:
         """The answer to what `parse` returned."""
+
+
+class Asked(Job):
+    """A job with the request that it came from."""
+
+    __slots__ = ("request", "codec", "parsed", "cache_key")
+
+    request: Request
+    codec: Wire
+    """How its protocol reads and writes tensors."""
+    parsed: Parsed
+    cache_key: bytes | None
 
 
 class PlainWire:
@@ -139,29 +149,29 @@ class ServedModel:
         """The model's metadata in the Open Inference Protocol."""
         return model_metadata(self.options.model, [self.options.model_version], self.signature)
 
-    def start(self, call: Call) -> None:
-        """Parse and queue; the call may be answered before this returns. Raises ServingError."""
-        request = call.request
-        parsed = call.parsed = call.codec.parse(request)
+    def start(self, asked: Asked) -> None:
+        """Parse and queue; it may be answered before this returns. Raises ServingError."""
+        request = asked.request
+        parsed = asked.parsed = asked.codec.parse(request)
         rows = request.rows = parsed.rows
         if rows > self.options.max_rows:
             raise TooLarge(f"{rows} rows are more than the {self.options.max_rows} of one request")
-        call.put(parsed.inputs, rows, request.started + self._patience(request))
+        asked.put(parsed.inputs, rows, request.started + self._patience(request))
         if self._cache is not None:
-            call.cache_key = self._cache.key(parsed.inputs)
-            outputs = self._cache.get(call.cache_key)
+            asked.cache_key = self._cache.key(parsed.inputs)
+            outputs = self._cache.get(asked.cache_key)
             if outputs is not None:
-                call.cache_key = None
+                asked.cache_key = None
                 self._histograms.observe(parsed.inputs, outputs)
-                call.succeed(list(outputs))
+                asked.succeed(list(outputs))
                 return
-        self._batcher.enqueue(call)
+        self._batcher.enqueue(asked)
 
-    def finish(self, call: Call, outputs: list[Array]) -> Response:
-        """The answer to a call whose outputs are there."""
-        if call.cache_key is not None and self._cache is not None:
-            self._cache.put(call.cache_key, outputs)
-        return call.codec.respond(call.parsed, outputs)
+    def finish(self, asked: Asked, outputs: list[Array]) -> Response:
+        """The answer, now that its outputs are there."""
+        if asked.cache_key is not None and self._cache is not None:
+            self._cache.put(asked.cache_key, outputs)
+        return asked.codec.respond(asked.parsed, outputs)
 
     def _patience(self, request: Request) -> float:
         """Seconds this request may take: the server's deadline, or less if the client asks for less."""

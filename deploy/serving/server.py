@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
+from .admission import Admission, State
 from .allocator import keep_freed_memory
 from .asgi import Application
 from .config import Options
 from .errors import LoadError
 from .fast_http import protocol_for
 from .loading import Loaded
-from .service import Service, State
+from .service import Service
 from .tensors import quiet_overflow
 
 if TYPE_CHECKING:
@@ -40,15 +41,16 @@ class Server(uvicorn.Server):
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.service = Service(options)
+        self.admission = Admission(options)
         self.exit_code = 0
         self._rpc: RpcServer | None = None
         self._background: set[asyncio.Task[None]] = set()
+        service = Service(self.admission)
         super().__init__(
             uvicorn.Config(
-                Application(self.service),
+                Application(service),
                 loop="uvloop",
-                http=protocol_for(self.service),
+                http=protocol_for(service),
                 ws="none",
                 lifespan="off",
                 interface="asgi3",
@@ -71,7 +73,7 @@ class Server(uvicorn.Server):
         finally:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.remove_signal_handler(number)
-            self.service.close()
+            self.admission.close()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -84,7 +86,7 @@ class Server(uvicorn.Server):
 
         options = self.options
         host = f"[{options.host}]" if ":" in options.host else options.host
-        self._rpc = RpcServer(self.service)
+        self._rpc = RpcServer(self.admission)
         try:
             port = await self._rpc.start(f"{host}:{options.grpc_port}")
         except RuntimeError:
@@ -108,9 +110,8 @@ class Server(uvicorn.Server):
 
     async def _load(self) -> None:
         try:
-            for loaded, slot in zip(
-                await self.service.repository.load_all(), self.service.repository.slots.values(), strict=True
-            ):
+            repository = self.admission.repository
+            for loaded, slot in zip(await repository.load_all(), repository.slots.values(), strict=True):
                 _say(describe(slot.options, loaded))
         except LoadError as error:
             self._fail(str(error), EXIT_CANNOT_LOAD)
@@ -118,7 +119,7 @@ class Server(uvicorn.Server):
         except Exception as error:
             self._fail(f"{type(error).__name__}: {error}", EXIT_FAILED)
             return
-        self.service.ready()
+        self.admission.ready()
 
     def _fail(self, reason: str, code: int) -> None:
         _say(f"cannot serve {self.options.model} {self.options.model_version}: {reason}")
@@ -126,18 +127,18 @@ class Server(uvicorn.Server):
         self.should_exit = True
 
     def _asked_to_stop(self) -> None:
-        if self.service.state is State.DRAINING:
+        if self.admission.state is State.DRAINING:
             self.force_exit = self.should_exit = True
             return
-        self.service.drain()
+        self.admission.drain()
         self._spawn(self._drain())
 
     async def _drain(self) -> None:
         asked = perf_counter()
         limit = asked + self.options.drain_seconds
         while (now := perf_counter()) < limit:
-            quiet = now - max(asked, self.service.last_prediction)
-            if not self.service.in_flight and quiet >= QUIET_SECONDS:
+            quiet = now - max(asked, self.admission.last_prediction)
+            if not self.admission.in_flight and quiet >= QUIET_SECONDS:
                 break
             await asyncio.sleep(POLL_SECONDS)
         self.config.timeout_graceful_shutdown = max(1, round(limit - perf_counter()))

@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import grpc
 from google.protobuf.message import DecodeError
 
+from deploy.serving.admission import Admission
 from deploy.serving.call import AwaitedCall, bug
 from deploy.serving.errors import DeadlineExceeded, Malformed, NotFound, ServingError
 from deploy.serving.messages import Response
@@ -21,9 +22,6 @@ from deploy.serving.version import package_version
 
 from .messages import SERVICE, methods
 from .wire import RpcRequest
-
-if TYPE_CHECKING:
-    from deploy.serving.service import Service
 
 Context = Any  # grpc.aio.ServicerContext is generic over types that nobody gives it
 CODES = {
@@ -56,16 +54,16 @@ def refusal(error: ServingError) -> Response:
 
 
 class RpcServer:
-    """Answers GRPCInferenceService for the models of one service."""
+    """Answers GRPCInferenceService for the models of one process."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
         self._messages = methods()
         self._server: Any = None
 
     async def start(self, address: str) -> int:
         """Listen on `host:port`; returns the port. Raises RuntimeError when that cannot be."""
-        limit = self._service.options.max_body_bytes
+        limit = self._admission.options.max_body_bytes
         # The limit is on the message; its frame needs a little more, and our own check names the limit.
         options = [("grpc.max_receive_message_length", limit + 1024), ("grpc.max_send_message_length", -1),
                    ("grpc.so_reuseport", 0)]  # fmt: skip
@@ -126,10 +124,10 @@ class RpcServer:
         return await self._call(request, slot)
 
     async def _call(self, request: RpcRequest, slot: Slot) -> Response:
-        call = RpcCall(self._service, slot, "rpc", request)
+        call = RpcCall(self._admission, slot, "rpc", request)
         try:
-            self._service.admit(request, slot)
-            self._service.take(request, len(request.body))
+            self._admission.admit(request, slot)
+            self._admission.take(request, len(request.body))
         except ServingError as error:
             call.fail(error)
         else:
@@ -141,23 +139,23 @@ class RpcServer:
             raise
 
     def _slot(self, name: str, version: str) -> Slot:
-        slot = self._service.repository.slots.get(name)
+        slot = self._admission.repository.slots.get(name)
         if slot is None or version not in ("", slot.options.model_version):
-            raise NotFound(f"this server has {self._service.models()}, not {name!r} {version!r}")
+            raise NotFound(f"this server has {self._admission.repository.listed()}, not {name!r} {version!r}")
         return slot
 
     def _admin(self, context: Context) -> None:
         headers = _headers(context.invocation_metadata())
-        self._service.admit_admin(RpcRequest("POST", f"/{SERVICE}", headers, b"", perf_counter()))
+        self._admission.admit_admin(RpcRequest("POST", f"/{SERVICE}", headers, b"", perf_counter()))
 
     async def _ServerLive(self, _: Any, __: Context) -> dict[str, Any]:  # noqa: N802
         return {"live": True}
 
     async def _ServerReady(self, _: Any, __: Context) -> dict[str, Any]:  # noqa: N802
-        return {"ready": self._service.is_ready}
+        return {"ready": self._admission.is_ready}
 
     async def _ModelReady(self, request: Any, _: Context) -> dict[str, Any]:  # noqa: N802
-        return {"ready": self._service.model_ready(self._slot(request.name, request.version))}
+        return {"ready": self._admission.model_ready(self._slot(request.name, request.version))}
 
     async def _ServerMetadata(self, _: Any, __: Context) -> dict[str, Any]:  # noqa: N802
         return server_metadata(package_version())
@@ -171,19 +169,19 @@ class RpcServer:
 
     async def _RepositoryIndex(self, request: Any, context: Context) -> dict[str, Any]:  # noqa: N802
         self._admin(context)
-        models = self._service.repository.index()
+        models = self._admission.repository.index()
         return {"models": [item for item in models if item["state"] == "READY" or not request.ready]}
 
     async def _RepositoryModelLoad(self, request: Any, context: Context) -> dict[str, Any]:  # noqa: N802
         self._admin(context)
         name = request.model_name or request.repository_name
-        await self._service.repository.load(name)
+        await self._admission.repository.load(name)
         return {"model_name": name, "isLoaded": True}
 
     async def _RepositoryModelUnload(self, request: Any, context: Context) -> dict[str, Any]:  # noqa: N802
         self._admin(context)
         name = request.model_name or request.repository_name
-        self._service.repository.unload(name)
+        self._admission.repository.unload(name)
         return {"model_name": name, "isUnloaded": True}
 
 

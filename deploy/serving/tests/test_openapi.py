@@ -7,6 +7,7 @@ import json
 import jsonschema
 import pytest
 
+from deploy.serving.admission import Admission
 from deploy.serving.config import Options
 from deploy.serving.datatypes import BY_OIP
 from deploy.serving.errors import ServingError
@@ -27,7 +28,7 @@ def schema_of(signature, path="/predict"):
 
 
 def test_every_path_of_the_service_is_described():
-    service = Service(Options(artifact="x", model="m", model_version="3"))
+    service = Service(Admission(Options(artifact="x", model="m", model_version="3")))
     assert set(document([("m", "3", TABLE)])["paths"]) == service.paths
 
 

@@ -198,7 +198,7 @@ def test_an_output_too_wide_for_a_record_is_left_out(monkeypatch):
 
 
 def call(name, width=1):
-    """The parts of a call that sampling looks at, its signature and its outputs."""
+    """The parts of a call that sampling looks at, its labels, its signature and its outputs."""
     from types import SimpleNamespace
 
     import numpy as np
@@ -210,10 +210,9 @@ def call(name, width=1):
     made = SimpleNamespace(
         parsed=SimpleNamespace(id=name),
         request=SimpleNamespace(headers={}),
-        slot=SimpleNamespace(metrics=Metrics("e", "m", "1")),
     )
     signature = Signature((), (TensorSpec("y", BY_OIP["FP32"], (-1, width)),))
-    return made, signature, [np.ones((1, width), dtype=np.float32)]
+    return made, Metrics("e", "m", "1").labels, signature, [np.ones((1, width), dtype=np.float32)]
 
 
 def test_the_token_comes_from_the_environment_and_never_shows():
