@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
@@ -15,7 +17,7 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from registry.errors import DomainError, NotFound, Unavailable
+from registry.errors import DomainError, Invalid, NotFound, TooLarge, Unavailable
 
 PROBLEM = "application/problem+json"
 
@@ -77,6 +79,17 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         error = NotFound(f"There is no route {request.path[:200]!r}.", hint="The routes are at /api/docs/.")
         return JsonResponse(problem(error), status=404, content_type=PROBLEM)
     return defaults.page_not_found(request, exception)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """`handler400`: what Django refuses before or while a view reads the request."""
+    if not request.path.startswith("/api/"):
+        return defaults.bad_request(request, exception)
+    error: DomainError = Invalid("The request is not one that this server answers.")
+    if isinstance(exception, RequestDataTooBig):
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE >> 20
+        error = TooLarge(f"The body, without files, has more than {most} MiB.", hint="Send less at a time.")
+    return JsonResponse(problem(error), status=error.status, content_type=PROBLEM)
 
 
 def fault(request: HttpRequest) -> HttpResponse:

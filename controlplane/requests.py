@@ -20,6 +20,9 @@ _SENT = re.compile(r"[\x21-\x7e]{1,128}")
 # What a route is about, by the noun before its parameter: rollouts/<int:pk>/abort.
 _NOUN = re.compile(r"(endpoint|rollout|model)s/<(?:\w+:)?(\w+)>")
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_NO_BODY = (None, "", "0")
+# What is left of a longer body is more than gunicorn reads before it closes the connection.
+_REST, _PIECE = 1 << 20, 1 << 16
 _PROBES = ("/healthz", "/readyz", "/metrics")
 
 
@@ -41,6 +44,7 @@ class RequestMiddleware:
         with telemetry.step(f"{request.method} request", parent=parent, request_id=request_id):
             response = self.get_response(request)
             response["X-Request-ID"] = request_id
+            _read_rest(request)
             if request.path not in _PROBES:
                 seconds = time.perf_counter() - began
                 process_metrics.request_answered(
@@ -55,6 +59,24 @@ class RequestMiddleware:
         match = request.resolver_match
         for noun, name in _NOUN.findall(match.route if match else ""):
             telemetry.bind(**{noun: kwargs.get(name)})
+
+
+def _read_rest(request: HttpRequest) -> None:
+    """Read what the view left of a short body, before the answer is sent.
+
+    Once it has the answer a client sends its next request on the same connection. gunicorn, which then throws
+    away the rest of the body, can take the beginning of that request along, wait for it in vain and hang up.
+    """
+    if request.META.get("CONTENT_LENGTH") in _NO_BODY:
+        return
+    stream: Any = getattr(request, "_stream", None)
+    try:
+        for _ in range(_REST // _PIECE if stream else 0):
+            if not stream.read(_PIECE):
+                return
+    except (OSError, ValueError):
+        # The client is gone, or the view closed the stream.
+        return
 
 
 def _route(request: HttpRequest) -> str:

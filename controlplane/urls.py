@@ -9,6 +9,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 from controlplane import health
 from controlplane.metrics import Metrics
 
+handler400 = "controlplane.errors.bad_request"
 handler404 = "controlplane.errors.not_found"
 handler500 = "controlplane.errors.fault"
 urlpatterns = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64encode
 from pathlib import Path
@@ -21,6 +20,7 @@ from django.http import (
 
 from registry.bundles import KINDS, bundle
 from registry.domain.manifest import FileEntry
+from registry.domain.plain import read_json
 from registry.errors import Conflict, Invalid, NotFound, TooLarge
 from registry.models import Version
 from registry.ports import ArtifactStore
@@ -83,10 +83,7 @@ def json_of(value: Any, *, field: str) -> Any:
         value = value.read()
     if value is None or not value.strip():
         return None
-    try:
-        return json.loads(value, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise Invalid(f"It is not valid JSON: {error}.", field=field) from error
+    return read_json(value, field=field)
 
 
 def artifact_response(
@@ -167,7 +164,3 @@ def _check_arrived(version: Version) -> None:
         raise Conflict(
             f"{version} is {version.state}; only what is ready can be downloaded.", hint="Ask again later."
         )
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")

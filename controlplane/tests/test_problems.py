@@ -1,14 +1,17 @@
 """Every error code is documented, and unknown routes answer as problems."""
 
+import io
 import re
 from pathlib import Path
 
 import pytest
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from rest_framework import exceptions
 
 import monitoring.errors
 import rollouts.errors
+from controlplane.requests import RequestMiddleware
 from registry.errors import DomainError
 
 DOCUMENTED = set(
@@ -42,3 +45,23 @@ def test_an_unknown_route_is_a_problem_under_api_and_a_page_elsewhere():
     assert answer.status_code == 404 and answer["Content-Type"] == "application/problem+json"
     assert answer.json()["code"] == "not_found"
     assert Client().get("/nothing")["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.django_db
+def test_what_django_refuses_is_a_problem_under_api_and_a_page_elsewhere(settings):
+    settings.ALLOWED_HOSTS = ["slipway.example.org"]
+    answer = Client().get("/api/v1/models", headers={"Authorization": "Bearer x", "Host": "elsewhere"})
+    assert answer.status_code == 400 and answer["Content-Type"] == "application/problem+json"
+    assert answer.json()["code"] == "invalid"
+    page = Client().get("/models/", headers={"Host": "elsewhere"})
+    assert page.status_code == 400 and page["Content-Type"].startswith("text/html")
+
+
+@pytest.mark.parametrize(("sent", "left"), [(b"x" * 200_000, 0), (b"x" * (2 << 20), 1 << 20), (b"", 0)])
+def test_what_a_view_left_of_a_short_body_is_read_before_the_answer(sent, left):
+    """Else gunicorn throws it away afterwards, and the beginning of the next request with it."""
+    request = RequestFactory().generic("POST", "/nowhere", sent, content_type="application/json")
+    request.environ["wsgi.input"] = body = io.BytesIO(sent)
+    request._stream._read = body.read
+    RequestMiddleware(lambda _: HttpResponse())(request)
+    assert len(body.read()) == left

@@ -7,7 +7,7 @@ from typing import Any, cast
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import status
-from rest_framework.parsers import BaseParser, JSONParser
+from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.reverse import reverse
@@ -15,6 +15,7 @@ from rest_framework.reverse import reverse
 from registry import wiring
 from registry.api import serializers
 from registry.api.base import RegistryView, body_of
+from registry.api.parsing import JSONParser
 from registry.domain.roles import Permission
 from registry.errors import Invalid
 from registry.models import Upload

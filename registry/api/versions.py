@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import status
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -19,6 +19,7 @@ from registry.api.base import RegistryView, body_of, limit_of, number_of, paged,
 from registry.api.history import history_page
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.api.listing import SUMMARY, find_version, version_document
+from registry.api.parsing import JSONParser
 from registry.api.preconditions import IF_MATCH, unchanged
 from registry.api.search import FILTER
 from registry.domain.draft import VersionDraft, parse_points

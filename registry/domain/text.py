@@ -8,10 +8,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from registry.domain.plain import check_plain
 from registry.errors import Invalid
 
 # Everything below space except tab and newline, and DEL: no use in a record, and PostgreSQL refuses NUL.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+# Halves of surrogate pairs are no characters, and no database takes them.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+# As JSON writes it, and not the six characters that look like it behind a backslash.
+_NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 _BREAKS = re.compile(r"[\t\n]")
 
 
@@ -63,11 +67,12 @@ def clean_document(value: Any, *, field: str, maximum: int = 100_000) -> dict[st
         return {}
     if not isinstance(value, Mapping):
         raise Invalid(f"It must be a JSON object, not {_kind(value)}.", field=field)
+    check_plain(value, field=field)
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise Invalid(f"It is not valid JSON: {error}.", field=field) from error
-    if "\\u0000" in text:
+    if _NUL.search(text):
         raise Invalid("A text in it holds the NUL character.", field=field, hint="Remove it.")
     if len(text) > maximum:
         raise Invalid(f"It takes {len(text)} bytes as JSON; at most {maximum} are kept.", field=field)

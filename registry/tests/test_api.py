@@ -100,6 +100,22 @@ def test_a_version_is_registered_with_its_reference_set(api, model, store):
 
 
 @pytest.mark.parametrize(
+    ("body", "status", "told", "field"),
+    [
+        (b'{"name": "churn", "tags": {"\\ud800": "x"}}', 400, "surrogate", "tags"),
+        (b'{"name": "churn", "description": "\\ud800"}', 400, "surrogate", "description"),
+        (b"[" * 100_000, 400, "nested", None),
+        (b'{"name": ' + b"[" * 200 + b"]" * 200 + b"}", 400, "levels deep", None),
+        (b'{"description": "' + b"x" * (6 << 20) + b'"}', 413, "5 MiB", None),
+    ],
+)
+def test_a_body_that_no_reader_could_be_told_again_stores_nothing(api, body, status, told, field):
+    client = api("engineer")
+    problem(client.post("/api/v1/models", body, content_type="application/json"), status, told, field)
+    assert client.get("/api/v1/models").json()["items"] == []
+
+
+@pytest.mark.parametrize(
     ("changes", "status", "told", "field"),
     [
         ({"content": b""}, 400, "empty", "artifact"),
@@ -107,6 +123,9 @@ def test_a_version_is_registered_with_its_reference_set(api, model, store):
         ({"content": b"\x80\x04x."}, 400, "pickle", "artifact"),
         ({"metadata": "{"}, 400, "not valid JSON", "metadata"),
         ({"metadata": '{"metrics": {"a": NaN}}'}, 400, "NaN", "metadata"),
+        ({"metadata": {"hyperparameters": {"seed": 2**70}}}, 400, "64 bits", "metadata.hyperparameters.seed"),
+        ({"metadata": {"tags": {"a": "\ud800"}}}, 400, "surrogate", "metadata.tags.a"),
+        ({"metadata": "[" * 300 + "]" * 300}, 400, "levels deep", "metadata"),
         ({"metadata": {"labl": "1.0.0"}}, 400, "not known", "labl"),
         ({"metadata": {"parent": 4}}, 400, "no version 4", "parent"),
         ({"metadata": {"feature_names": ["a"]}}, 400, "1 feature names", "feature_names"),

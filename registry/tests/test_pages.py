@@ -150,7 +150,7 @@ def test_a_profile_is_computed_in_the_browser_for_a_version_without_one(
         ({"artifact": ""}, "This field is required"),
         ({"metrics": "rmse"}, "is not a metric"),
         ({"metrics": "rmse = high"}, "is not a metric"),
-        ({"metrics": "rmse = nan"}, "It is not valid JSON"),
+        ({"metrics": "rmse = nan"}, "not finite"),
         ({"hyperparameters": "{"}, "not valid JSON"),
         ({"hyperparameters": "[1]"}, "must be a JSON object"),
         ({"label": "first"}, "not a semantic version"),

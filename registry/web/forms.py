@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 from typing import Any
 
 from django import forms
 
+from registry.domain.plain import read_json
 from registry.domain.roles import Permission, Role
 from registry.errors import Invalid
 from registry.web.change_forms import tags_of
@@ -176,12 +176,7 @@ def _metrics(text: str) -> dict[str, float]:
 
 
 def _document(text: str) -> Any:
-    if not text.strip():
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise Invalid(f"It is not valid JSON: {error}.", field="hyperparameters") from error
+    return read_json(text, field="hyperparameters") if text.strip() else None
 
 
 class RetentionForm(forms.Form):

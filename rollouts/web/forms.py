@@ -227,6 +227,8 @@ class StartForm(forms.Form):
             return text
         try:
             return json.loads(text)
+        except RecursionError as error:
+            raise forms.ValidationError("It is nested too deeply.") from error
         except json.JSONDecodeError as error:
             raise forms.ValidationError(
                 f"Line {error.lineno}, column {error.colno}: {error.msg}. Expected a JSON list of gates."

@@ -52,6 +52,8 @@ class GatesForm(forms.Form):
     def clean_gates(self) -> Any:
         try:
             return json.loads(self.cleaned_data["gates"])
+        except RecursionError as error:
+            raise forms.ValidationError("It is nested too deeply.") from error
         except json.JSONDecodeError as error:
             raise forms.ValidationError(f"Line {error.lineno}, column {error.colno}: {error.msg}.") from error
 

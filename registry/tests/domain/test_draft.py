@@ -49,7 +49,7 @@ def test_nothing_said_is_an_empty_draft():
         ({"metrics": {"a": True}}, "metrics.a"),
         ({"metrics": {"": 1}}, "metrics"),
         ({"metrics": [1]}, "metrics"),
-        ({"metrics": {"a": float("nan")}}, "metadata"),
+        ({"metrics": {"a": float("nan")}}, "metadata.metrics.a"),
         ({"feature_names": ["a", "a"]}, "feature_names"),
         ({"parent": 0}, "parent"),
         ({"dataset_ref": "x" * 501}, "dataset_ref"),
