@@ -21,10 +21,9 @@ from django.db.models.lookups import (
     LessThan,
     LessThanOrEqual,
 )
-from django.utils.dateparse import parse_date, parse_datetime
-from django.utils.timezone import make_aware
 
 from registry.domain.filters import All, Any_, Comparison, Not, Scalar, Tree, parse
+from registry.domain.moments import moment_of
 from registry.errors import Invalid
 from registry.models import Alias, LatestMetric
 
@@ -253,18 +252,12 @@ def _as_whole(said: Comparison, value: Any) -> int:
 
 
 def _as_moment(said: Comparison) -> datetime:
-    text, moment = said.value, None
-    if isinstance(text, str):
-        try:
-            day = parse_date(text)
-            moment = datetime(day.year, day.month, day.day) if day else parse_datetime(text)
-        except ValueError:
-            moment = None
+    moment = moment_of(said.value, zoned=False)
     if moment is None:
         raise Invalid(
             f"{said.field} is compared with a moment.", field="filter", hint='Write "2026-03-01T12:00:00Z".'
         )
-    return moment if moment.tzinfo else make_aware(moment)
+    return moment
 
 
 def _wrong(said: Comparison, what: str, operators: str) -> Invalid:

@@ -7,7 +7,6 @@ from typing import Any, cast
 
 from django.contrib.auth.models import User
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.request import Request
@@ -19,6 +18,7 @@ from registry.api.base import RegistryView, body_of, limit_of, number_of, paged,
 from registry.api.documents import account_document, grant_document, token_document
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.access import Scope
+from registry.domain.moments import moment_of
 from registry.domain.names import team_name
 from registry.domain.roles import Permission, parse_role
 from registry.domain.text import clean_line, clean_lines
@@ -239,10 +239,7 @@ def _reason(body: dict[str, Any]) -> str:
 def _moment(value: Any) -> datetime | None:
     if value is None:
         return None
-    try:
-        moment = parse_datetime(value) if isinstance(value, str) else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    moment = moment_of(value)
+    if moment is None:
         raise Invalid("It is not a moment.", field="expires_at", hint="Write 2026-03-01T12:00:00Z.")
     return moment

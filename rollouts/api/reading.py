@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.utils.dateparse import parse_datetime
 from rest_framework.request import Request
 
+from registry.domain.moments import moment_of
 from rollouts import plan_templates, queries
 from rollouts.api import serializers
 from rollouts.errors import Invalid
@@ -54,11 +54,8 @@ def moment(request: Request, name: str) -> datetime | None:
     value = request.query_params.get(name)
     if value is None:
         return None
-    try:
-        moment = parse_datetime(value)
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
+    moment = moment_of(value)
+    if moment is None:
         raise Invalid(f"{value!r} is not a moment.", field=name, hint="Write 2026-03-01T12:00:00Z.")
     return moment
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from monitoring.domain.pairs import Tolerance
 from monitoring.domain.window import Window
+from registry.domain.moments import moment_of
 from registry.errors import Invalid
 
 HOUR = timedelta(hours=1)
@@ -52,11 +53,9 @@ def _moment(query: Mapping[str, str], name: str) -> datetime | None:
     text = query.get(name) or ""
     if not text:
         return None
-    try:
-        value = datetime.fromisoformat(text)
-    except ValueError:
-        value = datetime.min
-    if value.tzinfo is None:
+    value = moment_of(text)
+    # A default window before or after any of these is one, too.
+    if value is None or not 1970 <= value.year < 9999:
         raise Invalid(
             f"{ascii(text[:40])} is not a moment.",
             field=name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from monitoring.domain.window import Window
+from registry.domain.moments import moment_of
 from registry.domain.roles import Permission
 from registry.identity import may, may_anywhere, permissions_of, visible
 from rollouts import queries, reach
@@ -72,7 +73,7 @@ def endpoint_history(request: HttpRequest, name: str) -> HttpResponse:
     """What served when, a page at a time; `?before=` is the beginning of the last one shown."""
     view = _view(request, name)
     asked = request.GET.get("before", "")
-    before = _moment(asked)
+    before = moment_of(asked)
     tenures = queries.tenures(view.endpoint, before=before)
     context = {
         "endpoint": view.endpoint,
@@ -83,15 +84,6 @@ def endpoint_history(request: HttpRequest, name: str) -> HttpResponse:
         "first": before is None,
     }
     return render(request, "rollouts/endpoint_history.html", context)
-
-
-def _moment(text: str) -> datetime | None:
-    """A moment as `isoformat` writes it; what is none shows the first page."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo else None
 
 
 @page()
