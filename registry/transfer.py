@@ -86,6 +86,13 @@ def json_of(value: Any, *, field: str) -> Any:
     return read_json(value, field=field)
 
 
+def has_current(request: HttpRequest, etag: str) -> bool:
+    """Whether the client's `If-None-Match` names this tag. Proxies that compress make tags weak, which are as
+    good here (RFC 9110, 13.1.2)."""
+    known = {tag.strip().removeprefix("W/") for tag in request.META.get("HTTP_IF_NONE_MATCH", "").split(",")}
+    return etag in known or "*" in known
+
+
 def artifact_response(
     request: HttpRequest, version: Version, store: ArtifactStore, archive: str = ""
 ) -> HttpResponseBase:
@@ -105,7 +112,7 @@ def artifact_response(
         "X-Slipway-Digest": version.digest,
         "Content-Disposition": f'attachment; filename="{name}.{kind}"',
     }
-    if request.headers.get("If-None-Match") == headers["ETag"]:
+    if has_current(request, headers["ETag"]):
         return HttpResponseNotModified(headers={"ETag": headers["ETag"]})
     return StreamingHttpResponse(content, content_type=KINDS[kind], headers=headers)
 
@@ -128,7 +135,7 @@ def file_response(request: HttpRequest, file: FileEntry, store: ArtifactStore) -
     answered with the whole, as RFC 9110 allows. 416 when there is nothing from there.
     """
     etag = f'"{file.digest}"'
-    if request.headers.get("If-None-Match") == etag:
+    if has_current(request, etag):
         return HttpResponseNotModified(headers={"ETag": etag})
     start = _start_of(request, etag)
     if start and start >= file.size:

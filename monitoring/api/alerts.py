@@ -192,7 +192,10 @@ class OneAlert(APIView):
 class Acknowledge(APIView):
     """Somebody has it in hand: it is not told again."""
 
-    @extend_schema(operation_id="alerts_acknowledge", request=CommentIn, responses=AlertOut)
+    @extend_schema(
+        operation_id="alerts_acknowledge", parameters=[IDEMPOTENCY_KEY], request=CommentIn, responses=AlertOut
+    )
+    @idempotent
     def post(self, request: Request, pk: int) -> Response:
         require_anywhere(request.user, Permission.CONTROL_ROLLOUT)
         alert = people.alert_by_id(request.user, pk)
@@ -229,7 +232,10 @@ class Silences(APIView):
 class EndSilence(APIView):
     """Ends a silence now."""
 
-    @extend_schema(operation_id="silences_end", request=None, responses=SilenceOut)
+    @extend_schema(
+        operation_id="silences_end", parameters=[IDEMPOTENCY_KEY], request=None, responses=SilenceOut
+    )
+    @idempotent
     def post(self, request: Request, pk: int) -> Response:
         require(request.user, Permission.CONTROL_ROLLOUT)
         return Response(SilenceOut(people.end_silence(pk, actor=actor_for(request))).data)

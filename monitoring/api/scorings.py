@@ -120,7 +120,13 @@ class OneScoring(APIView):
 class Cancel(APIView):
     """Stops a job after its chunk at hand; what is done stays."""
 
-    @extend_schema(operation_id="scorings_cancel", request=ScoringReason, responses=ScoringOut)
+    @extend_schema(
+        operation_id="scorings_cancel",
+        parameters=[IDEMPOTENCY_KEY],
+        request=ScoringReason,
+        responses=ScoringOut,
+    )
+    @idempotent
     def post(self, request: Request, pk: int) -> Response:
         return Response(jobs.document(jobs.cancel(_mine(request, pk), **_said(request))))
 
@@ -128,7 +134,13 @@ class Cancel(APIView):
 class Resume(APIView):
     """Goes on with a failed or cancelled job after its last part."""
 
-    @extend_schema(operation_id="scorings_resume", request=ScoringReason, responses=ScoringOut)
+    @extend_schema(
+        operation_id="scorings_resume",
+        parameters=[IDEMPOTENCY_KEY],
+        request=ScoringReason,
+        responses=ScoringOut,
+    )
+    @idempotent
     def post(self, request: Request, pk: int) -> Response:
         return Response(jobs.document(jobs.resume(_mine(request, pk), **_said(request))))
 

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from registry import lookups
+from registry import lookups, transfer
 from registry.api.rendering import etag_of_bytes
 from registry.domain.actor import Actor
 from registry.domain.roles import Permission
@@ -71,8 +71,7 @@ class RegistryView(APIView):
         if self.tagged and isinstance(response, Response) and response.status_code == 200:
             response.render()
             tag = response["ETag"] = etag_of_bytes(response.content)
-            known = request.META.get("HTTP_IF_NONE_MATCH")
-            if request.method == "GET" and known and tag in {item.strip() for item in known.split(",")}:
+            if request.method == "GET" and transfer.has_current(request._request, tag):
                 response.status_code, response.content = 304, b""
         return response
 

@@ -51,7 +51,7 @@ def idempotent(post: Post) -> Post:
 
 
 def _fingerprint(request: Request) -> str:
-    """SHA-256 over path and body; of files only name and size, so that they are not read for it."""
+    """SHA-256 over path and body, the files in it included."""
     data: Any = request.data
     body = (
         sorted((name, str([_plain(v) for v in values])) for name, values in data.lists())
@@ -63,4 +63,10 @@ def _fingerprint(request: Request) -> str:
 
 
 def _plain(value: Any) -> Any:
-    return [value.name, value.size] if isinstance(value, UploadedFile) else value
+    if not isinstance(value, UploadedFile):
+        return value
+    content = hashlib.sha256()
+    for chunk in value.chunks():
+        content.update(chunk)
+    value.seek(0)
+    return [value.name, content.hexdigest()]

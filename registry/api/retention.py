@@ -11,6 +11,7 @@ from rest_framework.response import Response
 
 from registry.api import serializers
 from registry.api.base import RegistryView, body_of
+from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.roles import Permission
 from registry.domain.text import clean_text
 from registry.models import Model
@@ -37,7 +38,13 @@ class Retention(RegistryView):
         )
         return Response(_document(model, retention.removals(model)))
 
-    @extend_schema(operation_id="retention_apply", request=None, responses=serializers.RetentionOut)
+    @extend_schema(
+        operation_id="retention_apply",
+        parameters=[IDEMPOTENCY_KEY],
+        request=None,
+        responses=serializers.RetentionOut,
+    )
+    @idempotent
     def post(self, request: Request, name: str) -> Response:
         return Response(_document(self.model, retention.apply_retention(model=self.model, actor=self.actor)))
 

@@ -15,6 +15,7 @@ from rest_framework.reverse import reverse
 from registry import wiring
 from registry.api import serializers
 from registry.api.base import RegistryView, body_of
+from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.api.parsing import JSONParser
 from registry.domain.roles import Permission
 from registry.errors import Invalid
@@ -53,8 +54,12 @@ class Uploads(RegistryView):
     permissions = {"POST": Permission.REGISTER}
 
     @extend_schema(
-        operation_id="uploads_begin", request=serializers.UploadIn, responses={201: serializers.UploadOut}
+        operation_id="uploads_begin",
+        parameters=[IDEMPOTENCY_KEY],
+        request=serializers.UploadIn,
+        responses={201: serializers.UploadOut},
     )
+    @idempotent
     def post(self, request: Request, name: str) -> Response:
         body = body_of(request, "size", "digest", "filename")
         upload = uploads.begin_upload(
@@ -127,9 +132,11 @@ class CompleteUpload(RegistryView):
 
     @extend_schema(
         operation_id="uploads_complete",
+        parameters=[IDEMPOTENCY_KEY],
         request=None,
         responses={200: serializers.UploadOut, 409: OpenApiResponse(description="Parts are missing.")},
     )
+    @idempotent
     def post(self, request: Request, name: str, upload: str) -> Response:
         found = uploads.upload_of(self.model, upload)
         done = uploads.complete_upload(upload=found, store=wiring.artifact_store())

@@ -6,9 +6,12 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils import timezone
 
-from registry.models import IdempotentRequest, Model, Version
+from monitoring.api import urls as monitoring_urls
+from registry.api import urls as registry_urls
+from registry.models import IdempotentRequest, Model, Upload, Version
 from registry.services import idempotency
 from registry.tests import onnx_files
+from rollouts.api import urls as rollouts_urls
 
 BODY = {"name": "churn"}
 KEY = {"Idempotency-Key": "build-17"}
@@ -43,7 +46,9 @@ def test_a_version_is_registered_once(api, model):
     content = onnx_files.linear().SerializeToString()
     assert upload(content).json() == upload(content).json()
     assert Version.objects.count() == 1
-    assert upload(content + b"\0").status_code == 409, "another file is another request"
+    other = onnx_files.linear(weight=2.0).SerializeToString()
+    assert len(other) == len(content)
+    assert upload(other).status_code == 409, "another file of the same name and size is another request"
 
 
 def test_a_key_used_for_another_request_is_a_conflict(api):
@@ -92,3 +97,31 @@ def test_of_two_that_find_an_abandoned_request_one_goes_on(cast):
     IdempotentRequest.objects.filter(pk=record.pk).update(at=timezone.now() - timedelta(hours=1))
     stale = IdempotentRequest.objects.get(pk=record.pk)
     assert idempotency._take_over(stale) and not idempotency._take_over(stale)
+
+
+def test_an_upload_is_begun_once(api, model):
+    client = api("engineer")
+
+    def begin(size):
+        body = {"size": size, "filename": "m.onnx"}
+        return client.post("/api/v1/models/churn/uploads", body, format="json", headers=KEY)
+
+    assert begin(10).json() == begin(10).json()
+    assert Upload.objects.count() == 1 and begin(11).status_code == 409
+
+
+# Their answers hold a secret, or count by their own ids, or nothing changes by them.
+_UNKEPT = {
+    "tokens", "account-tokens", "hooks", "hook-secret", "hook-ping", "notice-target-test", "predictions", "labels",
+    "dry-run", "rollout-preview",
+}  # fmt: skip
+
+
+def test_every_other_post_takes_a_key():
+    posts = {
+        route.name: route.callback.cls.post
+        for door in (registry_urls, monitoring_urls, rollouts_urls)
+        for route in door.urlpatterns
+        if hasattr(route.callback.cls, "post")
+    }
+    assert {name for name, post in posts.items() if not hasattr(post, "__wrapped__")} == _UNKEPT
