@@ -11,6 +11,7 @@ from .api_keys import ApiKeys
 from .config import Options
 from .errors import Forbidden, Overloaded
 from .messages import Request, Response, request_id
+from .metrics import Metrics
 from .pace import Pace
 from .repository import Repository, Slot
 from .sampling import Destination, Sampler
@@ -110,15 +111,15 @@ class Admission:
         if self._keys is not None and not self._keys.admit(request.headers).admin:
             raise Forbidden('this needs an API key with "admin": true')
 
-    def finished(self, asked: Asked, slot: Slot, response: Response, status: int, outcome: str) -> None:
-        """Count and log one answered prediction."""
+    def finished(self, asked: Asked, metrics: Metrics, response: Response, status: int, outcome: str) -> None:
+        """Count and log one answered prediction; `metrics` are those of the version that answered."""
         self.in_flight -= 1
         request = asked.request
         self.pending -= request.pending
         self.last_prediction = now = perf_counter()
-        slot.metrics.finished(outcome, now - request.started)
+        metrics.finished(outcome, now - request.started)
         if self._log is not None:
-            self._log.record(request, status, outcome, slot.metrics.labels)
+            self._log.record(request, status, outcome, metrics.labels)
         if self.state is not State.READY or b"x-request-id" in request.headers:
             self.finish_headers(request, response)
 

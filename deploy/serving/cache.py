@@ -42,8 +42,13 @@ class ResponseCache:
 
     def put(self, key: bytes, outputs: Sequence[Array]) -> None:
         """Keep copies: outputs are views into a batch that would be kept alive whole."""
-        if sum(array.nbytes for array in outputs) > MOST_BYTES:
+        if sum(map(_size, outputs)) > MOST_BYTES:
             return
         self._answers[key] = tuple(array.copy() for array in outputs)
         if len(self._answers) > self._entries:
             self._answers.popitem(last=False)
+
+
+def _size(array: Array) -> int:
+    """Bytes of an answer; a tensor of strings has only pointers in itself."""
+    return array.nbytes + (sum(map(len, array.reshape(-1))) if array.dtype.kind == "O" else 0)

@@ -20,7 +20,7 @@ class Call(Asked):
     Subclasses say how the answer leaves, in `deliver`.
     """
 
-    __slots__ = ("admission", "slot", "wire", "answered", "served")
+    __slots__ = ("admission", "slot", "wire", "answered", "metrics", "served")
 
     served: ServedModel
 
@@ -30,6 +30,8 @@ class Call(Asked):
         self.wire = wire
         self.request = request
         self.answered = False
+        self.metrics = slot.metrics
+        """Of the version that answers, which the slot may have replaced before it has."""
         self.cache_key: bytes | None = None
         admission.in_flight += 1
 
@@ -37,6 +39,7 @@ class Call(Asked):
         """Parse the body and queue it; the answer may leave before this returns."""
         try:
             self.served = served = self.slot.served or self.slot.model
+            self.metrics = served.metrics
             self.codec = served.wires[self.wire]
             served.start(self)
         except ServingError as error:
@@ -56,7 +59,7 @@ class Call(Asked):
             self.fail(bug())
         else:
             if self.admission.sampler is not None:
-                self.admission.sampler.offer(self, self.slot.metrics.labels, self.served.signature, outputs)
+                self.admission.sampler.offer(self, self.metrics.labels, self.served.signature, outputs)
             self._end(response, 200, "ok")
 
     def fail(self, error: ServingError) -> None:
@@ -82,7 +85,7 @@ class Call(Asked):
 
     def _end(self, response: Response, status: int, outcome: str) -> None:
         self.answered = True
-        self.admission.finished(self, self.slot, response, status, outcome)
+        self.admission.finished(self, self.metrics, response, status, outcome)
         self.deliver(response)
 
 

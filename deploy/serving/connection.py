@@ -12,6 +12,7 @@ from .messages import error_response
 
 HEAD_BYTES = 64 * 1024
 """Most bytes before a body begins, or behind it; a head that arrives at once may be larger."""
+_OFFER = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
 class Connection(HttpToolsProtocol):
@@ -27,6 +28,8 @@ class Connection(HttpToolsProtocol):
     unsent = -1
     """Bytes of answers that the client had not taken when it was looked at last."""
     timer: asyncio.TimerHandle | None = None
+    offered = b""
+    """The head of a request that offered another protocol, without the offer."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -40,13 +43,36 @@ class Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         self.unread += len(data)
         try:
-            self.parser.feed_data(data)
-        except HttpParserUpgrade:
-            pass  # to what nobody here speaks; the request is answered as if it had not asked
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as offer:
+                self._decline(data[offer.args[0] :])
         except HttpParserError:
             self.turn_away(Malformed("this is not an HTTP request"))
         if self.unread > HEAD_BYTES:
             self.turn_away(HeadTooLarge(f"the head of the request is larger than {HEAD_BYTES} bytes"))
+
+    def _decline(self, rest: bytes) -> None:
+        """Answer who offers another protocol, as Java's client does, as if it had not, body and all.
+
+        The parser takes `rest`, what stands behind the head, for the other protocol's; so it gets the request
+        again without the offer. In `rest` there may be more requests of that kind.
+        """
+        while self.offered:
+            data, self.offered = self.offered + rest, b""
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as offer:
+                rest = data[offer.args[0] :]
+
+    def declines(self) -> bool:
+        """Whether the head that is complete offers another protocol; it is then kept for `_decline`."""
+        if not self.parser.should_upgrade() or self.parser.get_method() == b"CONNECT":
+            return False
+        lines = [b"%s %s HTTP/1.1" % (self.parser.get_method(), self.url)]
+        lines += [b"%s: %s" % item for item in self.headers if item[0] not in _OFFER]
+        self.offered = b"\r\n".join((*lines, b"", b""))
+        return True
 
     def on_message_begin(self) -> None:
         self.idle_since = self.loop.time()
@@ -65,7 +91,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self.unread = 0
-        super().on_message_complete()
+        if not self.offered:
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

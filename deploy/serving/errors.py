@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+MOST_CHARACTERS = 1000
+"""Of a message: clients of gRPC lose a status whose text is longer than what headers may be."""
+
 
 class ServingError(Exception):
     """A failure with a message for the caller; `field` is the path of the offending value."""
@@ -15,7 +18,8 @@ class ServingError(Exception):
         self.field = field
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.message}" if self.field else self.message
+        text = f"{self.field}: {self.message}" if self.field else self.message
+        return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 1]}…"
 
 
 class Malformed(ServingError):

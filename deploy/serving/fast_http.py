@@ -146,6 +146,8 @@ class Protocol(Connection):
                 self.idle_since = None
                 self._exchange(route, headers, int(length))
                 return
+        if self.declines():
+            return
         url, headers_seen = self.url, self.headers
         HttpToolsProtocol.on_message_begin(self)
         self.url = url

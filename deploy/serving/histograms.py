@@ -55,6 +55,8 @@ class TensorColumns:
         if rows == 1 and self._row is not None:
             self._observe_row(array.reshape(-1))
             return
+        if rows == 0:  # as a detector answers that found nothing
+            return
         table = array.reshape(rows, -1) if array.ndim != 2 else array
         if table.shape[1] < self._width:
             return
@@ -186,7 +188,8 @@ def _check(item: Item, spec: TensorSpec) -> None:
     width = 1
     for size in spec.row_shape:
         width *= size
-    if all(size >= 0 for size in spec.row_shape) and item.column >= width:
+    known = spec.shape and all(size >= 0 for size in spec.row_shape)  # a shape may be untold: that is () too
+    if known and item.column >= width:
         raise LoadError(f"histograms: {item.name!r} is column {item.column} of {spec.name!r}, "
                         f"which has {width}")  # fmt: skip
     if item.categories is None and spec.datatype.oip == "BYTES":

@@ -9,11 +9,14 @@ import orjson
 
 from .errors import Malformed, Unprocessable
 
+_DIGITS = 20  # of the largest UINT64; the least INT64 has as many characters
+
 
 def parse_json(body: bytes) -> dict[str, Any]:
     """The object in `body`; NaN and Infinity, which JSON does not have, come through as floats.
 
-    Python clients write them by default, and the check of values then names the feature.
+    Python clients write them by default, and the check of values then names the feature. An integer that no
+    type could hold is a float, whichever parser meets it.
 
     Raises:
         Malformed: not JSON; Unprocessable: JSON, but not an object.
@@ -32,7 +35,16 @@ def parse_json(body: bytes) -> dict[str, Any]:
 def _parse_with_nan(body: bytes, reason: orjson.JSONDecodeError) -> Any:
     if b"NaN" in body or b"Infinity" in body or "infinity" in reason.msg:
         try:
-            return json.loads(body)
+            document = json.loads(body, parse_int=_integer)
+            if b"\\ud" in body.lower():
+                json.dumps(document, ensure_ascii=False).encode()
+            return document
+        except UnicodeEncodeError:
+            raise Malformed("the body is not JSON: it has half of a surrogate pair in a string") from None
         except (ValueError, RecursionError):
             pass
     raise Malformed(f"the body is not JSON: {reason.msg} (line {reason.lineno}, column {reason.colno})")
+
+
+def _integer(text: str) -> int | float:
+    return int(text) if len(text) <= _DIGITS else float(text)

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from .errors import MethodNotAllowed, Overloaded, RateLimited, ServingError, Unauthorized
+from .errors import MOST_CHARACTERS, MethodNotAllowed, Overloaded, RateLimited, ServingError, Unauthorized
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -70,7 +70,7 @@ def error_response(error: ServingError) -> Response:
     """`{"error": text}`, and `field` where one value is to blame."""
     document = {"error": str(error)}
     if error.field is not None:
-        document["field"] = error.field
+        document["field"] = error.field[:MOST_CHARACTERS]
     response = json_response(document, error.status)
     if isinstance(error, Overloaded | RateLimited):
         response.headers.append((b"retry-after", str(error.retry_after).encode()))

@@ -88,6 +88,7 @@ class Model:
         return [_to_numpy(value) for value in values]
 
 
+_NOWHERE = "/dev/null/nothing"
 _BFLOAT16 = 16  # onnx.TensorProto.BFLOAT16
 
 
@@ -150,14 +151,19 @@ def load_model(
 
 @contextmanager
 def _beside(options: ort.SessionOptions, artifact: Artifact) -> Iterator[None]:
-    """While it lasts a session may be made that finds the artifact's other files, mapped instead of read."""
+    """While it lasts a session may be made that finds the artifact's other files, mapped instead of read.
+
+    And finds no others: ONNX Runtime would read what a model names from the working directory, where the
+    server's own secrets may lie, if it had no table of files (so one is there in any case), and tensors of
+    nested graphs, which it never looks up in the table, if it knew of no other folder.
+    """
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", _NOWHERE)
     with ExitStack() as stack:
-        found = {}
+        found: dict[str, bytes | mmap] = {"": b"\0"}
         for name, path in artifact.beside.items():
             with path.open("rb") as file:
                 if os.fstat(file.fileno()).st_size:  # nothing cannot be mapped
                     found[name] = stack.enter_context(mmap(file.fileno(), 0, access=ACCESS_READ))
-        if found:
-            sizes = list(map(len, found.values()))
-            options.add_external_initializers_from_files_in_memory(list(found), list(found.values()), sizes)
+        sizes = list(map(len, found.values()))
+        options.add_external_initializers_from_files_in_memory(list(found), list(found.values()), sizes)
         yield

@@ -229,7 +229,8 @@ class Sampler:
                 raise Rejected(f"{error.code} {error.reason}") from None
             after = error.headers.get("Retry-After", "")
             raise Busy(f"{error.code} {error.reason}", float(after) if after.isdigit() else 0.0) from None
-        except (OSError, http.client.HTTPException) as error:
+        # ValueError: an address or a token that can stand in no request, until somebody mends it
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise Busy(str(error)) from None
 
     def _say(self, what: str, error: Exception) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, Protocol
@@ -119,6 +120,9 @@ class ServedModel:
         )
         self.on_gpu = loaded.model.on_gpu
         self._deadline = options.deadline_ms / 1000
+        # What a model without a batch axis, or with a fixed one, takes is not the client's choice.
+        free = any(spec.dynamic_batch for spec in self.signature.inputs)
+        self._most_rows = options.max_rows if free else sys.maxsize
         self._batcher = Batcher(
             loaded.model,
             metrics,
@@ -154,8 +158,8 @@ class ServedModel:
         request = asked.request
         parsed = asked.parsed = asked.codec.parse(request)
         rows = request.rows = parsed.rows
-        if rows > self.options.max_rows:
-            raise TooLarge(f"{rows} rows are more than the {self.options.max_rows} of one request")
+        if rows > self._most_rows:
+            raise TooLarge(f"{rows} rows are more than the {self._most_rows} of one request")
         asked.put(parsed.inputs, rows, request.started + self._patience(request))
         if self._cache is not None:
             asked.cache_key = self._cache.key(parsed.inputs)

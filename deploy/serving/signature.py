@@ -57,8 +57,9 @@ class Signature:
         """Whether rows of different requests may share a run: one free leading axis for all tensors."""
         if not self.inputs or not all(spec.dynamic_batch for spec in self.inputs):
             return False
-        symbols = {spec.batch_symbol for spec in self.inputs if spec.batch_symbol}
-        return len(symbols) <= 1 and all(not spec.shape or spec.dynamic_batch for spec in self.outputs)
+        # An axis with a name and one without are not known to be the same.
+        shared = len({spec.batch_symbol for spec in self.inputs}) == 1
+        return shared and all(not spec.shape or spec.dynamic_batch for spec in self.outputs)
 
     def feature_names(self, index: int) -> list[str | None]:
         """Names of the columns of input `index`, None where a column has none; [] if none is named."""
@@ -118,14 +119,15 @@ def _names_from_metadata(
 def _names_from_histograms(
     specs: tuple[TensorSpec, ...], histograms: Mapping[str, Any] | None
 ) -> dict[str, tuple[int, int]]:
-    """Names of the baseline's inputs, if they name every column of every 2-D input; else none."""
+    """Names of the baseline's inputs, if they name every column of every input; else none."""
     index = {spec.name: position for position, spec in enumerate(specs)}
     features: dict[str, tuple[int, int]] = {}
     for item in (histograms or {}).get("inputs", ()):
         if item["tensor"] in index:
             features[item["name"]] = (index[item["tensor"]], item.get("column") or 0)
     wanted = {(position, column) for position, spec in enumerate(specs) for column in range(_width(spec))}
-    return features if wanted and set(features.values()) == wanted else {}
+    tables = all(_width(spec) for spec in specs)
+    return features if tables and set(features.values()) == wanted else {}
 
 
 def _width(spec: TensorSpec) -> int:

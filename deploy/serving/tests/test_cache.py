@@ -46,6 +46,7 @@ def test_an_answer_that_is_too_large_is_not_kept():
     found = cache()
     key = found.key([array(1)])
     found.put(key, [np.zeros((1, 20_000), dtype=np.float32)])
+    found.put(key, [array("a" * 70_000, dtype=object)])
     assert found.get(key) is None
 
 

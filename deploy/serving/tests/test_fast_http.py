@@ -13,6 +13,8 @@ from . import models
 from .support import running, until
 
 BODY = b'{"features":[1,2,3]}'
+# As Java's HttpClient offers it with the first request of every connection.
+H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +74,12 @@ def wire(server):
         post(path=b"/%70redict"),
         post(extra=b"Expect: nothing\r\n"),
         b"POST /predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n14\r\n" + BODY + b"\r\n0\r\n\r\n",
+        post(extra=H2C),
+        b"POST /predict HTTP/1.1\r\n"
+        + H2C
+        + b"Transfer-Encoding: chunked\r\n\r\n14\r\n"
+        + BODY
+        + b"\r\n0\r\n\r\n",
     ],
 )
 def test_every_spelling_of_a_prediction_is_answered_on_a_connection_that_stays(wire, request_bytes):
@@ -211,4 +219,18 @@ def test_a_body_that_never_begins_is_answered_at_the_deadline(wire, extra):
         assert wire.file.readline().startswith(b"HTTP/1.1 100")
         wire.file.readline()
     assert wire.answer()[0] == 504
+    assert wire.closed()
+
+
+def test_who_offers_another_protocol_is_answered_in_this_one_however_the_bytes_come(wire):
+    for part in (post(extra=H2C)[at : at + 9] for at in range(0, len(post(extra=H2C)), 9)):
+        wire.send(part)
+        time.sleep(0.001)
+    assert wire.answer()[2]["prediction"] == 14.5
+    wire.send(post(extra=H2C) * 3 + b"GET /health HTTP/1.1\r\n" + H2C + b"\r\n" + post())
+    assert [wire.answer()[0] for _ in range(5)] == [200] * 5
+    wire.send(post(b'{"features":[1,2,"x"]}', extra=H2C))
+    assert wire.answer()[2]["field"] == "features[2]"
+    wire.send(b"\0\r\n")
+    assert wire.answer()[0] == 400
     assert wire.closed()

@@ -17,6 +17,7 @@ import onnxruntime as ort
 import pytest
 
 from deploy.serving import fetch
+from deploy.serving.artifact import Artifact
 from deploy.serving.errors import LoadError
 from deploy.serving.folders import place_folder
 from deploy.serving.loading import obtain_model
@@ -180,6 +181,32 @@ def test_a_folder_that_is_not_whole_is_never_served(tmp_path, store, weighty, ch
     path, digest = kept(store, weighty)
     with pytest.raises(LoadError, match=says):
         load_model(obtain_model(str(store / path), digest, None), 1, None)
+
+
+def in_a_nested_graph(tensor: onnx.TensorProto) -> bytes:
+    """A model that answers with a tensor of one of its branches."""
+    branch = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", [tensor.name], ["y"])], "branch", [],
+        [models.tensor("y", models.FLOAT, tensor.dims)], [tensor],
+    )  # fmt: skip
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("If", ["X"], ["Y"], then_branch=branch, else_branch=branch)], "test",
+        [models.tensor("X", onnx.TensorProto.BOOL, [])], [models.tensor("Y", models.FLOAT, tensor.dims)],
+    )  # fmt: skip
+    opsets = [onnx.helper.make_opsetid("", 17)]
+    return onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8).SerializeToString()
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_a_model_reads_no_file_that_is_not_of_its_folder(tmp_path, monkeypatch, nested):
+    monkeypatch.chdir(tmp_path)
+    model = onnx.load_from_string(models.linear())
+    onnx.save_model(model, "m.onnx", save_as_external_data=True, location="secret", size_threshold=0)
+    model = onnx.load("m.onnx", load_external_data=False)
+    tensor = next(one for one in model.graph.initializer if one.name == "W")
+    content = in_a_nested_graph(tensor) if nested else model.SerializeToString()
+    with pytest.raises(LoadError, match="ONNX Runtime cannot load the artifact"):
+        load_model(Artifact(content, "sha256:test"), 1, None)
 
 
 def test_weights_that_were_changed_in_the_store_are_never_served(tmp_path, store, weighty):

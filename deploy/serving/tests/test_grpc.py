@@ -203,6 +203,7 @@ def spoil(change):
     [
         (lambda r: setattr(r, "model_name", "x"), CODE.NOT_FOUND, "this server has the model 'm' in version '3'"),
         (lambda r: setattr(r, "model_version", "4"), CODE.NOT_FOUND, "not 'm' '4'"),
+        (lambda r: setattr(r, "model_name", "x" * 50_000), CODE.NOT_FOUND, "xxx…"),
         (lambda r: r.inputs.pop(), CODE.INVALID_ARGUMENT, "inputs: the input 'colour' is missing"),
         (lambda r: setattr(r.inputs[0], "name", "z"), CODE.INVALID_ARGUMENT, "inputs[0].name: must be one of"),
         (lambda r: setattr(r.inputs[0], "datatype", "FP64"), CODE.INVALID_ARGUMENT, "inputs[0].contents.fp32"),

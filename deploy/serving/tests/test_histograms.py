@@ -190,3 +190,18 @@ def test_wide_tensors_keep_the_first_columns_of_the_document():
     assert [item.name for item in kept.inputs] == ["f7", "f2"]
     assert [item.name for item in kept.outputs] == ["y"]
     assert spec(items).first(0) == spec(items)
+
+
+def test_a_run_that_found_nothing_counts_nothing():
+    signature = Signature((), (TensorSpec("labels", INT64, (-1,)),))
+    histograms = ProfileHistograms(spec((), [numeric("label", "labels", None, [1.0])]), signature, LABELS)
+    histograms.observe([], [np.empty(0, dtype=np.int64)])
+    histograms.observe([], [np.array([1, 2])])
+    assert values(histograms.text(), "model_output_value_bucket") == [1, 2]
+
+
+def test_columns_of_an_output_whose_shape_the_model_does_not_tell_are_counted():
+    signature = Signature((), (TensorSpec("p", FP32, ()),))
+    histograms = ProfileHistograms(spec((), [numeric("p1", "p", 1, [0.5])]), signature, LABELS)
+    histograms.observe([], [np.array([[0.8, 0.2], [0.3, 0.7]], dtype=np.float32)])
+    assert values(histograms.text(), "model_output_value_bucket") == [1, 2]

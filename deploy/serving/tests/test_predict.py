@@ -192,3 +192,11 @@ def test_an_output_without_dimensions_is_a_plain_value(datatype, value):
     array = np.array(value, dtype=datatype.dtype)
     answer = json.loads(codec(signature).render(parse([1, 2, 3], signature), [array]))
     assert answer["prediction"] == (0.1 if datatype is FP32 else value)
+
+
+def test_a_value_that_all_rows_share_takes_one_row():
+    signature = Signature((TensorSpec("X", FP32, (-1, 2)), TensorSpec("k", FP32, ())), TABLE.outputs)
+    row = {"X": [1, 2], "k": 3}
+    assert [array.shape for array in parse(row, signature).inputs] == [(1, 2), ()]
+    field, message = refusal([row, row], signature)
+    assert (field, message) == ("features[1].k", "is one value for all rows, so only one row can be sent")

@@ -7,14 +7,16 @@ import hashlib
 import json
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tritonclient.http as client_module
 import tritonclient.utils as utils
 
+from deploy.serving.call import Call
 from deploy.serving.config import Options
 from deploy.serving.errors import LoadError
-from deploy.serving.repository import PER_MODEL, model_options
+from deploy.serving.repository import PER_MODEL, Slot, model_options
 
 from . import models
 from .support import launched, running, until
@@ -189,3 +191,13 @@ def test_options_of_an_entry_stand_beside_those_of_the_flags(tmp_path):
     assert (second.queue, second.max_rows, second.digest) == (3, 5, "")
     assert (second.histograms, second.endpoint) == (Path("h.json"), "a")
     assert set(PER_MODEL) <= {field.name for field in dataclasses.fields(Options)}
+
+
+def test_a_call_belongs_to_the_version_that_answers_though_another_came_meanwhile():
+    slot = Slot(Options(artifact="x", model_version="1"))
+    old = SimpleNamespace(metrics=slot.metrics, wires={"plain": None}, start=lambda call: None)
+    slot.served = old
+    call = Call(SimpleNamespace(in_flight=0), slot, "plain", None)
+    call.begin()
+    slot.metrics, slot.served = Slot(Options(artifact="x", model_version="2")).metrics, None
+    assert call.metrics.labels["model_version"] == "1"

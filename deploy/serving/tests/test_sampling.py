@@ -159,6 +159,15 @@ def test_predictions_do_not_wait_for_a_control_plane_that_hangs_or_is_away(tmp_p
         receiver.hold.clear()
         assert all(process.predict([1, 2, 3]).status == 200 for _ in range(50))
         receiver.hold.set()
+    token = tmp_path / "token"
+    token.write_text("one\ntwo")  # which can stand in no header
+    with receiving() as receiver:
+        sampler = sampling.Sampler(sampling.Destination(receiver.url, token_file=token), 1.0)
+        sampler.offer(*call("r"))
+        until(lambda: sampler._told, 10)
+        token.write_text("one")
+        until(lambda: receiver.records, 10)
+        sampler.close()
     with running(tmp_path, models.linear(), sample_rate=1, sample_url="http://127.0.0.1:9") as process:
         assert all(process.predict([1, 2, 3]).status == 200 for _ in range(50))
         assert process.stop() == 0

@@ -81,8 +81,18 @@ def test_an_error_reaches_the_caller_with_its_message(client):
 
 @pytest.fixture(scope="module")
 def every_type(tmp_path_factory):
-    with serving_every_type(tmp_path_factory.mktemp("types")) as process:
+    wave = models.identity(models.FLOAT, [4])
+    with serving_every_type(tmp_path_factory.mktemp("types"), {"wave": wave}, max_rows=3) as process:
         yield process
+
+
+def test_the_limit_on_rows_is_not_one_on_a_model_without_rows(every_type):
+    with client_module.InferenceServerClient(f"127.0.0.1:{every_type.port}") as client:
+        array = np.arange(4, dtype=np.float32)
+        assert client.infer("wave", [tensor("X", array, "FP32", True)]).as_numpy("Y").tolist() == [0, 1, 2, 3]
+        array = np.ones((4, 2), dtype=np.float32)
+        with pytest.raises(utils.InferenceServerException, match="4 rows are more than the 3"):
+            client.infer("FP32", [tensor("X", array, "FP32", True)])
 
 
 @pytest.mark.parametrize("datatype", models.KINDS)

@@ -160,6 +160,18 @@ def test_every_type_runs(datatype):
     assert warm_up(model, 2, 4).mergeable
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "one"), [("N", "N", True), (None, None, True), ("N", None, False)]
+)
+def test_axes_that_are_not_known_to_be_the_same_are_no_batch_axis(first, second, one):
+    content = models.model(
+        [models.helper.make_node("Add", ["A", "B"], ["Y"])],
+        [models.tensor("A", models.FLOAT, [first, 1]), models.tensor("B", models.FLOAT, [second, 1])],
+        [models.tensor("Y", models.FLOAT, ["M", 1])],
+    )
+    assert loaded(content).signature.batchable is one
+
+
 def test_feature_names_come_from_the_model_s_metadata():
     model = loaded(models.linear(2, metadata={"feature_names": '["age", "bmi"]'}))
     assert model.signature.features == {"age": (0, 0), "bmi": (0, 1)}
@@ -171,6 +183,15 @@ def test_feature_names_come_from_the_baseline_if_it_names_every_column():
 
     assert loaded(models.linear(2), items("age", "bmi")).signature.features == {"age": (0, 0), "bmi": (0, 1)}
     assert loaded(models.linear(2), items("age")).signature.features == {}
+    beside_an_image = models.model(
+        [
+            models.helper.make_node("Identity", ["X"], ["Y"]),
+            models.helper.make_node("Identity", ["I"], ["J"]),
+        ],
+        [models.tensor("X", models.FLOAT, ["N", 2]), models.tensor("I", models.FLOAT, ["N", 3, 4])],
+        [models.tensor("Y", models.FLOAT, ["N", 2]), models.tensor("J", models.FLOAT, ["N", 3, 4])],
+    )
+    assert loaded(beside_an_image, items("age", "bmi")).signature.features == {}
 
 
 @pytest.mark.parametrize("content", [b"not onnx", models.linear()[:60]])
