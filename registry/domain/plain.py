@@ -11,18 +11,26 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from registry.errors import Invalid
 
 MAXIMUM_DEPTH = 100
+# No float has more before its point.
+_DIGITS = 309
 _HALF = re.compile("[\ud800-\udfff]")
+
+
+def parsed(text: str | bytes) -> Any:
+    """What the JSON says, whatever a store makes of it. Raises ValueError, RecursionError."""
+    return json.loads(text, parse_constant=_no_constant, parse_int=_number)
 
 
 def read_json(text: str | bytes, *, field: str | None = None) -> Any:
     """The plain value that the text says. `Invalid` for anything else, NaN and infinity included."""
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = parsed(text)
     except RecursionError as error:
         raise _too_deep(field) from error
     except ValueError as error:
@@ -78,6 +86,15 @@ def _faults(value: Any, path: str) -> Iterator[tuple[str, str]]:
 
 def _too_deep(field: str | None) -> Invalid:
     return Invalid(f"It is nested more than {MAXIMUM_DEPTH} levels deep.", field=field)
+
+
+def _number(digits: str) -> int | float:
+    """A whole number; or the float that a writer without exponents meant, such as 100000000000000000000."""
+    number = int(digits)
+    if -(2**63) <= number < 2**64 or len(digits) > _DIGITS:
+        return number
+    about = float(number)
+    return about if Decimal(repr(about)) == number else number
 
 
 def _no_constant(name: str) -> Any:

@@ -50,6 +50,16 @@ def test_what_is_let_through_can_be_written_as_it_was_read():
     assert orjson.loads(orjson.dumps(read_json(json.dumps(value)))) == value
 
 
+def test_a_float_that_was_written_without_an_exponent_is_a_float_and_no_whole_number():
+    """JavaScript and Go write 1e20 in this way."""
+    found = read_json("[100000000000000000000, -123456789012345680000]")
+    assert found == [1e20, -1.2345678901234568e20] and {type(item) for item in found} == {float}
+    with pytest.raises(Invalid, match="64 bits"):
+        read_json(str(2**70))
+    with pytest.raises(Invalid, match="64 bits"):
+        read_json("1" + "0" * 400)
+
+
 def test_the_six_characters_that_look_like_nul_are_text_and_nul_is_refused():
     assert clean_document({"pattern": "[\\u0000-x]"}, field="params") == {"pattern": "[\\u0000-x]"}
     for text in ("\x00", "\\\x00"):
