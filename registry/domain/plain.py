@@ -20,6 +20,7 @@ MAXIMUM_DEPTH = 100
 # No float has more before its point.
 _DIGITS = 309
 _HALF = re.compile("[\ud800-\udfff]")
+_UNTOLD = re.compile("[\ud800-\udfff\x00]")
 
 
 def parsed(text: str | bytes) -> Any:
@@ -50,6 +51,20 @@ def check_plain(value: Any, *, field: str | None = None) -> None:
         if not level:
             return
     raise _too_deep(field)
+
+
+def tellable(value: Any) -> Any:
+    """A copy that passes `check_plain`, also of what a hostile file says of itself: halves of surrogate pairs
+    and NUL become U+FFFD, numbers that are not finite None, whole numbers beyond 64 bits floats."""
+    if isinstance(value, dict):
+        return {tellable(key): tellable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [tellable(item) for item in value]
+    if isinstance(value, str):
+        return _UNTOLD.sub("\ufffd", value)
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return float(min(value, 10**300)) if isinstance(value, int) and _fault(value) else value
 
 
 def _parts(value: Any) -> list[Any]:

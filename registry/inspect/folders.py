@@ -74,7 +74,7 @@ def _mlflow(folder: Path, names: list[str]) -> Folder | None:
     path = folder / "MLmodel"
     try:
         document = yaml.safe_load(path.read_bytes()[:1_000_000])
-        flavours = sorted(str(name)[:80] for name in document["flavors"])
+        flavours = sorted(str(name)[:80] for name in document["flavors"])[:_LISTED]
     except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise Invalid("MLmodel cannot be read as a description of flavours.", field="artifact") from error
     facts = {"flavours": flavours, "mlflow": str(document.get("mlflow_version", ""))[:50]}

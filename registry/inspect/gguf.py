@@ -29,6 +29,7 @@ _TYPES: dict[int, tuple[str, int, int]] = {
 }  # fmt: skip
 _MOST = 200_000
 _SHOWN = 50
+_ALIGNMENT, _WEIGHTS = 1 << 20, 1 << 60
 
 
 def describe_gguf(path: Path) -> dict[str, Any]:
@@ -42,17 +43,22 @@ def describe_gguf(path: Path) -> dict[str, Any]:
         if tensors > _MOST or entries > _MOST:
             raise reader.damaged(f"it claims {tensors} tensors and {entries} entries of metadata")
         metadata = _metadata(reader, entries)
-        weights, types = _tensors(reader, tensors, int(metadata.get("general.alignment", 32) or 32))
-    most = types.most_common(1)
+        alignment = metadata.get("general.alignment", 32)
+        if not isinstance(alignment, int) or not 0 < alignment <= _ALIGNMENT:
+            raise reader.damaged("its alignment is no number of bytes")
+        weights, types = _tensors(reader, tensors, alignment)
+        if weights >= _WEIGHTS:
+            raise reader.damaged(f"it claims {float(weights):.1e} parameters")
+    most = types.most_common(_SHOWN)
     shown = [(key, value) for key, value in metadata.items() if not isinstance(value, list)]
     return {
         "gguf_version": version,
-        "architecture": metadata.get("general.architecture", ""),
+        "architecture": str(metadata.get("general.architecture", ""))[:200],
         "name": str(metadata.get("general.name", ""))[:200],
         "tensors": tensors,
         "parameters": weights,
         "quantisation": most[0][0] if most else "",
-        "tensor_types": dict(types),
+        "tensor_types": dict(most),
         "metadata": {key[:200]: str(value)[:1000] for key, value in shown[:_SHOWN]},
     }
 
@@ -95,7 +101,7 @@ def _tensors(reader: Reader, count: int, alignment: int) -> tuple[int, Counter[s
         types[name] += 1
         weights += values
         end = max(end, offset + values // per_block * block)
-    start = -(-reader.position // max(1, alignment)) * max(1, alignment)
+    start = -(-reader.position // alignment) * alignment
     if count and start + end > reader.size:
         raise reader.damaged(f"its tensors need {start + end} bytes, it has {reader.size}: it is truncated")
     return weights, types

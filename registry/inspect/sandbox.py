@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from registry.domain.plain import tellable
 from registry.errors import Invalid, Unavailable
 from registry.inspect.limits import Limits
 
@@ -132,7 +133,7 @@ def _read(done: subprocess.CompletedProcess[bytes], limits: Limits) -> Any:
     if done.returncode != 0:
         raise _crash(done, limits)
     try:
-        report = json.loads(done.stdout)
+        report = tellable(json.loads(done.stdout))
     except ValueError as error:
         raise Unavailable("The inspection process gave no readable report.") from error
     if "refused" in report:

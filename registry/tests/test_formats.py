@@ -62,6 +62,10 @@ def test_a_gguf_file_is_described_by_its_header(write):
         (model_files.gguf(claim=1 << 40), "claims 1099511627776 tensors"),
         (model_files.gguf().replace(b"\x05\0\0\0\0\0\0\0llama", b"\xff" * 7 + b"\x7fllama"), "claims .* bytes"),
         (b"GGUF\x09\0\0\0" + b"\0" * 64, "its version is 9"),
+        (model_files.gguf(kind=999, values=32 << 58), "claims 9.2e\\+18 parameters"),
+        (model_files.gguf(alignment=0), "its alignment is no number of bytes"),
+        (model_files.safetensors(shape=[1 << 61, 2], dtype="F3"), "its header cannot be read"),
+        (model_files.safetensors(shape=[-2, -2]), "its header cannot be read"),
         (model_files.safetensors(end=99), "the place of tensor 'w' does not fit"),
         (model_files.safetensors()[:-3], "its tensors need 16 bytes"),
         (b"\xff\xff\xff\x04\0\0\0\0{" + b"x" * 99, "header claims more bytes"),
@@ -72,6 +76,11 @@ def test_a_damaged_or_lying_header_is_refused_in_bounded_memory(write, content, 
     with pytest.raises(Invalid, match=told) as caught:
         inspect_file(write(content))
     assert caught.value.field == "artifact"
+
+
+def test_what_a_file_says_of_itself_can_be_stored_and_told_whatever_it_is(write):
+    found = inspect_file(write(b"\x80\x04\x8c\x03\xed\xa0\x80\x8c\x06sys\0em\x93.", name="model.pkl"))
+    assert found.inspection["imports"] == ["\ufffd.sys\ufffdem"]
 
 
 def test_a_safetensors_file_is_described(write):

@@ -5,7 +5,7 @@ import json
 import orjson
 import pytest
 
-from registry.domain.plain import MAXIMUM_DEPTH, check_plain, read_json
+from registry.domain.plain import MAXIMUM_DEPTH, check_plain, read_json, tellable
 from registry.domain.text import clean_document, clean_line
 from registry.errors import Invalid
 
@@ -70,3 +70,15 @@ def test_the_six_characters_that_look_like_nul_are_text_and_nul_is_refused():
 def test_half_a_surrogate_pair_is_no_text():
     with pytest.raises(Invalid, match="ud800"):
         clean_line("a\ud800", field="name", maximum=9)
+
+
+def test_what_a_hostile_file_says_becomes_something_that_can_be_told():
+    said = {
+        "a\ud800": ["\0", 2**600, -(2**64), float("nan"), {"b": float("inf")}],
+        "fine": [1, 0.5, "é", None, True],
+    }
+    told = tellable(said)
+    check_plain(told)
+    orjson.dumps(told)
+    assert told["a\ufffd"][0] == "\ufffd" and told["a\ufffd"][2:] == [-(2.0**64), None, {"b": None}]
+    assert told["fine"] == said["fine"]
