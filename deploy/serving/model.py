@@ -17,7 +17,7 @@ import onnxruntime as ort
 
 from . import providers
 from .artifact import Artifact
-from .datatypes import Array
+from .datatypes import BY_ONNX, Array
 from .errors import LoadError, ModelFailed
 from .signature import Signature, read_signature
 
@@ -26,6 +26,7 @@ _STATUS = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 _NODE = re.compile(r"Non-zero status code returned while running (\w+) node\. Name:'(.*?)' Status Message: ")
 _PLACE = re.compile(r"/\S+\.(?:cc|cpp|h|cu):\d+ [^()\[\]]*\([^()]*\)(?: const)?(?: \[with [^\]]*\])? ")
 _SHOWN = 300
+_LISTED = 20
 
 
 class Model:
@@ -134,9 +135,10 @@ def load_model(
     if providers.on_gpu(chosen):
         ort.preload_dlls()  # those of the nvidia-… wheels, where they are installed
     listed = providers.with_options(chosen, cache)
+    content, classes = _tensors_only(artifact.content)
     try:
         with _beside(options, artifact):
-            session = ort.InferenceSession(artifact.content, options, providers=listed)
+            session = ort.InferenceSession(content, options, providers=listed)
     except Exception as error:
         raise LoadError(f"ONNX Runtime cannot load the artifact: {_reason(error)}") from error
     providers.check(provider, session.get_providers())
@@ -145,8 +147,24 @@ def load_model(
     if not signature.inputs:
         raise LoadError("the model has no inputs")
     active = session.get_providers()
-    told = providers.fallen_back(chosen, active)
-    return Model(session, signature, providers.binds(io_binding, active), told)
+    told = [providers.fallen_back(chosen, active), *map(_columns, classes.items())]
+    left_out = [arg for arg in session.get_outputs() if arg.type not in BY_ONNX]
+    told += [f"{arg.name} is left out: {arg.type}" for arg in left_out]
+    return Model(session, signature, providers.binds(io_binding, active), "; ".join(filter(None, told)))
+
+
+def _tensors_only(content: bytes) -> tuple[bytes, dict[str, list[str]]]:
+    if b"ZipMap" not in content:
+        return content, {}
+    from .zipmap import without_zipmaps  # its library takes time and memory that only such models need
+
+    return without_zipmaps(content)
+
+
+def _columns(output: tuple[str, list[str]]) -> str:
+    name, classes = output
+    more = ", …" if len(classes) > _LISTED else ""
+    return f"the columns of {name} are the classes {', '.join(classes[:_LISTED])}{more}"
 
 
 @contextmanager

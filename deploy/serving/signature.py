@@ -75,7 +75,7 @@ def tensor_spec(arg: NodeArg) -> TensorSpec:
     """
     datatype = BY_ONNX.get(arg.type)
     if datatype is None:
-        hint = " Export the classifier with zipmap=False." if arg.type.startswith("seq(") else ""
+        hint = " Export the classifier with zipmap=False." if arg.type.startswith("seq(map(") else ""
         raise LoadError(f"{arg.name!r} has the type {arg.type}, which cannot be served.{hint}")
     shape = tuple(size if isinstance(size, int) and size >= 0 else -1 for size in arg.shape)
     symbol = arg.shape[0] if arg.shape and isinstance(arg.shape[0], str) else None
@@ -88,11 +88,18 @@ def read_signature(
     metadata: Mapping[str, str],
     histograms: Mapping[str, Any] | None,
 ) -> Signature:
-    """Build the signature of a session, with feature names where the model or its baseline has them."""
+    """Build the signature of a session, with feature names where the model or its baseline has them.
+
+    Outputs that are no tensors are left out, if there are others.
+
+    Raises:
+        LoadError: as `tensor_spec`, for an input, or for the first output if there is no tensor among them.
+    """
     specs = tuple(tensor_spec(arg) for arg in inputs)
+    told = [arg for arg in outputs if arg.type in BY_ONNX] or outputs
     return Signature(
         inputs=specs,
-        outputs=tuple(tensor_spec(arg) for arg in outputs),
+        outputs=tuple(tensor_spec(arg) for arg in told),
         features=_names_from_metadata(specs, metadata) or _names_from_histograms(specs, histograms),
     )
 

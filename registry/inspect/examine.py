@@ -17,6 +17,7 @@ from registry.inspect.recorded import DESCRIBED, misnamed, recorded
 from registry.inspect.reference import load_reference
 from registry.inspect.runtime import answer, load_session, signature_of, trial
 from registry.inspect.sniff import ONNX, UNKNOWN, sniff
+from registry.inspect.zipmap import replace_zipmaps, zipmap_findings
 
 
 def examine(
@@ -53,15 +54,17 @@ def _examine_onnx(
     model = load_model(file, sniff(file))
     check_model(model, file.parent if about else None)
     facts = about | describe(model)
+    classes = replace_zipmaps(model)
+    content = model.SerializeToString() if classes else None
     del model
-    session, seconds = load_session(file)
+    session, seconds = load_session(file, content)
     signature = signature_of(session)
     _check_feature_names(signature, feature_names)
     result: dict[str, Any] = {
         "format": "onnx",
         "signature": signature.to_dict(),
         "profile": None,
-        "findings": [*found, *_signature_findings(signature)],
+        "findings": [*found, *_signature_findings(signature), *zipmap_findings(classes)],
         "inspection": facts | {"load_seconds": round(seconds, 4)},
     }
     if reference is None:

@@ -21,17 +21,22 @@ BATCH = 256
 _DTYPES = {"float": "float32", "double": "float64"}
 _TENSOR = re.compile(r"tensor\((\w+)\)")
 _PATH = re.compile(r"Load model from \S+ failed:\s*")
+_BESIDE = "session.model_external_initializers_file_folder_path"
 _CODE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 
 
-def load_session(path: Path) -> tuple[ort.InferenceSession, float]:
-    """A single-threaded session and the seconds it took to load; `Invalid` with the runtime's reason."""
+def load_session(path: Path, content: bytes | None = None) -> tuple[ort.InferenceSession, float]:
+    """A single-threaded session and the seconds it took to load; `Invalid` with the runtime's reason.
+
+    content: what to load in place of the file, with other files from beside it.
+    """
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    options.add_session_config_entry(_BESIDE, str(path.parent))
     begun = time.perf_counter()
     try:
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(content or str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise Invalid(
             f"ONNX Runtime {ort.__version__} cannot load the model: {reason(error)}", field="artifact"

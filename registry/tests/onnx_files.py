@@ -48,6 +48,26 @@ def divider() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
 
 
+def maps() -> onnx.ModelProto:
+    """Probabilities of three classes as maps, as a classifier is exported by default."""
+    probability = helper.make_map_type_proto(
+        TensorProto.STRING, helper.make_tensor_type_proto(TensorProto.FLOAT, None)
+    )
+    graph = helper.make_graph(
+        [
+            helper.make_node("Softmax", ["X"], ["p"], axis=1),
+            helper.make_node(
+                "ZipMap", ["p"], ["probability"], domain="ai.onnx.ml", classlabels_strings=["c", "a", "b"]
+            ),
+        ],
+        "maps",
+        [helper.make_tensor_value_info("X", TensorProto.FLOAT, ["N", 3])],
+        [helper.make_value_info("probability", helper.make_sequence_type_proto(probability))],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 3)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=10)
+
+
 def two_inputs() -> onnx.ModelProto:
     """label = age > 40 and name given through unchanged: a numeric and a text input."""
     forty = numpy_helper.from_array(np.array([[40.0]], dtype=np.float32), "forty")

@@ -194,6 +194,18 @@ def test_several_inputs_are_taken_by_name_with_text_as_categories(write):
     assert found.inspection["reference"]["metrics"] == {"accuracy": 1.0}
 
 
+def test_maps_of_probabilities_are_described_as_the_tensor_that_is_served(write):
+    rows = np.log(np.array([[0.2, 0.3, 0.5], [0.1, 0.8, 0.1]], dtype=np.float32))
+    reference = write(onnx_files.reference(X=rows, expected=np.exp(rows)), "ref.npz")
+    found = inspect_file(write(onnx_files.maps()), reference=reference)
+    assert found.signature["outputs"] == [{"name": "probability", "dtype": "float32", "shape": ["N", 3]}]
+    assert found.inspection["operators"] == {"Softmax": 1, "ai.onnx.ml.ZipMap": 1}
+    assert [column["name"] for column in found.profile["outputs"]] == [f"probability_{at}" for at in range(3)]
+    assert found.inspection["parity"]["passed"] is True
+    (told,) = [f["message"] for f in found.findings if f["code"] == "output_was_map"]
+    assert "its columns are the classes c, a, b." in told
+
+
 def test_a_fixed_batch_is_respected_and_told(write):
     rows = write(onnx_files.reference(X=np.ones((10, 3)) * np.arange(10)[:, None]), "ref.npz")
     found = inspect_file(write(onnx_files.linear(batch=4)), reference=rows)

@@ -5,6 +5,7 @@ Every model of the test set, in every opset that can express it, behind one serv
 
 from __future__ import annotations
 
+import functools
 import json
 
 import numpy as np
@@ -58,7 +59,8 @@ def convnet(opset):
     )
 
 
-def trees():
+@functools.cache
+def trees(zipmap=False):
     from skl2onnx import to_onnx
     from sklearn.datasets import make_classification
     from sklearn.ensemble import GradientBoostingClassifier
@@ -66,14 +68,15 @@ def trees():
     rows, labels = make_classification(200, 30, random_state=0)
     rows = rows.astype(np.float32)
     fitted = GradientBoostingClassifier(n_estimators=20, random_state=0).fit(rows, labels)
-    return to_onnx(fitted, rows[:1], options={"zipmap": False}).SerializeToString()
+    return to_onnx(fitted, rows[:1], options={"zipmap": zipmap}).SerializeToString()
 
 
 def everything():
     found = {f"linear-{opset}": models.linear(30, opset=opset) for opset in OPSETS}
     found |= {f"perceptron-{opset}": perceptron(opset) for opset in OPSETS}
     found |= {f"convnet-{opset}": convnet(opset) for opset in OPSETS}
-    return found | {"classifier": models.classifier(30, 3), "trees": trees(), "fixed": models.heavy(16, 3)}
+    return found | {"classifier": models.classifier(30, 3), "trees": trees(),
+                    "maps": trees(zipmap=True), "fixed": models.heavy(16, 3)}  # fmt: skip
 
 
 NAMES = [f"{kind}-{opset}" for kind in ("linear", "perceptron", "convnet") for opset in OPSETS]
@@ -109,7 +112,14 @@ def binary(process, name, rows):
     return found
 
 
-@pytest.mark.parametrize("name", [*NAMES, "classifier", "trees", "fixed"])
+def as_tensor(output):
+    """Maps of probabilities by class, one per row, as the tensor that they were made of; classes ascend."""
+    if not isinstance(output, list):
+        return output
+    return np.array([[row[name] for name in sorted(row)] for row in output], dtype=np.float32)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "classifier", "trees", "maps", "fixed"])
 def test_answers_equal_the_runtime(served, name):
     process, contents = served
     options = onnxruntime.SessionOptions()
@@ -118,7 +128,7 @@ def test_answers_equal_the_runtime(served, name):
     spec = session.get_inputs()[0]
     shape = [1 if isinstance(size, str) else size for size in spec.shape]
     rows = np.random.default_rng(3).normal(size=(6, *shape[1:])).astype(np.float32)
-    alone = [session.run(None, {"X": row[None]}) for row in rows]
+    alone = [[as_tensor(one) for one in session.run(None, {"X": row[None]})] for row in rows]
     for row, expected in zip(rows, alone, strict=True):
         found = binary(process, name, row[None])
         for output, array in zip(session.get_outputs(), expected, strict=True):

@@ -6,6 +6,7 @@ import hashlib
 import math
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto
 
@@ -201,17 +202,52 @@ def test_a_broken_artifact_is_refused_in_one_line(content):
     assert "\n" not in str(caught.value)
 
 
-def test_a_zipmap_output_is_refused_with_the_remedy():
-    node = models.helper.make_node("ZipMap", ["X"], ["Y"], domain="ai.onnx.ml", classlabels_int64s=[0, 1])
-    graph_type = models.helper.make_sequence_type_proto(
-        models.helper.make_map_type_proto(
-            TensorProto.INT64, models.helper.make_tensor_type_proto(TensorProto.FLOAT, None)
-        )
+def maps(labels, shape=("N", 3)):
+    """A model whose output `Y` is a list of maps of what comes in."""
+    node = models.helper.make_node("ZipMap", ["X"], ["Y"], domain="ai.onnx.ml", **labels)
+    made = models.helper.make_map_type_proto(
+        TensorProto.INT64 if "classlabels_int64s" in labels else TensorProto.STRING,
+        models.helper.make_tensor_type_proto(TensorProto.FLOAT, None),
     )
-    output = models.helper.make_value_info("Y", graph_type)
-    content = models.model([node], [models.tensor("X", models.FLOAT, ["N", 2])], [output])
-    with pytest.raises(LoadError, match="zipmap=False"):
-        loaded(content)
+    sequence = models.helper.make_value_info("Y", models.helper.make_sequence_type_proto(made))
+    return models.model([node], [models.tensor("X", models.FLOAT, shape)], [sequence])
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [({"classlabels_int64s": [7, 3, 5]}, "7, 3, 5"), ({"classlabels_strings": ["ü", "a", "c"]}, "ü, a, c")],
+)
+def test_maps_of_probabilities_are_served_as_the_tensor_they_are_made_of(labels, told):
+    model = loaded(maps(labels))
+    (output,) = model.signature.outputs
+    assert (output.name, output.datatype.oip, output.shape) == ("Y", "FP32", (-1, 3))
+    assert model.note == f"the columns of Y are the classes {told}"
+    rows = np.array([[0.1, 0.2, 0.7], [0.3, 0.3, 0.4]], dtype=np.float32)
+    assert model.run([rows])[0].tobytes() == rows.tobytes()
+    assert warm_up(model, 2, 4).mergeable
+
+
+def test_maps_are_served_though_the_model_uses_no_operator_of_onnx_itself():
+    proto = onnx.load_from_string(maps({"classlabels_int64s": [1, 0]}, (2,)))
+    del proto.opset_import[0]
+    (answer,) = loaded(proto.SerializeToString()).run([np.array([0.25, 0.75], dtype=np.float32)])
+    assert answer.tolist() == [0.25, 0.75]
+
+
+def test_an_output_that_is_no_tensor_is_left_out_and_a_model_of_only_those_is_refused():
+    sequence = models.helper.make_value_info(
+        "S",
+        models.helper.make_sequence_type_proto(models.helper.make_tensor_type_proto(TensorProto.FLOAT, None)),
+    )
+    nodes = [models.helper.make_node("SequenceConstruct", ["X"], ["S"])]
+    inputs = [models.tensor("X", models.FLOAT, ["N", 2])]
+    with pytest.raises(LoadError, match=r"'S' has the type seq\(tensor\(float\)\), which cannot be served"):
+        loaded(models.model(nodes, inputs, [sequence]))
+    nodes.append(models.helper.make_node("Identity", ["X"], ["Y"]))
+    model = loaded(models.model(nodes, inputs, [sequence, models.tensor("Y", models.FLOAT, ["N", 2])]))
+    assert [spec.name for spec in model.signature.outputs] == ["Y"]
+    assert model.note == "S is left out: seq(tensor(float))"
+    assert model.run([np.ones((1, 2), dtype=np.float32)])[0].tolist() == [[1, 1]]
 
 
 def test_the_digest_is_checked_against_the_bytes_that_are_loaded(tmp_path):
