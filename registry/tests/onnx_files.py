@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -99,6 +100,13 @@ def with_external_data(location: str) -> onnx.ModelProto:
     entry = tensor.external_data.add()
     entry.key, entry.value = "location", location
     return model
+
+
+def save_apart(model: onnx.ModelProto, file: Path, location: str = "weights.bin") -> Path:
+    """The model saved as `file`, all of its weights at `location` beside it; the folder of both."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save_model(model, str(file), save_as_external_data=True, location=location, size_threshold=0)
+    return file.parent
 
 
 def with_huge_tensor() -> onnx.ModelProto:

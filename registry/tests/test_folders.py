@@ -4,7 +4,6 @@ import io
 import tarfile
 import zipfile
 
-import onnx
 import pytest
 
 from registry import queries, services
@@ -22,10 +21,7 @@ DIGEST = "sha256:" + "a" * 64
 def folder(tmp_path):
     place = tmp_path / "churn"
     (place / "extra").mkdir(parents=True)
-    onnx.save(
-        onnx_files.linear(), str(place / "model.onnx"), save_as_external_data=True,
-        location="weights.bin", size_threshold=0,
-    )  # fmt: skip
+    onnx_files.save_apart(onnx_files.linear(), place / "model.onnx")
     (place / "extra" / "notes.txt").write_text("trained on Monday")
     return place
 

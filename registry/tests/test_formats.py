@@ -6,7 +6,6 @@ import zipfile
 import zlib
 
 import numpy as np
-import onnx
 import pytest
 
 from registry.errors import Invalid
@@ -171,25 +170,17 @@ def test_parts_of_safetensors_are_one_model(folder):
     assert found.format == "safetensors" and found.inspection["parameters"] == 8
 
 
-def outside(tmp_path, model=None):
-    place = tmp_path / "onnx"
-    place.mkdir()
-    onnx.save(
-        model or onnx_files.linear(), str(place / "model.onnx"), save_as_external_data=True,
-        location="weights.bin", size_threshold=0,
-    )  # fmt: skip
-    return place
-
-
 def test_onnx_with_external_data_is_checked_and_run(tmp_path, reference_path):
-    found = inspect_file(outside(tmp_path), reference=reference_path)
+    found = inspect_file(
+        onnx_files.save_apart(onnx_files.linear(), tmp_path / "onnx" / "model.onnx"), reference=reference_path
+    )
     assert found.format == "onnx" and found.inspection["files"] == 2
     assert found.inspection["parameters"] == 3
     assert found.inspection["reference"]["metrics"]["rmse"] < 1e-5
 
 
 def test_external_data_that_is_cut_off_is_refused(tmp_path):
-    place = outside(tmp_path)
+    place = onnx_files.save_apart(onnx_files.linear(), tmp_path / "onnx" / "model.onnx")
     (place / "weights.bin").write_bytes(b"1234")
     with pytest.raises(Invalid, match="too short for it"):
         inspect_file(place)
@@ -203,7 +194,7 @@ def test_external_data_outside_the_folder_is_refused(folder, location):
 
 
 def test_external_data_behind_a_link_is_refused(tmp_path):
-    place = outside(tmp_path)
+    place = onnx_files.save_apart(onnx_files.linear(), tmp_path / "onnx" / "model.onnx")
     (place / "weights.bin").unlink()
     (place / "weights.bin").symlink_to("/etc/passwd")
     with pytest.raises(Invalid, match="is a link or a device"):

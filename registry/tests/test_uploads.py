@@ -4,7 +4,6 @@ import hashlib
 import os
 from datetime import timedelta
 
-import onnx
 import pytest
 from django.utils import timezone
 
@@ -106,10 +105,7 @@ def test_a_reference_set_is_uploaded_kept_and_run(client, send, reference_path, 
 
 
 def test_a_folder_is_uploaded_file_by_file(client, send, tmp_path):
-    onnx.save(
-        onnx_files.linear(), str(tmp_path / "m.onnx"), save_as_external_data=True, location="w.bin",
-        size_threshold=0,
-    )  # fmt: skip
+    onnx_files.save_apart(onnx_files.linear(), tmp_path / "m.onnx", "w.bin")
     files = [{"path": n, "upload": send((tmp_path / n).read_bytes())} for n in ("m.onnx", "w.bin")]
     assert register(client, files=files).json()["file_count"] == 2
     work()
@@ -131,10 +127,7 @@ def test_a_folder_may_hold_an_empty_file(client, send, store):
 
 
 def test_a_folder_whose_sender_knew_no_digest_gets_those_that_were_found(client, send, tmp_path):
-    onnx.save(
-        onnx_files.linear(), str(tmp_path / "m.onnx"), save_as_external_data=True, location="w.bin",
-        size_threshold=0,
-    )  # fmt: skip
+    onnx_files.save_apart(onnx_files.linear(), tmp_path / "m.onnx", "w.bin")
     contents = {name: (tmp_path / name).read_bytes() for name in ("m.onnx", "w.bin")}
     named = [{"path": name, "upload": send(content, digest="")} for name, content in contents.items()]
     made = register(client, files=named).json()

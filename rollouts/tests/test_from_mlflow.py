@@ -29,7 +29,6 @@ FILES, CALLS = "/api/2.0/mlflow-artifacts/artifacts", "/api/2.0/mlflow"
 @pytest.fixture
 def registered(settings, tmp_path):
     """Two versions as `mlflow.onnx.log_model` leaves them: model.onnx, and its weights in a file beside it."""
-    import onnx
 
     settings.SLIPWAY_ARTIFACT_FOLDER = tmp_path / "artifacts"
     engineer = User.objects.create(username="ada", password="!")
@@ -44,10 +43,8 @@ def registered(settings, tmp_path):
 
     post("registered-models/create", name="churn")
     for weight in (0.5, 2.0):
-        folder = tmp_path / f"model-{weight}"
-        folder.mkdir()
         model = onnx_files.linear(columns=600, weight=weight)
-        onnx.save_model(model, str(folder / "model.onnx"), save_as_external_data=True, location="c0ffee")
+        folder = onnx_files.save_apart(model, tmp_path / f"model-{weight}" / "model.onnx", "c0ffee")
         info = post("runs/create", experiment_id="0")["run"]["info"]
         place = info["artifact_uri"].removeprefix("mlflow-artifacts:/")
         for file in folder.iterdir():

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import onnx
 import pytest
 import requests
 from playwright.sync_api import Page, expect
@@ -29,12 +28,7 @@ CANARY = {
 
 def exported(place: Path, weight: float) -> Path:
     """`y = weight · x`, exported as what is too large for one file is."""
-    place.mkdir()
-    onnx.save_model(
-        onnx_files.linear(1, weight=weight), str(place / "model.onnx"),
-        save_as_external_data=True, location="weights.bin", size_threshold=0,
-    )  # fmt: skip
-    return place
+    return onnx_files.save_apart(onnx_files.linear(1, weight=weight), place / "model.onnx")
 
 
 def push(stack: Stack, folder: Path) -> None:

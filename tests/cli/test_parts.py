@@ -14,7 +14,7 @@ from deploy.cli.client import Client
 from registry import tasks
 from registry.adapters.s3 import S3Store
 from registry.models import Upload, Version
-from registry.tests import s3
+from registry.tests import onnx_files, s3
 from tests.cli.proxy import network_to
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -116,9 +116,7 @@ def test_nobody_waits_who_does_not_want_to(cli, people, large_file):
 
 
 def test_a_folder_goes_and_comes_back_as_it_was(cli, people, tmp_path):
-    folder = tmp_path / "export"
-    folder.mkdir()
-    onnx.save(wide(), folder / "model.onnx", save_as_external_data=True, location="weights.bin")
+    folder = onnx_files.save_apart(wide(), tmp_path / "export" / "model.onnx")
     done = cli("push", str(folder), "--model", "fresh", "--create", "--json")
     assert done.status == 0, done.err
     assert done.json["file_count"] == 2

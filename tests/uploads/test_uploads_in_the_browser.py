@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 
-import onnx
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
@@ -100,10 +99,7 @@ def test_a_large_file_is_resumed_after_a_reload_and_watched_until_it_is_ready(pa
 def test_a_folder_is_sent_file_by_file(page, live_server, tmp_path):
     place = tmp_path / "churn"
     (place / "extra").mkdir(parents=True)
-    model = onnx_files.linear()
-    onnx.save(
-        model, str(place / "model.onnx"), save_as_external_data=True, location="w.bin", size_threshold=0
-    )
+    onnx_files.save_apart(onnx_files.linear(), place / "model.onnx", "w.bin")
     (place / "extra" / "empty.txt").touch()
     page.goto(f"{live_server.url}/models/churn/versions/new")
     page.set_input_files("#id_folder", str(place))

@@ -90,8 +90,7 @@ def test_a_model_that_mlflow_splits_into_files_becomes_one_file_that_can_be_roll
 
 
 def test_a_model_whose_other_file_was_not_logged_is_refused_and_says_so(fluent, tmp_path):
-    model = onnx_files.linear(columns=600)
-    onnx.save_model(model, str(tmp_path / "model.onnx"), save_as_external_data=True, location="weights.bin")
+    onnx_files.save_apart(onnx_files.linear(columns=600), tmp_path / "model.onnx")
     with fluent.start_run() as run:
         fluent.log_artifact(str(tmp_path / "model.onnx"), "m")
         fluent.log_text("no weights", "m/readme.txt")
