@@ -97,6 +97,15 @@ def revoke_token(*, token: ApiToken, actor: Actor, reason: str = "") -> None:
         )
 
 
+def check_reach(maker: ApiToken | None, token: ApiToken) -> None:
+    """`Forbidden` when a request with the token `maker` would end a wider one of the same user."""
+    if maker is not None and maker.pk != token.pk and not maker.limits.cover(token.limits):
+        raise Forbidden(
+            f"A token cannot revoke one that may do more, such as {token.name!r}.",
+            hint="Sign in, or use that token itself.",
+        )
+
+
 def authenticate(secret: str) -> tuple[User, ApiToken] | None:
     """The user and token behind a secret, in one indexed query; None for unknown, expired or revoked ones.
 

@@ -212,7 +212,10 @@ class OneToken(RegistryView):
 
     @extend_schema(operation_id="tokens_revoke", parameters=[_REASON], responses={204: None})
     def delete(self, request: Request, pk: int) -> Response:
-        tokens.revoke_token(token=_token(request, pk), actor=self.actor, reason=text_of(request, "reason"))
+        token, reason = _token(request, pk), text_of(request, "reason")
+        if not may(request.user, Permission.ADMINISTER):
+            tokens.check_reach(token_of(request.user), token)
+        tokens.revoke_token(token=token, actor=self.actor, reason=reason)
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 

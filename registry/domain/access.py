@@ -48,6 +48,11 @@ class Limits:
     scopes: frozenset[str] | None = None
     scope: Scope = EVERYTHING
 
+    def cover(self, other: Limits) -> bool:
+        """Whether a token of these limits is at least as wide as one of the others."""
+        scopes = self.scopes is None or (other.scopes is not None and other.scopes <= self.scopes)
+        return scopes and (self.scope == EVERYTHING or self.scope == other.scope)
+
 
 UNLIMITED = Limits()
 

@@ -238,6 +238,25 @@ def test_somebody_elses_token_is_revoked_by_administrators_only(api, cast):
     assert api("admin").delete(f"/api/v1/tokens/{token.pk}").status_code == 204
 
 
+def test_with_a_token_one_ends_itself_and_its_likes_and_nothing_wider(client, cast):
+    def made(**limits):
+        return tokens.create_token(user=cast["engineer"], name="t", actor=SYSTEM, **limits)
+
+    def revoke(token, secret):
+        headers = {"Authorization": f"Bearer {secret}"}
+        return client.delete(f"/api/v1/tokens/{token.pk}", headers=headers).status_code
+
+    (reader, secret), (other, _) = made(scopes=["read"]), made(scopes=["read"])
+    wide, key = made()
+    narrow, _ = made(scope=Scope("growth"))
+    assert [revoke(token, secret) for token in (wide, narrow, other, reader)] == [403, 403, 204, 204]
+    assert [revoke(token, key) for token in (narrow, wide)] == [204, 204]
+    janitor = tokens.create_token(user=cast["admin"], name="j", scopes=["administer", "view"], actor=SYSTEM)[
+        1
+    ]
+    assert revoke(made()[0], janitor) == 204
+
+
 def test_the_secret_of_a_new_token_is_in_its_answer_and_in_no_table(api):
     answer = api("engineer").post(
         "/api/v1/tokens", {"name": "x", "scopes": ["write"]}, format="json", HTTP_IDEMPOTENCY_KEY="k"
