@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import orjson
 
-from .messages import Request, trace_context
+from .messages import Request, request_id, trace_context
 from .threads import in_daemon
 
 FLUSH_SECONDS = 0.2
@@ -71,8 +71,8 @@ class AccessLog:
             "compute_ms": round(request.computed * 1000, 3),
             "total_ms": round((perf_counter() - request.started) * 1000, 3),
         }
-        if (request_id := headers.get(b"x-request-id")) is not None:
-            entry["request_id"] = request_id.decode("latin-1")
+        if (identity := request_id(headers)) is not None:
+            entry["request_id"] = identity.decode()
         if (parent := trace_context(headers)) is not None:
             entry["trace_id"], entry["parent_span_id"] = parent
         if request.client:

@@ -42,7 +42,9 @@ class Application:
             request.body = await self._body(request, receive)
             encoding = request.headers.get(b"content-encoding")
             if encoding is not None:
+                packed = len(request.body)
                 request.body = decode_body(request.body, encoding.decode("latin-1"), self._limit)
+                self._admission.take(request, max(0, len(request.body) - packed))
         except ServingError as error:
             response = await self._service.refuse(request, route, error)
             # uvicorn discards the rest of a body that nobody reads. To close on a client that is still

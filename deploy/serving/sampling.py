@@ -181,7 +181,7 @@ class Sampler:
                     return
                 continue
             try:
-                self._post(batch)
+                refused = self._post(batch)
             except Rejected as error:
                 self.counts["rejected"].value += len(batch)
                 self._say("were refused", error)
@@ -193,7 +193,8 @@ class Sampler:
                 self._say("cannot be sent", error)
                 self._rest(pause)
             else:
-                self.counts["sent"].value += len(batch)
+                self.counts["sent"].value += len(batch) - refused
+                self.counts["rejected"].value += refused
                 pause = 0.0
 
     def _rest(self, seconds: float) -> None:
@@ -217,12 +218,13 @@ class Sampler:
             self._records.extendleft(reversed(batch))
             self._bytes += sum(map(len, batch))
 
-    def _post(self, batch: list[bytes]) -> None:
+    def _post(self, batch: list[bytes]) -> int:
+        """Send; how many of the records were not taken though the others were. Raises Rejected, Busy."""
         body = gzip.compress(b'{"records":[' + b",".join(batch) + b"]}", 1)
         try:
             request = self._destination.request(body)
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
-                response.read()
+                reasons = _reasons(response.read())
         except urllib.error.HTTPError as error:
             error.close()
             if error.code < 500 and error.code not in (408, 429):
@@ -232,13 +234,24 @@ class Sampler:
         # ValueError: an address or a token that can stand in no request, until somebody mends it
         except (OSError, ValueError, http.client.HTTPException) as error:
             raise Busy(str(error)) from None
+        if reasons:
+            self._say("were refused one by one", reasons[0])
+        return min(len(reasons), len(batch))
 
-    def _say(self, what: str, error: Exception) -> None:
+    def _say(self, what: str, error: object) -> None:
         """One line a minute for each kind of trouble."""
         now = time.monotonic()
         if now - self._told.get(what, -60.0) >= 60:
             self._told[what] = now
             print(f"slipway-serving: sampled predictions {what}: {error}", file=sys.stderr, flush=True)
+
+
+def _reasons(answer: bytes) -> list[str]:
+    """Why records of a post that was taken were not: `{"refused": [{"index", "reason"}…]}`."""
+    try:
+        return [str(item["reason"]) for item in orjson.loads(answer)["refused"]]
+    except (ValueError, KeyError, TypeError):
+        return []  # whoever takes samples need not tell
 
 
 def _flat(signature: Signature, outputs: Sequence[Array]) -> dict[str, Any]:

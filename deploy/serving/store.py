@@ -59,10 +59,10 @@ class ArtifactCache:
 
     def _download(self, digest: str, partial: Path, target: Path, source: Source) -> None:
         resumed = partial.exists() and partial.stat().st_size > 0
-        self._receive(partial, source)
+        resumed |= self._receive(partial, source) > 1
         actual = file_digest(partial)
         if actual != digest and resumed:
-            # What an earlier attempt left may belong to other bytes; only a fresh copy is evidence.
+            # What an earlier attempt left may belong to other bytes; only a copy in one piece is evidence.
             partial.unlink()
             self._receive(partial, source)
             actual = file_digest(partial)
@@ -71,18 +71,18 @@ class ArtifactCache:
             raise LoadError(f"the source has an artifact with the digest {actual}, expected {digest}")
         os.replace(partial, target)
 
-    def _receive(self, partial: Path, source: Source) -> None:
-        """Fill `partial`, going on after interruptions with growing pauses."""
+    def _receive(self, partial: Path, source: Source) -> int:
+        """Fill `partial`, going on after interruptions with growing pauses; how many attempts it took."""
         pause = FIRST_PAUSE_SECONDS
-        for attempt in range(1, ATTEMPTS + 1):
+        for attempt in range(1, ATTEMPTS):
             try:
                 _write(partial, source)
-                return
+                return attempt
             except SourceUnavailable:
-                if attempt == ATTEMPTS:
-                    raise
-            self._pause(pause)
-            pause *= 2
+                self._pause(pause)
+                pause *= 2
+        _write(partial, source)
+        return ATTEMPTS
 
 
 def _write(partial: Path, source: Source) -> None:

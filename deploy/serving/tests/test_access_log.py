@@ -46,6 +46,15 @@ async def test_a_line_tells_who_what_and_how_long_but_not_the_inputs():
     assert b"12345" not in stream.getvalue()
 
 
+async def test_an_id_that_comes_back_to_nobody_stands_in_no_line():
+    stream = io.BytesIO()
+    log = AccessLog(stream, {})
+    for identity in ("x" * 129, "two words"):
+        log.record(request(x_request_id=identity), 200, "ok")
+    log.close()
+    assert not any("request_id" in line for line in lines(stream))
+
+
 async def test_equal_inputs_have_equal_hashes():
     stream = io.BytesIO()
     log = AccessLog(stream, {})

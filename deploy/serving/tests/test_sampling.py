@@ -27,6 +27,7 @@ class Receiver:
 
     def __init__(self):
         self.posts, self.headers, self.answers, self.hold = [], [], [], threading.Event()
+        self.refused = []
         self.hold.set()
 
     @property
@@ -50,8 +51,10 @@ def receiving():
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)
-            self.send_header("Content-Length", "0")
+            answer = json.dumps({"refused": [receiver.refused.pop(0)] if receiver.refused else []}).encode()
+            self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
+            self.wfile.write(answer)
 
         def log_message(self, *_):
             pass
@@ -149,6 +152,11 @@ def test_a_busy_control_plane_gets_the_same_records_later(tmp_path):
         process.predict([1, 2, 3], **{"X-Request-Id": "b"})
         until(lambda: counted(process, "rejected") == 1, 10)
         assert "401" in process.log.read_text()
+        receiver.refused += [{"index": 0, "reason": "at: It lies in the future."}]
+        process.predict([1, 2, 3], **{"X-Request-Id": "c"})
+        until(lambda: counted(process, "rejected") == 2, 10)
+        assert counted(process, "sent") == 1, "a record that was not taken is not sent"
+        assert "It lies in the future." in process.log.read_text()
 
 
 def test_predictions_do_not_wait_for_a_control_plane_that_hangs_or_is_away(tmp_path):

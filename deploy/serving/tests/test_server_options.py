@@ -83,6 +83,10 @@ def test_bodies_that_never_end_do_not_fill_the_memory(tmp_path, encoding):
         for connection in pending:
             connection.close()
         until(lambda: process.predict([1, 2, 3]).status == 200, 5)
+        packed = gzip.compress(b" " * 10_000 + BODY)
+        answer = process.request("POST", "/predict", packed, {"Content-Encoding": "gzip"})
+        assert (len(packed) < 2000, answer.status) == (True, 503), "what it becomes counts"
+        assert process.predict([1, 2, 3]).status == 200
 
 
 def test_long_answers_are_compressed_on_both_ways_through_the_server(tmp_path):

@@ -97,6 +97,20 @@ def test_a_partial_file_of_other_bytes_is_thrown_away(tmp_path):
     assert source.offsets == [7000, 0]
 
 
+def test_pieces_that_do_not_fit_together_are_no_evidence_against_the_artifact(tmp_path):
+    class Patched(Flaky):
+        """Breaks off once, and gives wrong bytes to whoever asks for the rest, as a cache in between may."""
+
+        def read(self, offset):
+            self.piece = None if self.offsets else 5000
+            for at, chunk in super().read(offset):
+                yield at, chunk if offset == 0 else b"\0" * len(chunk)
+
+    source = Patched()
+    assert cache(tmp_path).fetch(DIGEST, lambda: source).read_bytes() == CONTENT
+    assert source.offsets == [0, 5000, 0]
+
+
 def test_another_artifact_is_refused_and_leaves_nothing(tmp_path):
     with pytest.raises(LoadError, match="expected sha256:"):
         cache(tmp_path).fetch(DIGEST, lambda: Flaky(b"something else"))
