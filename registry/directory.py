@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.contrib.auth.models import User
 from django.db.models import Q
 
 from registry.errors import NotFound
-from registry.models import ApiToken, RoleGrant, ServiceAccount
+from registry.models import ApiToken, Model, RoleGrant, ServiceAccount
 from registry.queries import PAGE, Page, paged
 
 
@@ -23,6 +25,12 @@ def grants_page(*, within: Q, limit: int = PAGE, after: int | None = None, user:
     rows = rows.filter(user__username=user) if user else rows
     rows = rows if after is None else rows.filter(id__gt=after)
     return paged(rows.order_by("id"), limit, lambda grant: str(grant.pk))
+
+
+def model_names(keys: Iterable[int]) -> dict[int, str]:
+    """The names of the models of these keys."""
+    wanted = list(keys)
+    return dict(Model.objects.filter(pk__in=wanted).values_list("pk", "name")) if wanted else {}
 
 
 def grant_by_id(pk: int) -> RoleGrant:

@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit
     except click.ClickException as error:
-        error.show()
+        _show_usage(error, sys.argv[1:] if arguments is None else arguments)
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
@@ -88,6 +88,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of a pipe went away, as `head` does; nothing more can be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
+
+
+def _show_usage(error: click.ClickException, arguments: Sequence[str]) -> None:
+    """What click found wrong with the command line, before any command knew that JSON is wanted."""
+    if "--json" in arguments:
+        told = CliError(error.format_message(), exit=Exit(error.exit_code))
+        told.as_json = True
+        told.show()
+    else:
+        error.show()
 
 
 def run() -> None:

@@ -121,6 +121,8 @@ class Client:
                 f"{self.access.url}: its certificate was not accepted ({_cause(error)}).",
                 hint="Name the authority with --ca-bundle FILE or SLIPWAY_CA_BUNDLE.",
             ) from error
+        except requests.exceptions.InvalidJSONError as error:
+            raise CliError(f"It cannot be said in JSON: {error}.", exit=Exit.USAGE) from error
         except requests.exceptions.RequestException as error:
             raise Unreachable(f"{self.access.url} did not answer: {_cause(error)}", again=True) from error
         except OSError as error:
@@ -143,19 +145,20 @@ class Client:
                 f"{self.access.url} points to {place}.", hint="Sign in with the address it names."
             )
         if status >= 400 and status != 416:
-            problem = Problem(status, self._document(response))
+            problem = Problem(status, self._document(response, "detail"))
             if problem.code == _KEY_BUSY:
                 raise StillBusy(problem.message, hint=problem.hint, again=True)
             raise problem
 
-    def _document(self, response: requests.Response) -> Document:
+    def _document(self, response: requests.Response, *needed: str) -> Document:
         try:
             document = response.json()
         except ValueError:
             document = None
-        if not isinstance(document, dict):
+        if not isinstance(document, dict) or any(name not in document for name in needed):
+            place = clean(response.url.split("?")[0])
             raise Unreachable(
-                f"{clean(response.url.split('?')[0])} answered {response.status_code} without JSON.",
+                f"{place} answered {response.status_code}, but not as Slipway does.",
                 hint="Is this the address of a Slipway, and is it as new as this command?",
             )
         return document

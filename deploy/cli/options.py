@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,12 @@ class Pair(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{value!r} is not NAME=VALUE.", param, ctx)
         if self.number:
             try:
-                return name, float(text)
+                number = float(text)
             except ValueError:
+                number = math.nan
+            if not math.isfinite(number):
                 self.fail(f"{text!r} in {value!r} is no number.", param, ctx)
+            return name, number
         return name, _json_or_text(text) if self.parsed else text
 
 

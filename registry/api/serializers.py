@@ -355,7 +355,7 @@ class AccountList(Shape):
 class HeldOut(Shape):
     role = serializers.CharField()
     team = serializers.CharField(allow_null=True)
-    model = serializers.IntegerField(allow_null=True, help_text="The model's key.")
+    model = serializers.CharField(allow_null=True)
 
 
 class MeOut(Shape):

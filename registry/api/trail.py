@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.http import StreamingHttpResponse
@@ -17,6 +17,7 @@ from registry.api import serializers
 from registry.api.base import RegistryView, limit_of, number_of, paged, text_of
 from registry.api.documents import audit_document
 from registry.api.rendering import to_json
+from registry.directory import model_names
 from registry.domain.access import Grant
 from registry.domain.roles import Permission
 from registry.identity import grants_of, may, permissions_of, role_of, token_of
@@ -93,20 +94,26 @@ class Me(APIView):
     @extend_schema(operation_id="me", responses=serializers.MeOut)
     def get(self, request: Request) -> Response:
         user: Any = request.user
-        role, token = role_of(user), token_of(user)
+        role, token, grants = role_of(user), token_of(user), grants_of(user)
+        names = model_names(grant.scope.model for grant in grants if grant.scope.model is not None)
         return Response(
             {
                 "user": user.get_username(),
                 "role": role.value if role else None,
-                "grants": [_held(grant) for grant in grants_of(user)],
+                "grants": [_held(grant, names) for grant in grants],
                 "permissions": sorted(permission.value for permission in permissions_of(user)),
                 "token": token.prefix if token else None,
             }
         )
 
 
-def _held(grant: Grant) -> dict[str, Any]:
-    return {"role": grant.role.value, "team": grant.scope.team or None, "model": grant.scope.model}
+def _held(grant: Grant, names: Mapping[int, str]) -> dict[str, Any]:
+    model = grant.scope.model
+    return {
+        "role": grant.role.value,
+        "team": grant.scope.team or None,
+        "model": None if model is None else names.get(model),
+    }
 
 
 def _lines() -> Iterator[bytes]:

@@ -183,6 +183,15 @@ def test_a_token_limited_to_a_team_reaches_its_models(models, cast):
     assert not permissions_of(user, models["fraud"]) and not permissions_of(user)
 
 
+def test_one_is_told_which_roles_one_holds_where(api, models, outsider):
+    give(outsider, Role.ENGINEER, model=models["churn"])
+    give(outsider, Role.VIEWER, team="risk")
+    assert api("outsider").get("/api/v1/me").json()["grants"] == [
+        {"role": "engineer", "team": None, "model": "churn"},
+        {"role": "viewer", "team": "risk", "model": None},
+    ]
+
+
 def test_authentication_costs_one_query_however_many_roles_there_are(models, cast, django_assert_num_queries):
     for model in models.values():
         give(cast["engineer"], Role.RELEASE_MANAGER, model=model)

@@ -200,6 +200,16 @@ def test_without_a_valid_token_it_is_3(cli):
     assert cli("models", SLIPWAY_URL="", SLIPWAY_TOKEN="").status == 3
 
 
+def test_what_is_wrong_with_the_command_line_is_2_and_json_where_json_is_wanted(cli, versions):
+    for line in (
+        ["push", "/nowhere.onnx", "--model", "churn"],
+        ["metrics", "churn", "1", "--add", "auc=1e999"],
+    ):
+        plain, told = cli(*line), cli(*line, "--json")
+        assert plain.status == told.status == 2 and plain.err.startswith("Usage: ")
+        assert json.loads(told.err)["exit"] == 2 and told.out == ""
+
+
 def test_where_nobody_answers_it_is_7(cli):
     done = cli("models", SLIPWAY_URL="http://127.0.0.1:1")
     assert done.status == 7 and "refused" in done.err
