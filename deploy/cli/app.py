@@ -93,7 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _show_usage(error: click.ClickException, arguments: Sequence[str]) -> None:
     """What click found wrong with the command line, before any command knew that JSON is wanted."""
     if "--json" in arguments:
-        told = CliError(error.format_message(), exit=Exit(error.exit_code))
+        told = CliError(
+            error.format_message(), exit=Exit.USAGE if error.exit_code == Exit.USAGE else Exit.FAILED
+        )
         told.as_json = True
         told.show()
     else:
