@@ -54,8 +54,11 @@ class ArtifactCache:
         return target
 
     def discard(self, digest: str) -> None:
-        """Drop a file that turned out to be damaged."""
-        (self._folder / digest.removeprefix("sha256:")).unlink(missing_ok=True)
+        """Drop a file that turned out to be damaged, unless another server has replaced it by now."""
+        path = self._folder / digest.removeprefix("sha256:")
+        with _locked(path.with_name(f"{path.name}.lock")):
+            if path.exists() and file_digest(path) != digest:
+                path.unlink()
 
     def _download(self, digest: str, partial: Path, target: Path, source: Source) -> None:
         resumed = partial.exists() and partial.stat().st_size > 0

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi import onnxruntime_pybind11_state as state
 
 from registry.errors import Invalid
+from registry.inspect.zipmap import without_zipmaps
 
 # Not every exception: a worker's time limit is one too, and says nothing about the rows.
 _REFUSALS = (
@@ -29,13 +30,18 @@ class OnnxModel:
         options.intra_op_num_threads = threads
         options.use_deterministic_compute = True
         try:
-            self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            model = without_zipmaps(path) or str(path)
+            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             raise Invalid(f"the model cannot be loaded: {error}") from error
 
     def run(self, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-        """Answers by output for rows by input. Raises Invalid when the model refuses them."""
-        names = [output.name for output in self._session.get_outputs()]
+        """Answers by output for rows by input, as the model server gives them: what is no tensor is left out.
+
+        Raises Invalid when the model refuses the rows.
+        """
+        outputs = self._session.get_outputs()
+        names = [output.name for output in outputs if output.type.startswith("tensor(")]
         try:
             answers = self._session.run(names, dict(feeds))
         except _REFUSALS as error:

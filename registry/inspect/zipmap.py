@@ -8,6 +8,9 @@ served.
 
 from __future__ import annotations
 
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+
 import onnx
 from onnx import helper
 
@@ -35,6 +38,15 @@ def replace_zipmaps(model: onnx.ModelProto) -> dict[str, list[str]]:
     if found and all(opset.domain not in ("", "ai.onnx") for opset in model.opset_import):
         model.opset_import.append(helper.make_opsetid("", OPSET))
     return found
+
+
+def without_zipmaps(path: Path) -> bytes | None:
+    """The model in a file as it is served; None where the file will do, since it has no such outputs."""
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as content:
+        if content.find(b"ZipMap") < 0:
+            return None
+    model = onnx.load(str(path), load_external_data=False)
+    return model.SerializeToString() if replace_zipmaps(model) else None
 
 
 def zipmap_findings(classes: dict[str, list[str]]) -> list[Finding]:

@@ -13,11 +13,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from monitoring.adapters.onnx_model import OnnxModel
 from monitoring.adapters.tables.folder import Folder
 from monitoring.scoring import engine
 from monitoring.tests.scoring.conftest import rows, write
 from registry.errors import Invalid
-from registry.tests import s3
+from registry.tests import onnx_files, s3
 
 pytestmark = pytest.mark.django_db
 ROWS = 1_050
@@ -43,6 +44,15 @@ def test_every_row_of_every_format_is_answered_in_its_order(version, store, tmp_
     result = score(version, store, tmp_path / "in", tmp_path / "out")
     assert np.allclose(answers(tmp_path / "out"), rows(ROWS).sum(axis=1), rtol=1e-5)
     assert (result["rows"], len(result["parts"])) == (ROWS, 11)
+
+
+def test_maps_of_probabilities_are_answered_as_the_tensor_that_is_served(tmp_path):
+    path, values = tmp_path / "model.onnx", rows(20)
+    path.write_bytes(onnx_files.maps().SerializeToString())
+    found = OnnxModel(path).run({"X": values})
+    expected = np.exp(values) / np.exp(values).sum(axis=1, keepdims=True)
+    assert list(found) == ["probability"]
+    np.testing.assert_allclose(found["probability"], expected, rtol=1e-5)
 
 
 def test_a_part_says_which_version_made_it_of_what(version, store, tmp_path):
