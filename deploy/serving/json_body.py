@@ -35,7 +35,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
 def _parse_with_nan(body: bytes, reason: orjson.JSONDecodeError) -> Any:
     if b"NaN" in body or b"Infinity" in body or "infinity" in reason.msg:
         try:
-            document = json.loads(body, parse_int=_integer)
+            document = json.loads(body.decode(), parse_int=_integer)
             if b"\\ud" in body.lower():
                 json.dumps(document, ensure_ascii=False).encode()
             return document

@@ -199,7 +199,7 @@ class PredictCodec:
         if not spec.shape and len(rows) > 1:
             raise Unprocessable("is one value for all rows, so only one row can be sent",
                                 field=f"{paths[1]}.{spec.name}")  # fmt: skip
-        full = (len(rows), *row_shape) if spec.shape else ()
+        full = (len(rows), *row_shape) if spec.shape else row_shape
         check_shape(full, spec, paths[0].partition("[")[0] if len(rows) > 1 else f"{paths[0]}.{spec.name}")
         size = len(values) // len(rows)
 

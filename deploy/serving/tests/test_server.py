@@ -112,6 +112,7 @@ def test_the_version_may_stand_in_the_path(server):
         ("POST", "/predict", b"\x00\xff" * 100, 400, "not JSON"),
         ("POST", "/predict", b'{"features":' + b"[" * 100_000, 400, "not JSON"),
         ("POST", "/predict", b'{"features":[NaN,2,3],"\\uD800":1}', 400, "half of a surrogate pair"),
+        ("POST", "/predict", b'{"features":[NaN,2,3],"id":"\xed\xa0\x80"}', 400, "not JSON"),
         ("POST", "/predict", b'{"features":[1,2,1' + b"0" * 400 + b"]}", 422, "features[2]: is infinite"),
         ("POST", "/predict", b'{"features":[1,2,3],"' + b"x" * 5000 + b'":1}', 422, "xxx…"),
         ("POST", "/v2/models/m/infer", b'{"inputs":[{"name":"Z"}]}', 422, "inputs[0].name"),
