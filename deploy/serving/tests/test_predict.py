@@ -200,4 +200,7 @@ def test_a_value_that_all_rows_share_takes_one_row():
     assert [array.shape for array in parse(row, signature).inputs] == [(1, 2), ()]
     field, message = refusal([row, row], signature)
     assert (field, message) == ("features[1].k", "is one value for all rows, so only one row can be sent")
-    assert refusal({"X": [1, 2], "k": [3]}, signature) == ("features.k", "has the shape [1], the model takes []")
+    assert refusal({"X": [1, 2], "k": [3]}, signature) == (
+        "features.k",
+        "has the shape [1], the model takes []",
+    )
