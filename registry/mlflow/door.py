@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import orjson
-from django.core.exceptions import DisallowedHost, SuspiciousOperation
+from django.core.exceptions import RequestDataTooBig, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
 from registry.identity import require_anywhere
@@ -68,7 +68,7 @@ def _unknown(request: HttpRequest, match: Match | None) -> ProtocolError:
 
 
 def _failure(error: Exception) -> HttpResponse:
-    if isinstance(error, DisallowedHost | SuspiciousOperation) and not hasattr(error, "code"):
+    if isinstance(error, SuspiciousOperation) and not isinstance(error, RequestDataTooBig):
         error = ProtocolError("BAD_REQUEST", "The request was refused: check SLIPWAY_ALLOWED_HOSTS.")
     status, body = described(error)
     response = HttpResponse(_text(body), JSON, status)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 
+import jsonschema
 import numpy as np
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -355,6 +356,15 @@ def test_the_schema_describes_every_route_of_the_registry(api):
         assert {f"/api/v1/{path}", f"/api/v1/{path.replace('{pk}', '{id}')}"} & set(schema["paths"]), path
     register = schema["paths"]["/api/v1/models/{name}/versions"]["post"]
     assert "multipart/form-data" in register["requestBody"]["content"]
+    told = register["responses"]["default"]["content"]["application/problem+json"]["schema"]["$ref"]
+    described = schema["components"]["schemas"][told.rpartition("/")[2]] | {"additionalProperties": False}
+    for answer in (
+        api("viewer").post("/api/v1/models", {"name": "churn"}, format="json"),
+        api("engineer").post("/api/v1/models", {"name": "a b"}, format="json"),
+        api("engineer").get("/api/v1/nothing"),
+        api(None).get("/api/v1/models"),
+    ):
+        jsonschema.validate(json.loads(answer.content), described)
 
 
 def test_a_version_registered_over_rest_is_what_queries_give(api, model):

@@ -192,6 +192,14 @@ def test_what_is_not_offered_says_so_in_json(secret_of, db):
     assert "/api/2.0/mlflow/traces" in ask(None, "POST", "traces", {}).json()["message"]
 
 
+def test_a_body_that_is_too_large_says_so(secret_of, db, settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    answer = ask(
+        secret_of("admin"), "POST", "registered-models/create", {"name": "m", "description": "x" * 100}
+    )
+    assert (answer.status_code, answer.json()["message"]) == (400, "The request's body is too large.")
+
+
 def test_the_ajax_paths_mean_the_same(secret_of, world):
     assert (
         ask(secret_of("viewer"), "GET", "/ajax-api/2.0/mlflow/registered-models/get", MODEL).status_code
