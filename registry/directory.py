@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from django.contrib.auth.models import User
 from django.db.models import Q
 
+from registry.domain.roles import Role
 from registry.errors import NotFound
 from registry.models import ApiToken, Model, RoleGrant, ServiceAccount
 from registry.queries import PAGE, Page, paged
@@ -39,6 +40,12 @@ def grant_by_id(pk: int) -> RoleGrant:
     if grant is None:
         raise NotFound(f"There is no grant {pk}.")
     return grant
+
+
+def has_administrator() -> bool:
+    """Whether anybody could sign in who administers everything."""
+    roles = RoleGrant.objects.filter(role=Role.ADMIN.value, team="", model=None, user__is_active=True)
+    return User.objects.filter(is_superuser=True, is_active=True).exists() or roles.exists()
 
 
 def user_by_name(name: str) -> User:

@@ -104,6 +104,7 @@ def up(tmp_path):
 def test_up_starts_everything_survives_kills_and_leaves_nothing_behind(up):
     up.start()
     assert up.healthz()
+    assert "sign in as admin with the password " in up.said()
     run = up.run()
     assert set(run["services"]) == {"gateway", "fleet", "scrape", "web", "tick", "intake"}
     with urllib.request.urlopen(f"{run['gateway_url']}/-/health", timeout=5) as answer:

@@ -1,4 +1,4 @@
-"""One user per role, with a password and a token that later starts keep."""
+"""Who can sign in after a start on one machine: a first administrator, or one user per role."""
 
 from __future__ import annotations
 
@@ -6,19 +6,62 @@ import json
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.utils import timezone
 
 from controlplane.up.site import Site
+from registry import directory, services
 from registry.domain.actor import SYSTEM
 from registry.domain.roles import Role
+from registry.errors import Conflict
 from registry.identity import grant
 from registry.models import ApiToken
 from registry.tokens import create_token
 
 TOKEN_NAME = "demo"
 REASON = "The users that a start on one machine makes."
+
+
+FIRST = "admin"
+
+
+def first_administrator(path: Path, site: Site) -> tuple[str, ...]:
+    """How to get in, in lines to print. While nobody administers anything an administrator is made, with a
+    random password that is told once and kept in `path`, readable by its owner only."""
+    if directory.has_administrator():
+        return (f"the password of {FIRST} is in {path}",) if _still_good(path) else ()
+    password = secrets.token_urlsafe(12)
+    # The file first: of a start that breaks off in between nobody is left whose password is unknown.
+    users = {Role.ADMIN.value: {"user": FIRST, "password": password}}
+    _write_private(path, {"base_url": site.url, "users": users})
+    try:
+        services.create_person(
+            name=FIRST, password=password, role=Role.ADMIN, superuser=True, actor=SYSTEM, reason=REASON
+        )
+    except Conflict:
+        path.unlink()
+        return (
+            f"nobody administers this Slipway, and {FIRST} is somebody else: make an administrator with",
+            "`.venv/bin/python manage.py createsuperuser`, SLIPWAY_HOME set as now",
+        )
+    return (
+        "",
+        f"  sign in as {FIRST} with the password {password}",
+        f"  (told this once, kept in {path}); add people at {site.url}/access/",
+        "",
+    )
+
+
+def _still_good(path: Path) -> bool:
+    """Whether the first administrator still has the password of `path`."""
+    try:
+        known = json.loads(path.read_bytes())["users"][Role.ADMIN.value]
+        user = User.objects.filter(username=known["user"], is_active=True).first()
+        return user is not None and user.check_password(known["password"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return False
 
 
 @dataclass(frozen=True)
@@ -74,6 +117,10 @@ def write_access(path: Path, site: Site, accounts: dict[str, Account]) -> None:
         "gateway_url": site.gateway_url,
         "users": {role: asdict(account) for role, account in accounts.items()},
     }
+    _write_private(path, document)
+
+
+def _write_private(path: Path, document: dict[str, Any]) -> None:
     draft = path.with_suffix(".new")
     draft.touch(mode=0o600)
     draft.chmod(0o600)

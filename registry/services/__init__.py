@@ -14,7 +14,7 @@ from registry.services.intake import submit_version
 from registry.services.measuring import add_metrics
 from registry.services.models import create_model, delete_model, update_model
 from registry.services.naming import rename_model, tag_model, tag_version
-from registry.services.people import link_identity, sign_on
+from registry.services.people import change_password, create_person, link_identity, sign_on
 from registry.services.recording import adopt_version, describe_version, move_stage
 from registry.services.versions import annotate_version, delete_version, register_version
 
@@ -22,8 +22,10 @@ __all__ = [
     "add_metrics",
     "adopt_version",
     "annotate_version",
+    "change_password",
     "attach_profile",
     "create_model",
+    "create_person",
     "create_service_account",
     "delete_alias",
     "delete_model",

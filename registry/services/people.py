@@ -1,4 +1,4 @@
-"""People who sign in at an identity provider."""
+"""People: those who sign in with a password, and those who do at an identity provider."""
 
 from __future__ import annotations
 
@@ -6,14 +6,79 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from django.contrib.auth.models import User
+from django.contrib.auth.validators import UnicodeUsernameValidator
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from registry import audit
 from registry.domain.actor import Actor
+from registry.domain.roles import Role
 from registry.domain.text import clean_line
-from registry.errors import Conflict, Forbidden
+from registry.errors import Conflict, Forbidden, Invalid
 from registry.models import OpenIDIdentity
-from registry.services.access import follow_groups, target
+from registry.services.access import follow_groups, grant_role, target
+
+
+def create_person(
+    *,
+    name: str,
+    password: str,
+    actor: Actor,
+    email: str = "",
+    role: Role | None = None,
+    superuser: bool = False,
+    reason: str = "",
+) -> User:
+    """Somebody who signs in with a password, with `role` on everything or without any role.
+
+    superuser: may also use `/admin/`, and stays an administrator whatever roles are taken away.
+    Raises: Invalid for a name or an address that is none, Conflict when the name is taken.
+    """
+    name = clean_line(name, field="name", maximum=150, required=True)
+    email = clean_line(email, field="email", maximum=254)
+    _check_person(name, email)
+    user = User(username=name, email=email, is_staff=superuser, is_superuser=superuser)
+    user.set_password(password)
+    try:
+        with transaction.atomic():
+            user.save(force_insert=True)
+            audit.record(
+                actor=actor,
+                action="account.create",
+                target=target(user),
+                after={"superuser": superuser},
+                reason=reason,
+            )
+            if role is not None:
+                grant_role(user=user, role=role, actor=actor, reason=reason)
+    except IntegrityError:
+        raise Conflict(f"There is a user or an account named {name!r} already.", field="name") from None
+    return user
+
+
+def change_password(*, user: User, password: str, actor: Actor) -> None:
+    """Another password; other sessions of the user end, tokens stay."""
+    with transaction.atomic():
+        user.set_password(password)
+        user.save(update_fields=["password"])
+        audit.record(actor=actor, action="account.password", target=target(user))
+
+
+def _check_person(name: str, email: str) -> None:
+    try:
+        UnicodeUsernameValidator()(name)
+    except ValidationError:
+        raise Invalid(
+            f"{ascii(name[:40])} cannot name a person.",
+            field="name",
+            hint="Use letters, digits and the characters @ . + - _ only.",
+        ) from None
+    try:
+        if email:
+            validate_email(email)
+    except ValidationError:
+        raise Invalid(f"{ascii(email[:80])} is no e-mail address.", field="email") from None
 
 
 def sign_on(

@@ -148,6 +148,18 @@ class AccountForm(forms.Form):
     description = forms.CharField(max_length=500, required=False)
 
 
+class PersonForm(forms.Form):
+    name = forms.CharField(max_length=150, help_text="What the person signs in with, such as ada.")
+    email = forms.EmailField(required=False, label="E-mail")
+    role = forms.ChoiceField(
+        choices=[("", "none yet"), *((role.value, role.display) for role in Role)],
+        required=False,
+        label="Role on everything",
+        help_text="Roles on a team or on a model are granted on the page Access.",
+    )
+    reason = forms.CharField(max_length=2000, required=False, help_text="For the audit trail.")
+
+
 class SearchForm(forms.Form):
     search = forms.CharField(required=False, label="Search", max_length=200)
 

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from django.urls import path
 
-from registry.web import access, changes, figures, models, openid, retention, tokens, trail, versions
+from registry.web import (
+    access,
+    changes,
+    figures,
+    models,
+    openid,
+    people,
+    retention,
+    tokens,
+    trail,
+    versions,
+)
 
 app_name = "registry"
 # Model names never begin with "-", so "/models/-/new" is no model's page.
@@ -38,6 +49,7 @@ urlpatterns = [
     path("audit/check", trail.check, name="audit-check"),
     path("access/", access.access, name="access"),
     path("access/grants/<int:pk>/revoke", access.revoke, name="revoke-grant"),
+    path("access/people/new", people.new_person, name="new-person"),
     path("access/service-accounts/", access.accounts, name="accounts"),
     path("access/service-accounts/<str:account>/", access.account, name="account"),
     path("access/service-accounts/<str:account>/disable", access.disable_account, name="disable-account"),
@@ -46,6 +58,7 @@ urlpatterns = [
         access.revoke_account_token,
         name="revoke-account-token",
     ),
+    path("password", people.password, name="password"),
     path("tokens/", tokens.own_tokens, name="tokens"),
     path("tokens/<int:pk>/revoke", tokens.revoke, name="revoke-token"),
 ]
