@@ -39,7 +39,8 @@ def feeds(version: Version, columns: Columns) -> dict[str, NDArray[Any]]:
         raise Invalid(f"{version.ref} takes no table: give the arrays {tensors} as NPZ.")
     missing = [name for name in names if name not in columns]
     if missing:
-        raise Invalid(f"the input lacks the columns {', '.join(missing[:12])}.")
+        more = f" and {len(missing) - 12} more" if len(missing) > 12 else ""
+        raise Invalid(f"the input lacks the columns {', '.join(missing[:12])}{more}.")
     found, at = {}, 0
     for tensor in signature.inputs:
         own = [columns[name] for name in names[at : at + (tensor.width or 0)]]

@@ -58,7 +58,7 @@ class VersionDraft:
             ),
             hyperparameters=clean_document(data.get("hyperparameters"), field="hyperparameters"),
             dependencies=clean_lines(data.get("dependencies"), field="dependencies", maximum=300, count=2000),
-            feature_names=_feature_names(data.get("feature_names")),
+            feature_names=parse_feature_names(data.get("feature_names")),
             metrics=parse_metrics(data.get("metrics")),
             signature=parse_signature(data.get("signature")),
             tags=clean_tags(data.get("tags")),
@@ -108,7 +108,8 @@ def _point(item: Any, where: str) -> Point:
     return Point(name, finite(item["value"], field=f"{where}.value"), step)
 
 
-def _feature_names(value: Any) -> list[str]:
+def parse_feature_names(value: Any) -> list[str]:
+    """Distinct one-line texts, one per input column; `Invalid` names the one at fault."""
     features = clean_lines(value, field="feature_names", maximum=128, count=10_000)
     repeated = next((name for i, name in enumerate(features) if name in features[:i]), None)
     if repeated is not None:

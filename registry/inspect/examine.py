@@ -9,6 +9,7 @@ from typing import Any
 from registry.domain.signature import Signature
 from registry.errors import Invalid
 from registry.inspect.baseline import Finding, finding, findings_of, measured, profile_of
+from registry.inspect.features import names_from, own_names
 from registry.inspect.folders import recognise
 from registry.inspect.graph import check_model, describe, load_model
 from registry.inspect.latency import latency_of
@@ -25,10 +26,17 @@ def examine(
 ) -> dict[str, Any]:
     """The result document of a file or folder; `Invalid` for anything damaged or of no known format.
 
-    Keys: `format`, `signature`, `profile` (or None), `findings`, `inspection` (facts for people).
+    Keys: `format`, `signature`, `feature_names` (those given, or found), `profile` (or None), `findings`,
+    `inspection` (facts for people).
     ONNX is also loaded and run; other formats are recorded as what they are and never loaded.
     """
-    place = Path(path)
+    found = _examine(Path(path), reference, feature_names, filename)
+    return {"feature_names": list(feature_names)} | found
+
+
+def _examine(
+    place: Path, reference: str | None, feature_names: Sequence[str], filename: str
+) -> dict[str, Any]:
     if place.is_dir():
         folder = recognise(place)
         if folder.main is None:
@@ -56,13 +64,15 @@ def _examine_onnx(
     facts = about | describe(model)
     classes = replace_zipmaps(model)
     content = model.SerializeToString() if classes else None
-    del model
     session, seconds = load_session(file, content)
     signature = signature_of(session)
     _check_feature_names(signature, feature_names)
+    names = list(feature_names) or own_names(model, signature)
+    del model
     result: dict[str, Any] = {
         "format": "onnx",
         "signature": signature.to_dict(),
+        "feature_names": names,
         "profile": None,
         "findings": [*found, *_signature_findings(signature), *zipmap_findings(classes)],
         "inspection": facts | {"load_seconds": round(seconds, 4)},
@@ -77,13 +87,14 @@ def _examine_onnx(
                 finding("trial_failed", f"A trial with one row of zeros failed: {failed}")
             )
         return result
-    return result | _run_reference(session, signature, Path(reference), feature_names, result)
+    return result | _run_reference(session, signature, Path(reference), names, result)
 
 
 def _run_reference(
-    session: Any, signature: Signature, path: Path, feature_names: Sequence[str], result: dict[str, Any]
+    session: Any, signature: Signature, path: Path, known: Sequence[str], result: dict[str, Any]
 ) -> dict[str, Any]:
-    reference = load_reference(path, signature, feature_names)
+    reference = load_reference(path, signature, known)
+    names, about_names = names_from(reference, known, signature)
     answers = answer(session, signature, reference.feeds, reference.rows)
     parity = parity_of(reference, answers)
     facts = {
@@ -93,9 +104,11 @@ def _run_reference(
         "metrics": measured(signature, reference, answers),
     }
     return {
-        "profile": profile_of(signature, feature_names, reference, answers),
+        "feature_names": names,
+        "profile": profile_of(signature, names, reference, answers),
         "findings": [
             *result["findings"],
+            *about_names,
             *findings_of(signature, reference, answers),
             *parity_findings(parity),
         ],

@@ -30,6 +30,7 @@ class Reference:
     """`feeds` maps each input to its values (first axis: rows); `y` are the labels of the same rows.
 
     `expected` maps outputs to the answers that the model gave before it was exported, for the same rows.
+    `by_position` is the header of a table whose columns were taken in their order; empty when by name.
     """
 
     feeds: dict[str, NDArray[Any]]
@@ -37,6 +38,7 @@ class Reference:
     rows: int
     offered: int
     expected: dict[str, NDArray[Any]] = field(default_factory=dict)
+    by_position: list[str] = field(default_factory=list)
 
 
 def load_reference(path: Path, signature: Signature, feature_names: Sequence[str] = ()) -> Reference:
@@ -63,7 +65,7 @@ def load_reference(path: Path, signature: Signature, feature_names: Sequence[str
         y = None if y is None else y[keep]
         expected = {name: values[keep] for name, values in expected.items()}
     offered = rows if found.offered is None else found.offered
-    return Reference(feeds, y, min(rows, MAX_ROWS), offered, expected)
+    return Reference(feeds, y, min(rows, MAX_ROWS), offered, expected, list(found.by_position))
 
 
 def _expected(arrays: Mapping[str, NDArray[Any]], signature: Signature, rows: int) -> dict[str, NDArray[Any]]:

@@ -32,10 +32,14 @@ class TooManyBytes(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Arrays by name, thinned evenly; `offered` is how many rows the file has, None when lengths differ."""
+    """Arrays by name, thinned evenly; `offered` is how many rows the file has, None when lengths differ.
+
+    `by_position` are the names of a table's columns that became X in their order, whatever they are called.
+    """
 
     arrays: dict[str, NDArray[Any]]
     offered: int | None
+    by_position: tuple[str, ...] = ()
 
 
 def read_rows(path: Path, columns: Sequence[str], inputs: Sequence[str], most: int) -> Rows:
@@ -52,7 +56,8 @@ def read_rows(path: Path, columns: Sequence[str], inputs: Sequence[str], most: i
     thin = _Thinned(names, most)
     for batch in batches:
         thin.add(batch)
-    return Rows(_arrays_of(thin.columns(), columns, inputs), thin.seen)
+    arrays, by_position = _arrays_of(thin.columns(), columns, inputs)
+    return Rows(arrays, thin.seen, by_position)
 
 
 class _Thinned:
@@ -129,22 +134,24 @@ def _arrow() -> Any:
 
 def _arrays_of(
     table: dict[str, NDArray[Any]], columns: Sequence[str], inputs: Sequence[str]
-) -> dict[str, NDArray[Any]]:
-    """The arrays that a NPZ of the same rows would hold."""
+) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
+    """The arrays that a NPZ of the same rows would hold, and the names of columns that were not asked for."""
     apart = {name: _number(values) for name, values in table.items() if _is_apart(name)}
     label = next((name for name in LABELS if name in table and name not in (*columns, *inputs)), None)
     if label is not None:
         apart["y"] = _number(table[label])
     if len(inputs) > 1 and all(name in table for name in inputs):
-        return apart | {name: _number(table[name])[:, None] for name in inputs}
+        return apart | {name: _number(table[name])[:, None] for name in inputs}, ()
     chosen = [name for name in columns if name in table]
-    if len(chosen) < len(columns) or not columns:
+    by_name = bool(columns) and len(chosen) == len(columns)
+    if not by_name:
         chosen = [name for name in table if name != label and not _is_apart(name)]
     values = [_number(table[name]) for name in chosen]
     texts = [name for name, column in zip(chosen, values, strict=True) if column.dtype.kind not in "fiub"]
     if texts and len(chosen) > len(texts):
         raise ValueError(f"the column {texts[0]!r} holds texts beside columns of numbers")
-    return apart | {"X": np.stack(values, axis=1) if values else np.empty((0, 0))}
+    X = np.stack(values, axis=1) if values else np.empty((0, 0))
+    return apart | {"X": X}, () if by_name else tuple(chosen)
 
 
 def _is_apart(name: str) -> bool:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class Inspection:
     profile: dict[str, Any] | None
     findings: list[dict[str, str]]
     inspection: dict[str, Any]
+    feature_names: list[str] = field(default_factory=list)
 
 
 def inspect_file(

@@ -78,6 +78,7 @@ class Version(Origin, Kept):
             "profile",
             "inspection",
             "findings",
+            "feature_names",
             "digest",
             "size",
             "reference_digest",

@@ -1,5 +1,6 @@
 """Reference sets as CSV, Parquet and NPZ: the same rows, and bounded memory."""
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -11,7 +12,9 @@ from pyarrow import csv, parquet
 
 from registry.domain.signature import Signature, Tensor
 from registry.errors import Invalid
+from registry.inspect.examine import examine
 from registry.inspect.reference import MAX_ROWS, load_reference
+from registry.tests import onnx_files
 
 SIGNATURE = Signature((Tensor("X", "float32", ("N", 3)),), (Tensor("y", "float32", ("N", 1)),))
 NAMES = ["age", "spend", "visits"]
@@ -122,6 +125,7 @@ BOUNDED = """
 import resource, sys
 from pathlib import Path
 from registry.domain.signature import Signature, Tensor
+from registry.inspect.examine import examine
 from registry.inspect.reference import load_reference
 signature = Signature((Tensor("X", "float32", ("N", 3)),), ())
 # What is imported, and the threads that are started, with the first file.
@@ -157,3 +161,46 @@ def test_memory_is_bounded_however_long_the_file_is(tmp_path, suffix):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split() == [str(rows), str(MAX_ROWS)]
+
+
+def examined(tmp_path, header, known=(), names=None):
+    """What an inspection makes of a table under this header; the model may know names of its own."""
+    X, y = table()
+    model = onnx_files.linear()
+    if names is not None:
+        model.metadata_props.add(key="feature_names", value=json.dumps(names))
+    (tmp_path / "model.onnx").write_bytes(model.SerializeToString())
+    reference = write(tmp_path / "rows.csv", X, y, header)
+    found = examine(str(tmp_path / "model.onnx"), str(reference), known)
+    about = {"features_named", "reference_by_position", "reference_without_names"}
+    columns = [item["name"] for item in found["profile"]["inputs"]]
+    assert columns == (found["feature_names"] or ["X_0", "X_1", "X_2"])
+    return found["feature_names"], [item for item in found["findings"] if item["code"] in about]
+
+
+def test_the_header_of_a_table_names_features_that_nobody_named(tmp_path):
+    names, (said,) = examined(tmp_path, NAMES)
+    assert names == NAMES
+    assert (said["code"], said["severity"]) == ("features_named", "info")
+    assert "age, spend, visits" in said["message"]
+
+
+def test_names_that_were_said_or_that_the_model_knows_come_before_a_header(tmp_path):
+    assert examined(tmp_path, NAMES, NAMES) == (NAMES, [])
+    assert examined(tmp_path, NAMES, names=NAMES) == (NAMES, [])
+    names, (said,) = examined(tmp_path, ["a", "spend", "c"], NAMES)
+    assert (names, said["code"], said["severity"]) == (NAMES, "reference_by_position", "warning")
+    assert "no column 'age'" in said["message"]
+    assert "a, spend, c" in said["message"]
+
+
+def test_a_table_without_a_header_is_told(tmp_path):
+    names, (said,) = examined(tmp_path, ["0.5", "-1.25", "3"])
+    assert (names, said["code"]) == ([], "reference_without_names")
+    assert "0.5, -1.25, 3" in said["message"]
+    assert examined(tmp_path, ["0", "1", "2"]) == ([], [])
+
+
+@pytest.mark.parametrize("names", [["age"], ["age", "age", "age"], [1, 2, 3], {"age": 1}, None])
+def test_names_in_a_model_that_do_not_fit_it_are_passed_over(tmp_path, names):
+    assert examined(tmp_path, ["X_0", "X_1", "X_2"], names=names) == ([], [])
