@@ -158,6 +158,16 @@ _FLAGS: tuple[tuple[str, Callable[[str], Any], str], ...] = (
 )
 
 
+def refused(name: str, value: object) -> str:
+    """Why the option `name` cannot have this value, as its flag would say it; empty if it can."""
+    kind = next(kind for flag, kind, _ in _FLAGS if flag.replace("-", "_") == name)
+    try:
+        kind(str(value))
+    except (argparse.ArgumentTypeError, ValueError) as error:
+        return str(error)
+    return ""
+
+
 def _parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m deploy.serving", description="Serve one ONNX model.", allow_abbrev=False

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .config import Options
+from .config import Options, refused
 from .errors import Conflict, LoadError, NotFound, Overloaded
 from .histogram_spec import read_document
 from .loading import Loaded, load
@@ -179,8 +179,9 @@ def _entry(entry: Any, path: str, options: Options) -> Options:
     for name, value in entry.items():
         if name not in PER_MODEL:
             raise LoadError(f"{path}.{name} is not an option of a model (there are: {', '.join(PER_MODEL)})")
-        if type(value) not in PER_MODEL[name] or (type(value) in (int, float) and value < 0):
-            raise LoadError(f"{path}.{name} has a value it cannot have")
+        refusal = "it has another type" if type(value) not in PER_MODEL[name] else refused(name, value)
+        if refusal:
+            raise LoadError(f"{path}.{name} has a value it cannot have: {refusal}")
     for name in ("model", "artifact"):
         if not entry.get(name):
             raise LoadError(f"{path}.{name} is missing")

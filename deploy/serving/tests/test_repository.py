@@ -171,6 +171,16 @@ def test_a_bad_models_file_exits_with_3(tmp_path):
         ({"model": "a", "artifact": "x", "port": 1}, "models[0].port is not an option of a model"),
         ({"model": "a", "artifact": "x", "threads": -1}, "models[0].threads has a value it cannot have"),
         ({"model": "a", "artifact": "x", "threads": True}, "models[0].threads has a value it cannot have"),
+        ({"model": "a", "artifact": "x", "queue": 0}, "it cannot have: 0 is not at least 1"),
+        (
+            {"model": "a", "artifact": "x", "deadline_ms": float("nan")},
+            "it cannot have: nan is not at least 1",
+        ),
+        (
+            {"model": "a", "artifact": "x", "histogram_rate": 2},
+            "it cannot have: 2 is not a share from 0 to 1",
+        ),
+        ({"model": "a", "artifact": "x", "provider": "gpu"}, "'gpu' is not one of auto, cpu, cuda, tensorrt"),
     ],
 )
 def test_a_bad_entry_is_named(tmp_path, entry, complaint):
