@@ -14,7 +14,7 @@ from rest_framework.response import Response
 
 from registry import directory, queries, services, tokens
 from registry.api import serializers
-from registry.api.base import RegistryView, body_of, limit_of, number_of, paged, text_of
+from registry.api.base import RegistryView, body_of, limit_of, number_of, paged, reason_of, text_of
 from registry.api.documents import account_document, grant_document, token_document
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.access import Scope
@@ -71,7 +71,7 @@ class Grants(RegistryView):
             team=team,
             model=model,
             actor=self.actor,
-            reason=_reason(body),
+            reason=reason_of(body),
         )
         return Response(grant_document(grant), status=status.HTTP_201_CREATED)
 
@@ -113,9 +113,9 @@ class Accounts(RegistryView):
         body = body_of(request, "name", "description", "reason")
         account = services.create_service_account(
             name=body.get("name", ""),
-            description=body.get("description") or "",
+            description=body.get("description"),
             actor=self.actor,
-            reason=_reason(body),
+            reason=reason_of(body),
         )
         return Response(account_document(account), status=status.HTTP_201_CREATED)
 
@@ -171,7 +171,7 @@ class Tokens(RegistryView):
             expires_at=_moment(body.get("expires_at")),
             maker=token_of(request.user),
             actor=self.actor,
-            reason=_reason(body),
+            reason=reason_of(body),
         )
         document = token_document(token, timezone.now()) | {"secret": secret}
         return Response(document, status=status.HTTP_201_CREATED, headers={"Cache-Control": "no-store"})
@@ -233,10 +233,6 @@ def _place(body: dict[str, Any]) -> tuple[str, Model | None]:
     if team:
         raise Invalid("Name a team or a model, not both.", field="team")
     return "", queries.model_by_name(clean_line(name, field="model", maximum=128))
-
-
-def _reason(body: dict[str, Any]) -> str:
-    return clean_line(body.get("reason"), field="reason", maximum=2000)
 
 
 def _moment(value: Any) -> datetime | None:

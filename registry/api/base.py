@@ -13,7 +13,7 @@ from registry import lookups, transfer
 from registry.api.rendering import etag_of_bytes
 from registry.domain.actor import Actor
 from registry.domain.roles import Permission
-from registry.domain.text import clean_line, whole_number
+from registry.domain.text import clean_line, clean_text, whole_number
 from registry.errors import Invalid
 from registry.identity import actor_for, require, require_anywhere
 from registry.models import Model, Version
@@ -98,6 +98,11 @@ def body_of(request: Request, *known: str) -> dict[str, Any]:
             "This field is not known.", field=str(unknown[0])[:80], hint=f"Known: {', '.join(known)}."
         )
     return dict(data)
+
+
+def reason_of(body: Mapping[str, Any]) -> str:
+    """`reason`: why, for the audit trail."""
+    return clean_text(body.get("reason"), field="reason", maximum=2000)
 
 
 def limit_of(request: Request, default: int = PAGE, maximum: int = MAX_PAGE) -> int:

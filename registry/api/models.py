@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from registry import queries, services
 from registry.api import serializers
-from registry.api.base import RegistryView, body_of, limit_of, paged, text_of
+from registry.api.base import RegistryView, body_of, limit_of, paged, reason_of, text_of
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.api.listing import (
     MODEL,
@@ -136,7 +136,7 @@ class OneAlias(RegistryView):
         require(request.user, alias_permission(alias), self.model)
         body = body_of(request, "version", "reason")
         number = version_number(body.get("version"))
-        reason = body.get("reason", "")
+        reason = reason_of(body)
         with unchanged(request, self.model, lambda: alias_document(self.model, alias)):
             set_ = services.set_alias(
                 model=self.model, name=alias, version=number, actor=self.actor, reason=reason
@@ -154,4 +154,5 @@ class OneAlias(RegistryView):
 
 def _given(body: dict[str, Any]) -> dict[str, Any]:
     """Only what was sent with a value: null means the same as absent."""
-    return {name: value for name, value in body.items() if value is not None}
+    given = {name: value for name, value in body.items() if value is not None}
+    return given | ({"reason": reason_of(body)} if "reason" in given else {})

@@ -14,11 +14,10 @@ from rest_framework.response import Response
 
 from registry import queries, services, transfer, wiring
 from registry.api import serializers
-from registry.api.base import RegistryView
+from registry.api.base import RegistryView, reason_of
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.api.listing import version_document
 from registry.domain.roles import Permission
-from registry.domain.text import clean_text
 from registry.errors import NotFound
 
 
@@ -53,6 +52,6 @@ class Profile(RegistryView):
             reference=transfer.path_of(data.get("reference"), field="reference"),
             store=wiring.artifact_store(),
             actor=self.actor,
-            reason=clean_text(data.get("reason"), field="reason", maximum=2000),
+            reason=reason_of(data),
         )
         return Response(version_document(self.model, number), status=status.HTTP_201_CREATED)

@@ -10,10 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from registry.api import serializers
-from registry.api.base import RegistryView, body_of
+from registry.api.base import RegistryView, body_of, reason_of
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.domain.roles import Permission
-from registry.domain.text import clean_text
 from registry.models import Model
 from registry.services import retention
 
@@ -32,7 +31,7 @@ class Retention(RegistryView):
     )
     def put(self, request: Request, name: str) -> Response:
         body = body_of(request, "keep", "reason")
-        reason = clean_text(body.get("reason"), field="reason", maximum=2000)
+        reason = reason_of(body)
         model = retention.set_retention(
             model=self.model, keep=body.get("keep"), actor=self.actor, reason=reason
         )

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 
 from registry import queries, services, transfer, wiring
 from registry.api import serializers
-from registry.api.base import RegistryView, body_of, limit_of, number_of, paged, text_of
+from registry.api.base import RegistryView, body_of, limit_of, number_of, paged, reason_of, text_of
 from registry.api.history import history_page
 from registry.api.idempotency import IDEMPOTENCY_KEY, idempotent
 from registry.api.listing import SUMMARY, find_version, version_document
@@ -24,7 +24,7 @@ from registry.api.preconditions import IF_MATCH, unchanged
 from registry.api.search import FILTER
 from registry.domain.draft import VersionDraft, parse_points
 from registry.domain.roles import Permission
-from registry.domain.text import clean_line, clean_text
+from registry.domain.text import clean_line
 from registry.errors import Invalid
 from registry.filtering import version_filter
 from registry.models import Model, Version
@@ -96,7 +96,7 @@ class Versions(RegistryView):
             draft=VersionDraft.parse(body.get("metadata")),
             store=wiring.artifact_store(),
             actor=self.actor,
-            reason=clean_text(body.get("reason"), field="reason", maximum=2000),
+            reason=reason_of(body),
         )
 
     def _of_files(self, request: Request) -> Version:
@@ -107,7 +107,7 @@ class Versions(RegistryView):
         artifact, reference = data.get("artifact"), data.get("reference")
         place = transfer.path_of(artifact, field="artifact")
         rows = transfer.path_of(reference, field="reference") if reference else None
-        store, said = wiring.artifact_store(), {"draft": draft, "reason": data.get("reason", "")}
+        store, said = wiring.artifact_store(), {"draft": draft, "reason": reason_of(data)}
         filename = getattr(artifact, "name", "") or ""
         if str(data.get("wait", "")).lower() not in {"false", "0"}:
             return services.register_version(
@@ -156,7 +156,7 @@ class OneVersion(RegistryView):
                 version=version,
                 notes=body.get("notes"),
                 tags=body.get("tags"),
-                reason=body.get("reason") or "",
+                reason=reason_of(body),
                 actor=self.actor,
             )
         return Response(version_document(self.model, number))
@@ -252,7 +252,7 @@ class Metrics(RegistryView):
         points = services.add_metrics(
             version=self.version(number),
             points=parse_points(body.get("points")),
-            reason=body.get("reason") or "",
+            reason=reason_of(body),
             actor=self.actor,
         )
         items = [{"name": p.name, "value": p.value, "step": p.step, "at": p.at} for p in points]

@@ -108,3 +108,20 @@ def test_no_argument_of_any_route_gives_a_500(world, row, changed, query, sent, 
 def _texts(document):
     """What a query string can say."""
     return {key: fuzzing.sendable(value) for key, value in document.items()}
+
+
+def test_no_field_takes_a_value_of_another_kind(world):
+    """`reason` is a field of every change, whether or not its example says one."""
+    world.raise_request_exception = False
+    for name, method, _, body in API:
+        fields = {**body, "reason": ""} if method != "GET" and isinstance(body, dict) and body else {}
+        for field in fields:
+            for value in (5.5, True, ["x"], {"a": [1]}, "x" * 30_000):
+                said = json.dumps({**body, field: value}).encode()
+                with transaction.atomic():
+                    answer = world.generic(
+                        method, path_of("registry-api", name), said, content_type="application/json"
+                    )
+                    transaction.set_rollback(True)
+                told = (method, name, field, value, answer.content)
+                assert answer.status_code in {400, 404, 413} and answer.json().get("field"), told
