@@ -113,7 +113,7 @@ class Accounts(RegistryView):
         body = body_of(request, "name", "description", "reason")
         account = services.create_service_account(
             name=body.get("name", ""),
-            description=body.get("description"),
+            description="" if body.get("description") is None else body["description"],
             actor=self.actor,
             reason=reason_of(body),
         )

@@ -107,7 +107,8 @@ class Versions(RegistryView):
         artifact, reference = data.get("artifact"), data.get("reference")
         place = transfer.path_of(artifact, field="artifact")
         rows = transfer.path_of(reference, field="reference") if reference else None
-        store, said = wiring.artifact_store(), {"draft": draft, "reason": reason_of(data)}
+        store = wiring.artifact_store()
+        said: dict[str, Any] = {"draft": draft, "reason": reason_of(data)}
         filename = getattr(artifact, "name", "") or ""
         if str(data.get("wait", "")).lower() not in {"false", "0"}:
             return services.register_version(
