@@ -14,6 +14,7 @@ GATING: Mapping[str, str] = {
     "output_not_finite": "an output that is no finite number",
     "output_constant": "an output that never changes",
     "trial_failed": "the trial with a row of zeros failed",
+    "output_was_map": "an output that is a list of maps, which other model servers do not take",
     "misnamed": "the name promises another format than the content is",
     "executes_code": "loading it executes code",
     "pickle_dangerous": "a pickle that imports what reaches a shell",
