@@ -34,12 +34,16 @@ class MetricsSource(Protocol):
     def rates(
         self, metric: str, *, by: Sequence[str], where: Where, window: Window, step: float
     ) -> dict[Group, Series]:
-        """Increase per second in each step (t − step, t] for t in `window.grid(step)`; NaN = no sample."""
+        """Increase per second in each step (t − step, t] for t in `window.grid(step)`; NaN = not known.
+
+        Right however far apart samples are: where a step is shorter, their gain is spread over the steps
+        between them.
+        """
 
     def histogram_series(
         self, metric: str, *, by: Sequence[str], where: Where, window: Window, step: float
     ) -> dict[Group, HistogramSeries]:
-        """The observations of each step for t in `window.grid(step)`; zeros where there is no sample."""
+        """The observations of each step for t in `window.grid(step)`, spread as in `rates`; 0 = unknown."""
 
     def latest(self, metric: str, *, by: Sequence[str], where: Where, window: Window) -> dict[Group, float]:
         """The sum over a group of each series' last value in the window, without those of down targets."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Self
 
 import numpy as np
@@ -12,12 +12,14 @@ from monitoring.adapters.plain import PlainSource
 from monitoring.domain.arrays import FloatArray
 from monitoring.domain.histogram import Histogram, total_of
 from monitoring.domain.labels import group_of, matches
-from monitoring.domain.series import HistogramSeries, Series, increase
+from monitoring.domain.series import HistogramSeries, Series, increase, spread_increase
 from monitoring.domain.window import Window
 from monitoring.errors import MetricsUnavailable
 from monitoring.ports import Group, Where
 
 Labels = dict[str, str]
+# What a counter with these times and values gained from one Unix time to another; None = not known.
+Gain = Callable[[FloatArray, FloatArray, float, float], float | None]
 
 
 class MemorySource(PlainSource):
@@ -53,9 +55,8 @@ class MemorySource(PlainSource):
         self, metric: str, *, by: Sequence[str], where: Where, window: Window
     ) -> dict[Group, Histogram]:
         start, end = window.start.timestamp(), window.end.timestamp()
-        return {
-            group: total_of(parts) for group, parts in self._histograms(metric, by, where, start, end).items()
-        }
+        found = self._histograms(metric, by, where, start, end, increase)
+        return {group: total_of(parts) for group, parts in found.items()}
 
     def rates(
         self, metric: str, *, by: Sequence[str], where: Where, window: Window, step: float
@@ -63,7 +64,7 @@ class MemorySource(PlainSource):
         grid = window.grid(step)
         found: dict[Group, FloatArray] = {}
         for labels, times, values in self._select(metric, where):
-            gains = [increase(times, values, float(end) - step, float(end)) for end in grid]
+            gains = [spread_increase(times, values, float(end) - step, float(end)) for end in grid]
             rate = np.array([np.nan if gain is None else gain / step for gain in gains])
             group = group_of(labels, by)
             found[group] = _add_known(found[group], rate) if group in found else rate
@@ -73,7 +74,10 @@ class MemorySource(PlainSource):
         self, metric: str, *, by: Sequence[str], where: Where, window: Window, step: float
     ) -> dict[Group, HistogramSeries]:
         grid = window.grid(step)
-        per_step = [self._histograms(metric, by, where, float(end) - step, float(end)) for end in grid]
+        per_step = [
+            self._histograms(metric, by, where, float(end) - step, float(end), spread_increase)
+            for end in grid
+        ]
         found = {}
         for group in {group for parts in per_step for group in parts}:
             edges = total_of([item for parts in per_step for item in parts.get(group, [])]).edges
@@ -101,11 +105,11 @@ class MemorySource(PlainSource):
                 yield labels, times, np.array([samples[at] for at in times])
 
     def _histograms(
-        self, metric: str, by: Sequence[str], where: Where, start: float, end: float
+        self, metric: str, by: Sequence[str], where: Where, start: float, end: float, gain: Gain
     ) -> dict[Group, list[Histogram]]:
         buckets: dict[frozenset[tuple[str, str]], dict[float, float]] = defaultdict(dict)
         for labels, times, values in self._select(f"{metric}_bucket", where):
-            gained = increase(times, values, start, end)
+            gained = gain(times, values, start, end)
             if gained is not None:
                 edge = float(labels.pop("le"))
                 buckets[frozenset(labels.items())][edge] = gained

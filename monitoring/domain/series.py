@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitoring.domain.arrays import FloatArray
+from monitoring.domain.arrays import BoolArray, FloatArray
 from monitoring.domain.histogram import Histogram
 
 # A counter seen less often than this has no last value worth comparing with (Prometheus calls it stale).
@@ -46,6 +46,74 @@ def increments(values: FloatArray) -> FloatArray:
     steps = np.diff(values, axis=0)
     gained: FloatArray = np.where(steps < 0, values[1:], steps)
     return gained
+
+
+def spread(times: FloatArray, totals: FloatArray, moments: FloatArray) -> FloatArray:
+    """Running totals at `moments`, shape (M, S), from samples of shape (T, S): each gain lies evenly between
+    its two samples, however far apart they are. 0 before the first sample, the last total after the last.
+    """
+    upto = np.searchsorted(times, moments, side="right")
+    left, right = np.maximum(upto - 1, 0), np.minimum(upto, len(times) - 1)
+    gap = times[right] - times[left]
+    share = np.divide(moments - times[left], gap, out=np.zeros(len(moments)), where=gap > 0)
+    found: FloatArray = totals[left] + share[:, None] * (totals[right] - totals[left])
+    found[upto == 0] = 0.0
+    return found
+
+
+def measured(times: FloatArray, moments: FloatArray, breaks: FloatArray) -> BoolArray:
+    """Which steps between neighbouring `moments` are known, shape (M−1,).
+
+    Those with a sample, and those between two samples at most `LOOKBACK_SECONDS` apart without a break.
+    """
+    upto = np.searchsorted(times, moments, side="right")
+    known: BoolArray = np.diff(upto) > 0
+    if len(times):
+        known |= bridged(times, moments[:-1], breaks)
+    return known
+
+
+def bridged(times: FloatArray, moments: FloatArray, breaks: FloatArray) -> BoolArray:
+    """Whether each moment lies between two samples at most `LOOKBACK_SECONDS` apart, without a break."""
+    upto = np.searchsorted(times, moments, side="right")
+    left, right = times[np.maximum(upto - 1, 0)], times[np.minimum(upto, len(times) - 1)]
+    whole = np.searchsorted(breaks, left) == np.searchsorted(breaks, right)
+    found: BoolArray = (upto > 0) & (upto < len(times)) & (right - left <= LOOKBACK_SECONDS) & whole
+    return found
+
+
+def stretches(times: FloatArray, end: float) -> bool:
+    """Whether `end` is past the last sample, and not farther than the next sample would be.
+
+    Then the last gain goes on until `end`: the newest step, which no sample closes yet, would otherwise hold
+    a part of its gain only.
+    """
+    gap = float(times[-1] - times[-2]) if len(times) > 1 else 0.0
+    return 0 < end - float(times[-1]) <= 1.1 * gap <= 1.1 * LOOKBACK_SECONDS if len(times) else False
+
+
+def stretched(times: FloatArray, totals: FloatArray, end: float) -> tuple[FloatArray, FloatArray]:
+    """The samples (T,) and (T, S) with one more at `end`, where the last two would lead."""
+    share = (end - times[-1]) / (times[-1] - times[-2])
+    newest = totals[-1:] + share * (totals[-1:] - totals[-2:-1])
+    return np.append(times, end), np.concatenate([totals, newest])
+
+
+def spread_increase(times: FloatArray, values: FloatArray, start: float, end: float) -> float | None:
+    """How much a counter grew over (start, end], a part of a series: gains are spread between their samples.
+
+    None where the step is not known (`measured`). NaN samples are skipped.
+    """
+    known = ~np.isnan(values) & (times >= start - LOOKBACK_SECONDS) & (times <= end + LOOKBACK_SECONDS)
+    times, values = times[known], values[known]
+    if not len(times):
+        return None
+    moments, totals = np.array([start, end]), np.cumsum(np.append(0.0, increments(values)))[:, None]
+    if stretches(times, end):
+        times, totals = stretched(times, totals, end)
+    if not measured(times, moments, np.array([])).any():
+        return None
+    return float(np.diff(spread(times, totals, moments)[:, 0])[0])
 
 
 def increase(

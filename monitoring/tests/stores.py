@@ -58,7 +58,7 @@ class MemoryStore:
     def __init__(self, folder: Path) -> None:
         self._source = MemorySource()
 
-    def load(self, feed: Feed) -> MemorySource:
+    def load(self, feed: Feed, interval: float = 1.0) -> MemorySource:
         for at, pages in feed.arrivals():
             for target, text in pages:
                 layout, values = PageParser().parse(text or "")
@@ -78,12 +78,12 @@ class ScrapeStore:
     def __init__(self, folder: Path) -> None:
         self.store, self.collector = Store(), Collector()
 
-    def load(self, feed: Feed) -> ScrapeSource:
+    def load(self, feed: Feed, interval: float = 1.0) -> ScrapeSource:
         for at, pages in feed.arrivals():
             fetched = [Fetched(target, at, text) for target, text in pages]
             fetched.append(Fetched(SELF, at, "slipway_scrape_duration_seconds 0.001\n"))
             self.store.add(self.collector.samples(fetched))
-        return ScrapeSource()
+        return ScrapeSource(interval)
 
     def break_down(self, source: ScrapeSource) -> None:
         """Nothing to do: the feed has ended, and a scraper that stands still is unavailable."""
@@ -100,12 +100,12 @@ class PrometheusStore:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
-    def load(self, feed: Feed) -> PrometheusSource:
+    def load(self, feed: Feed, interval: float = 1.0) -> PrometheusSource:
         text, data = self._folder / "feed.om", self._folder / "data"
         text.write_text(_openmetrics(feed))
         command = [self._tool, "tsdb", "create-blocks-from", "openmetrics", str(text), str(data)]
         subprocess.run(command, check=True, capture_output=True, timeout=60)
-        return PrometheusSource(Access(self._start(data), timeout=5, rest=0), scrape_interval=1.0)
+        return PrometheusSource(Access(self._start(data), timeout=5, rest=0), scrape_interval=interval)
 
     def _start(self, data: Path) -> str:
         config = self._folder / "prometheus.yml"

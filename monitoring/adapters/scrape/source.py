@@ -28,17 +28,21 @@ T = TypeVar("T")
 Key = tuple[tuple[str, str], ...]
 # Thinned history keeps a page per 15 s, so a gap longer than this means that the scraper stood still.
 STALLED_SECONDS = 20.0
+# Where pages are not farther apart than this, the last one before a window is where the window begins.
+NEAR_SECONDS = 5.0
 
 
 class ScrapeSource(PlainSource):
     """Increases are exact differences of stored counters: nothing is extrapolated to the window's edges.
 
     A window begins at the last page before it; counters of a process that was born inside it count from
-    zero, so neither the first nor the last events are lost.
+    zero, so neither the first nor the last events are lost. In thinned history, and in the steps of a
+    series, what two pages gained is spread evenly over the time between them.
     """
 
     def __init__(self, interval: float = 1.0) -> None:
         self._stalled = max(STALLED_SECONDS, 5 * interval)
+        self._near = max(NEAR_SECONDS, 2 * interval)
 
     @classmethod
     def from_settings(cls) -> Self:
@@ -46,14 +50,14 @@ class ScrapeSource(PlainSource):
 
     def increase(self, metric: str, *, by: Sequence[str], where: Where, window: Window) -> dict[Group, float]:
         found: dict[Group, float] = defaultdict(float)
-        for labels, gained, _ in self._counters(metric, where, _edges(window)):
+        for labels, gained, _ in self._counters(metric, where, _edges(window), self._near):
             found[group_of(labels, by)] += float(gained[0])
         return dict(found)
 
     def histogram(
         self, metric: str, *, by: Sequence[str], where: Where, window: Window
     ) -> dict[Group, Histogram]:
-        series = self._histogram_groups(metric, by, where, _edges(window))
+        series = self._histogram_groups(metric, by, where, _edges(window), self._near)
         return {group: Histogram(edges, counts[0]) for group, (edges, counts) in series.items()}
 
     def rates(
@@ -62,7 +66,7 @@ class ScrapeSource(PlainSource):
         grid = window.grid(step)
         sums: dict[Group, FloatArray] = {}
         known: dict[Group, BoolArray] = {}
-        for labels, gained, measured in self._counters(metric, where, _moments(grid, step)):
+        for labels, gained, measured in self._counters(metric, where, _moments(grid, step), 0):
             group = group_of(labels, by)
             sums[group] = sums.get(group, 0.0) + gained
             known[group] = known.get(group, np.zeros(len(grid), dtype=bool)) | measured
@@ -72,7 +76,7 @@ class ScrapeSource(PlainSource):
         self, metric: str, *, by: Sequence[str], where: Where, window: Window, step: float
     ) -> dict[Group, HistogramSeries]:
         grid = window.grid(step)
-        series = self._histogram_groups(metric, by, where, _moments(grid, step))
+        series = self._histogram_groups(metric, by, where, _moments(grid, step), 0)
         return {group: HistogramSeries(grid, edges, counts) for group, (edges, counts) in series.items()}
 
     def latest(self, metric: str, *, by: Sequence[str], where: Where, window: Window) -> dict[Group, float]:
@@ -83,17 +87,18 @@ class ScrapeSource(PlainSource):
         return dict(found)
 
     def _counters(
-        self, metric: str, where: Where, moments: FloatArray
+        self, metric: str, where: Where, moments: FloatArray, near: float
     ) -> list[tuple[dict[str, str], FloatArray, BoolArray]]:
         """Labels, gains per step of shape (steps,) and whether each step was measured, per series."""
-        return self._guarded(_counters(metric, where, moments), float(moments[-1]))
+        return self._guarded(_counters(metric, where, moments, near), float(moments[-1]))
 
     def _histogram_groups(
-        self, metric: str, by: Sequence[str], where: Where, moments: FloatArray
+        self, metric: str, by: Sequence[str], where: Where, moments: FloatArray, near: float
     ) -> dict[Group, tuple[FloatArray, FloatArray]]:
         """Edges (B−1,) and counts (steps, B) of every group, on the edges common to its members."""
         groups: dict[Group, list[tuple[FloatArray, FloatArray]]] = defaultdict(list)
-        for labels, edges, counts in self._guarded(_histograms(metric, where, moments), float(moments[-1])):
+        found = self._guarded(_histograms(metric, where, moments, near), float(moments[-1]))
+        for labels, edges, counts in found:
             groups[group_of(labels, by)].append((edges, counts))
         return {group: _together(parts) for group, parts in groups.items()}
 
@@ -124,28 +129,29 @@ def _moments(grid: FloatArray, step: float) -> FloatArray:
 
 
 def _counters(
-    metric: str, where: Where, moments: FloatArray
+    metric: str, where: Where, moments: FloatArray, near: float
 ) -> Iterator[tuple[dict[str, str], FloatArray, BoolArray]]:
-    for target, plan, pages in read.plans(where, moments):
+    for target, plan, pages in read.plans(where, moments, near):
         columns = [_series_columns(page.layout, metric) for page in pages]
         for key in dict.fromkeys(key for found in columns for key in found):
             labels = {**target, **dict(key)}
             if matches(labels, where):
                 values = _values(pages, [found.get(key) for found in columns], 1)
-                yield labels, read.gains(plan, values)[:, 0], np.array(plan.measured)
+                yield labels, read.gains(plan, values)[:, 0], plan.measured
 
 
 def _histograms(
-    metric: str, where: Where, moments: FloatArray
+    metric: str, where: Where, moments: FloatArray, near: float
 ) -> Iterator[tuple[dict[str, str], FloatArray, FloatArray]]:
-    for target, plan, pages in read.plans(where, moments):
+    for target, plan, pages in read.plans(where, moments, near):
         columns = [_bucket_columns(page.layout, metric) for page in pages]
         for key, edges in dict.fromkeys(key for found in columns for key in found):
             labels = {**target, **dict(key)}
             if matches(labels, where):
                 values = _values(pages, [found.get((key, edges)) for found in columns], len(edges) + 1)
                 cumulative = np.maximum.accumulate(read.gains(plan, values), axis=1)
-                yield labels, np.array(edges), np.diff(cumulative, axis=1, prepend=0.0)
+                counts = np.diff(cumulative, axis=1, prepend=0.0)
+                yield labels, np.array(edges), counts * plan.measured[:, None]
 
 
 def _latest(metric: str, where: Where, moments: FloatArray) -> Iterator[tuple[dict[str, str], float]]:
