@@ -91,6 +91,8 @@ class Head:
         self._signature = signature
         self._specs = signature.inputs
         self._index = {spec.name: position for position, spec in enumerate(signature.inputs)}
+        free = (position for position, spec in enumerate(signature.inputs) if spec.dynamic_batch)
+        self._counted = next(free, 0)
 
     def parse(self, text: bytes) -> Layout:
         """What a head in JSON says. Raises Malformed or Unprocessable with the path of what is wrong."""
@@ -104,7 +106,7 @@ class Head:
             raise Unprocessable(f"must be a string, not {json_name(request_id)}", field="id")
         outputs = _outputs(document, self._signature)
         tensors = self._tensors(document.get("inputs"))
-        shape = next(tensor.shape for tensor in tensors if tensor.position == 0)
+        shape = next(tensor.shape for tensor in tensors if tensor.position == self._counted)
         rows = shape[0] if shape else 1
         return Layout(request_id, tensors, rows, outputs, document.get("parameters") or {})
 

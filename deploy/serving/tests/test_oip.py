@@ -253,3 +253,12 @@ def test_metadata_names_types_and_free_dimensions():
             {"name": "z", "datatype": "BYTES", "shape": [-1]},
         ],
     }
+
+
+def test_rows_are_those_of_the_first_input_that_may_have_any_number():
+    signature = Signature((TensorSpec("k", FP32, ()), TensorSpec("X", FP32, (-1, 1), "N")), TWO.outputs)
+    inputs = [
+        {"name": "k", "shape": [], "datatype": "FP32", "data": [1]},
+        {"name": "X", "shape": [3, 1], "datatype": "FP32", "data": [1, 2, 3]},
+    ]
+    assert parse({"inputs": inputs}, signature=signature).rows == 3

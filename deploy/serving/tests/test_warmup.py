@@ -113,6 +113,16 @@ def test_a_model_that_is_not_batched_is_judged_by_a_single_row():
     assert not runs_inline("auto", warmup.Profile(True, 0.0008, 0.03), 4)
 
 
+def test_a_model_that_computes_each_row_but_not_two_together_has_no_batch_axis():
+    content = models.model(
+        [models.helper.make_node("MatMul", ["A", "X"], ["Y"])],
+        [models.tensor("A", models.FLOAT, ["N", "N"]), models.tensor("X", models.FLOAT, ["N", 2])],
+        [models.tensor("Y", models.FLOAT, ["N", 2])],
+    )
+    profile = warm_up(loaded(content), 4, 8)
+    assert (profile.mergeable, profile.note) == (False, "its rows depend on each other")
+
+
 def test_a_model_that_refuses_made_up_rows_is_served_all_the_same():
     needs_many = models.model(
         [models.helper.make_node("Gather", ["X", "index"], ["Y"], axis=0)],
