@@ -11,7 +11,7 @@ from django.db.models import Max
 
 from monitoring.domain.drift.assessment import ColumnDrift, measure, ranked, state_of
 from monitoring.domain.window import Window
-from monitoring.errors import MetricsUnavailable
+from monitoring.errors import MetricsGone, MetricsUnavailable
 from monitoring.models import Chore, DriftReading
 from monitoring.ports import MetricsSource
 from monitoring.queries.columns import SIDES, columns_of, profiles
@@ -89,10 +89,12 @@ def schedule(
     for window in windows:
         try:
             missing = unmeasured(source, window)
+        except MetricsGone:
+            # The source works and knows nothing of that time: it never will.
+            continue
         except MetricsUnavailable:
             if window is windows[0]:
                 raise
-            # The source answers again and knows nothing of that time: it never will.
             continue
         if missing:
             unfinished.add(window)

@@ -11,6 +11,10 @@ class MetricsUnavailable(Unavailable):
     code = "metrics_unavailable"
 
 
+class MetricsGone(MetricsUnavailable):
+    """The provider works and has nothing of the time that was asked for: not yet then, or not any more."""
+
+
 class BadExposition(ValueError):
     """A target's /metrics page is not Prometheus text."""
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from monitoring.adapters.cached import ask_together
+from monitoring.adapters.cached import CachedSource, Question, ask_together
 from monitoring.analysis import Subject, judge, questions
 from monitoring.domain.judge import GateSpec, Judgement, Verdict
 from monitoring.domain.window import Window
+from monitoring.errors import MetricsGone, MetricsUnavailable
 from monitoring.ports import MetricsSource
 from rollouts.domain.plan import Plan
 from rollouts.models import Endpoint, Look, Rollout
@@ -18,16 +19,18 @@ from rollouts.models import Endpoint, Look, Rollout
 # So many rollouts, and looks of each spread over its time, are replayed at most.
 ROLLOUTS, LOOKS = 10, 30
 LONGEST = timedelta(days=366)
+PREDICTIONS = "model_predictions_total"
 
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """One look: the verdict of then, and what the other gates say."""
+    """One look: the verdict of then, what the other gates say, and whether the data they need is `gone`."""
 
     number: int
     weight: int
     then: Verdict
     now: Judgement
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,14 @@ class Replay:
 
     @property
     def conclusion(self) -> str:
-        """`rolled back`, `promoted` or `held`, by the first failure or the last verdict."""
+        """`rolled back`, `promoted` or `held`, by the first failure or the last verdict.
+
+        `unknown` when the data of the last look is gone.
+        """
         if self.failed_at is not None:
             return "rolled back"
+        if self.looks and self.looks[-1].gone:
+            return "unknown"
         return "promoted" if self.looks and self.looks[-1].now.verdict is Verdict.PASS else "held"
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,20 +97,40 @@ def replay(rollout: Rollout, gates: Sequence[GateSpec], source: MetricsSource) -
     looks = _spread(list(Look.objects.filter(rollout=rollout).order_by("number")))
     subjects = [_subject(rollout, plan, look) for look in looks]
     pairs = list(zip(looks, subjects, strict=True))
-    asked = [q for look, subject in pairs for q in questions(gates, subject, look.at)]
+    asked = [q for look, subject in pairs for q in (*questions(gates, subject, look.at), _counts(subject))]
     known = ask_together(source, asked)
-    return Replay(
-        rollout,
-        tuple(
-            Replayed(
-                look.number,
-                plan.weight_at(look.step),
-                Verdict(look.verdict),
-                judge(gates, subject, known, look.at),
-            )
-            for look, subject in pairs
-        ),
-    )
+    return Replay(rollout, tuple(_replayed(look, subject, plan, gates, known) for look, subject in pairs))
+
+
+def _replayed(
+    look: Look, subject: Subject, plan: Plan, gates: Sequence[GateSpec], known: CachedSource
+) -> Replayed:
+    judgement, gone = judge(gates, subject, known, look.at), _is_gone(look, subject, known)
+    if gone:
+        reason = (
+            f"the measurements of {look.at:%b %d, %H:%M:%S} UTC are gone from the metrics provider, "
+            "so nothing can be said"
+        )
+        judgement = replace(judgement, verdict=Verdict.NO_DATA, reason=reason)
+    return Replayed(look.number, plan.weight_at(look.step), Verdict(look.verdict), judgement, gone)
+
+
+def _counts(subject: Subject) -> Question:
+    """Predictions of both versions over the window: where there are some, its data is still there."""
+    where = {"endpoint": subject.endpoint, "model_version": [subject.candidate, subject.stable or ""]}
+    return Question.of("increase", PREDICTIONS, ("model_version",), where, subject.window, None)
+
+
+def _is_gone(look: Look, subject: Subject, known: CachedSource) -> bool:
+    """Whether the look had predictions to judge and the source knows of none any more."""
+    asked = _counts(subject)
+    try:
+        found = known.increase(asked.metric, by=asked.by, where=asked.where, window=asked.window)
+    except MetricsGone:
+        return True
+    except MetricsUnavailable:
+        return False
+    return not found and any(gate.get("n") for gate in look.judgement["gates"])
 
 
 def _subject(rollout: Rollout, plan: Plan, look: Look) -> Subject:

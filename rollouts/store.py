@@ -161,7 +161,7 @@ def record(
             )
         _append(rollout, decision, actor, now)
         if judgement is not None:
-            _append_look(rollout, after, judgement, now)
+            _append_look(rollout, before.step, after.looks, judgement, now)
         _move_endpoint(loaded, decision, now)
     for event in decision.events:
         log.info(
@@ -213,12 +213,13 @@ def _append(rollout: Rollout, decision: Decision, actor: Actor, now: datetime) -
     )
 
 
-def _append_look(rollout: Rollout, after: Snapshot, judgement: Judgement, now: datetime) -> None:
+def _append_look(rollout: Rollout, step: int, number: int, judgement: Judgement, now: datetime) -> None:
+    """`step` is the one that was judged: a verdict that passes has moved the rollout to the next already."""
     Look.objects.create(
         rollout=rollout,
-        number=after.looks,
+        number=number,
         at=now,
-        step=after.step,
+        step=step,
         verdict=judgement.verdict.value,
         judgement=judgement.to_dict(),
     )

@@ -24,6 +24,7 @@ from monitoring.tasks import hand_out_scoring, measure_drift
 from monitoring.wiring import metrics_source
 from registry.errors import DomainError
 from rollouts import claims, reconcile, retraining, store, wiring
+from rollouts.models import Endpoint
 from rollouts.waiting import SENT_AT, STUCK_SECONDS, Backlog, messages_in
 
 log = logging.getLogger(__name__)
@@ -169,6 +170,10 @@ def _evaluate_alerts(now: float) -> int:
 
 def _measure_drift(now: float) -> int:
     """Whole intervals that are not measured yet: one message per endpoint, or all here without a queue."""
+    ended = drifting.window_before(now).end
+    if not Endpoint.objects.filter(created_at__lt=ended).exists():
+        # Nothing was served then, and that the scraper had not begun either is no news.
+        return 0
     if not settings.CELERY_BROKER_URL:
         return drifting.measure_all(metrics_source(), now)
     return drifting.schedule(metrics_source(), now, _hand_out_drift, DRIFT_AT_ONCE)

@@ -9,7 +9,7 @@ from monitoring import drifting, tasks
 from monitoring.adapters.memory import MemorySource
 from monitoring.chores import Duty, claim
 from monitoring.domain.histogram import Histogram
-from monitoring.errors import MetricsUnavailable
+from monitoring.errors import MetricsGone, MetricsUnavailable
 from monitoring.models import Chore, DriftReading
 from registry.domain.profile import Column, build_profile
 from registry.models import Model, Version
@@ -154,6 +154,15 @@ def test_an_hour_that_the_metrics_know_nothing_of_holds_nothing_up(source):
     Served(source, "1")
     assert drifting.measure_all(Forgetful(), NOW) == 1
     assert drifting.measure_all(Forgetful(), NOW) == 0
+    assert Chore.objects.get(name="drift").done_until == END
+
+
+def test_the_newest_hour_is_done_with_when_the_metrics_began_after_it(source, monkeypatch):
+    def began_later(*args, **rest):
+        raise MetricsGone("nothing is stored of that time")
+
+    monkeypatch.setattr(source, "increase", began_later)
+    assert drifting.measure_all(source, NOW) == 0
     assert Chore.objects.get(name="drift").done_until == END
 
 

@@ -1,10 +1,12 @@
 """The page and the route of drift, and the duty that measures it."""
 
 import time
+from datetime import timedelta
 
 import numpy as np
 import pytest
 from django.core.management import call_command
+from django.utils import timezone
 from rest_framework.test import APIClient
 
 from monitoring.domain.drift.assessment import measure, ranked
@@ -77,8 +79,9 @@ def test_who_may_see_drift(people, endpoint, who, status):
     assert client_of(people, who).get(URL).status_code == status
 
 
-def test_a_tick_does_the_duties_that_are_due_and_survives_one_that_fails(db, monkeypatch):
+def test_a_tick_does_the_duties_that_are_due_and_survives_one_that_fails(endpoint, monkeypatch):
     done = []
+    type(endpoint).objects.update(created_at=timezone.now() - timedelta(hours=3))
     monkeypatch.setattr(tasks.drifting, "measure_all", lambda source, now: 1 / 0)
     monkeypatch.setattr(tasks.samples_retention, "trim", lambda now: done.append("samples"))
     call_command("tick", "--once")
@@ -88,11 +91,14 @@ def test_a_tick_does_the_duties_that_are_due_and_survives_one_that_fails(db, mon
     assert done == ["samples"], "not due again so soon"
 
 
-def test_metrics_that_do_not_answer_are_no_drift(db, monkeypatch, caplog):
+def test_metrics_that_do_not_answer_are_no_drift(endpoint, monkeypatch, caplog):
     def down(source, now):
         raise MetricsUnavailable("gone")
 
     monkeypatch.setattr(tasks.drifting, "measure_all", down)
+    tasks.do_duty("drift")
+    assert "gone" not in caplog.text, "no endpoint was there in the last whole hour"
+    type(endpoint).objects.update(created_at=timezone.now() - timedelta(hours=3))
     tasks.do_duty("drift")
     assert not DriftReading.objects.exists()
     assert "gone" in caplog.text

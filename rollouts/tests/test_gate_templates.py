@@ -9,7 +9,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from monitoring.adapters.memory import MemorySource
-from monitoring.domain.judge import DEFAULT_GATES, parse_gates
+from monitoring.domain.judge import DEFAULT_GATES, Verdict, parse_gates
 from registry import errors as registry_errors
 from rollouts import dry_run, gate_templates, plan_templates, reconcile, services
 from rollouts.errors import Conflict, Invalid, NotFound
@@ -149,10 +149,19 @@ def test_a_dry_run_says_what_other_gates_would_have_said(promoted, endpoint, por
     assert promoted.phase == "succeeded", "nothing moved"
 
 
+def test_a_dry_run_compares_with_the_stable_version_up_to_the_look_that_promoted(promoted, endpoint, ports):
+    since = timezone.now() - timedelta(days=30)
+    against_stable = [{"kind": "kayenta", "metrics": ["requests"], "points": 10, "step_seconds": 10}]
+    (found,) = dry_run.replay_endpoint(endpoint, parse_gates(against_stable), ports.metrics, since)
+    assert {look.weight for look in found.looks} <= {5, 25, 50}
+    assert "no stable version" not in found.to_dict()["reason"]
+
+
 def test_a_dry_run_without_the_data_of_then_promotes_nothing(promoted, endpoint):
     since = timezone.now() - timedelta(days=30)
     (gone,) = dry_run.replay_endpoint(endpoint, parse_gates(DEFAULT_GATES), MemorySource(), since)
-    assert gone.conclusion == "held"
+    assert gone.conclusion == "unknown" and {look.now.verdict for look in gone.looks} == {Verdict.NO_DATA}
+    assert "are gone from the metrics provider" in gone.to_dict()["reason"]
     assert dry_run.replay_endpoint(endpoint, parse_gates(STRICT), MemorySource(), timezone.now()) == []
 
 

@@ -175,12 +175,16 @@ def _replays(request: HttpRequest, given: Any, values: dict[str, Any]) -> list[d
 
 def _shown(item: dry_run.Replay) -> dict[str, Any]:
     """A replay as the template shows it: a cell per look, and the sentence that decided."""
-    tones = {"rolled back": "fail", "promoted": "pass", "held": "hold"}
+    tones = {"rolled back": "fail", "promoted": "pass", "held": "hold", "unknown": "hold"}
+    known = item.conclusion != "unknown"
     decisive = item.failed_at or (item.looks[-1] if item.looks else None)
     return {
         "rollout": item.rollout,
         "ended": phase_badge(item.rollout.phase),
-        "would": {"label": f"Would have been {item.conclusion}", "tone": tones[item.conclusion]},
+        "would": {
+            "label": f"Would have been {item.conclusion}" if known else "Cannot be said",
+            "tone": tones[item.conclusion],
+        },
         "reason": sentence(decisive.now.reason) if decisive else "",
         "at": decisive.now.window.end if decisive else None,
         "cells": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import lru_cache, reduce
 from typing import Self, TypeVar
 
@@ -15,12 +16,13 @@ from monitoring.adapters.plain import PlainSource
 from monitoring.adapters.scrape import read
 from monitoring.adapters.scrape.collect import SELF_JOB
 from monitoring.adapters.scrape.exposition import Layout
+from monitoring.adapters.scrape.retention import KEEP_SECONDS
 from monitoring.domain.arrays import BoolArray, FloatArray
 from monitoring.domain.histogram import Histogram, bin_starts
 from monitoring.domain.labels import group_of, matches
 from monitoring.domain.series import HistogramSeries, Series
 from monitoring.domain.window import Window
-from monitoring.errors import MetricsUnavailable
+from monitoring.errors import MetricsGone, MetricsUnavailable
 from monitoring.models import Scrape
 from monitoring.ports import Group, Where
 
@@ -112,11 +114,17 @@ class ScrapeSource(PlainSource):
 
     def _require_pages(self, end: float) -> None:
         alive = Scrape.objects.filter(target__job=SELF_JOB, at__gt=end - self._stalled, at__lte=end)
-        if not alive.exists():
-            raise MetricsUnavailable(
-                f"The scraper stored nothing in the {self._stalled:g} s up to the end of the window.",
-                hint="See that `manage.py scrape` runs; its log tells why it stopped.",
+        if alive.exists():
+            return
+        if Scrape.objects.filter(target__job=SELF_JOB, at__gt=end).exists():
+            raise MetricsGone(
+                f"Nothing is stored of {datetime.fromtimestamp(end, UTC):%b %d, %H:%M:%S} UTC: the scraper "
+                f"did not run then, or it is more than {round(KEEP_SECONDS / 86_400)} days ago."
             )
+        raise MetricsUnavailable(
+            f"The scraper stored nothing in the {self._stalled:g} s up to the end of the window.",
+            hint="See that `manage.py scrape` runs; its log tells why it stopped.",
+        )
 
 
 def _edges(window: Window) -> FloatArray:

@@ -14,7 +14,7 @@ from monitoring.adapters.scrape.scraper import SELF
 from monitoring.adapters.scrape.store import Store
 from monitoring.adapters.scrape.targets import Target
 from monitoring.domain.window import Window
-from monitoring.errors import MetricsUnavailable
+from monitoring.errors import MetricsGone, MetricsUnavailable
 from monitoring.models import Scrape, ScrapeLayout, ScrapeTarget
 from monitoring.tests.exposition_builder import sample
 
@@ -125,6 +125,13 @@ def test_a_scraper_that_stands_still_is_an_outage_not_silence(scraping):
         scraping.at(second, {A: ok(second)})
     with pytest.raises(MetricsUnavailable, match="stored nothing"):
         asked(30, 60)
+
+
+def test_a_time_in_which_the_scraper_did_not_run_is_gone_once_it_runs(scraping):
+    for second in (100, 101):
+        scraping.at(second, {A: ok(second)})
+    with pytest.raises(MetricsGone, match="Jan 01, 12:00:30 UTC: the scraper did not run then"):
+        asked(0, 30)
 
 
 def test_a_failing_database_is_an_outage(scraping, monkeypatch):
