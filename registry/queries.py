@@ -219,6 +219,20 @@ def files_of(version: Version, limit: int = 200) -> list[VersionFile]:
     return list(version.files.order_by("path")[:limit]) if version.is_folder else []
 
 
+def twins_of(version: Version) -> list[str]:
+    """What the model's other versions share with this one, in words: content, label."""
+    others = Version.objects.filter(model=version.model_id, deleted_at=None).exclude(pk=version.pk)
+    shared = {
+        "content": Q(digest=version.digest) & ~Q(digest=""),
+        "label": Q(label=version.label) & ~Q(label=""),
+    }
+    found = {
+        what: others.filter(same).order_by("-number").values_list("number", flat=True).first()
+        for what, same in shared.items()
+    }
+    return [f"Version {number} has the same {what}." for what, number in found.items() if number]
+
+
 def intake_of(version: Version) -> Intake | None:
     """The work still to do on a version; None, and no query, when it is settled."""
     if version.state in {State.READY, State.REFUSED}:

@@ -129,6 +129,8 @@ def add_freeze(
     if not reason.strip():
         raise Invalid("a reason is required.", field="reason", hint="People who are held by it will read it.")
     check_window(start=starts_at, duration=ends_at - starts_at, rule=rule, zone=zone)
+    if not rule and ends_at <= timezone.now():
+        raise Invalid("that time is over.", field="ends_at", hint="Choose an end that is to come.")
     with transaction.atomic():
         window = FreezeWindow.objects.create(
             environment=environment,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.utils import timezone
 
 from registry.models import Version
 from rollouts import store
@@ -203,9 +204,9 @@ def uses_of(version: Version) -> Sequence[str]:
 
 
 def freezes(*, ended: bool = False) -> QuerySet[FreezeWindow]:
-    """Freeze windows by their beginning; without the ended ones unless asked for."""
+    """Freeze windows by their beginning; without those that were ended or are over unless asked for."""
     rows = FreezeWindow.objects.select_related("environment")
-    return rows if ended else rows.filter(ended_at=None)
+    return rows if ended else rows.filter(ended_at=None).exclude(rule="", ends_at__lte=timezone.now())
 
 
 def allowed_verbs(rollout: Rollout) -> Mapping[str, bool]:

@@ -12,6 +12,8 @@ GATING: Mapping[str, str] = {
     "no_baseline": "no reference set, so no baseline for drift",
     "reference_rows_failed": "rows of the reference set failed",
     "output_not_finite": "an output that is no finite number",
+    "reference_by_position": "a reference set whose columns have other names than the features",
+    "reference_without_names": "a reference set without names of columns",
     "output_constant": "an output that never changes",
     "trial_failed": "the trial with a row of zeros failed",
     "output_was_map": "an output that is a list of maps, which other model servers do not take",

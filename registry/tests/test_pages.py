@@ -150,7 +150,7 @@ def test_a_profile_is_computed_in_the_browser_for_a_version_without_one(
         ({"artifact": ""}, "This field is required"),
         ({"metrics": "rmse"}, "is not a metric"),
         ({"metrics": "rmse = high"}, "is not a metric"),
-        ({"metrics": "rmse = nan"}, "not finite"),
+        ({"metrics": "rmse = nan"}, "&#x27;rmse = nan&#x27; is not a metric"),
         ({"hyperparameters": "{"}, "not valid JSON"),
         ({"hyperparameters": "[1]"}, "must be a JSON object"),
         ({"label": "first"}, "not a semantic version"),
@@ -262,3 +262,11 @@ def test_the_administration_shows_rows_and_changes_none(cast, version, client):
         assert client.get(f"/admin/registry/{name}/add/").status_code == 403
     assert client.post(f"/admin/registry/version/{version.pk}/change/", {"label": "9.9.9"}).status_code == 403
     assert client.post(f"/admin/registry/version/{version.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+def test_a_version_that_repeats_another_one_is_registered_with_a_remark(web, version):
+    again = web("engineer").post("/models/churn/versions/new", form(label="2.0.0"), follow=True)
+    assert "Version 1 has the same content." in text(again) and "same label" not in text(again)
+    third = web("engineer").post("/models/churn/versions/new", form(label="2.0.0"), follow=True)
+    assert "Version 2 has the same content." in text(third)
+    assert "Version 2 has the same label." in text(third)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -160,14 +161,20 @@ class PersonForm(forms.Form):
     reason = forms.CharField(max_length=2000, required=False, help_text="For the audit trail.")
 
 
+def _like(example: str) -> forms.TextInput:
+    return forms.TextInput(attrs={"placeholder": example})
+
+
 class SearchForm(forms.Form):
     search = forms.CharField(required=False, label="Search", max_length=200)
 
 
 class AuditForm(forms.Form):
-    target = forms.CharField(required=False, max_length=512, help_text="For example models/churn")
-    actor = forms.CharField(required=False, max_length=150)
-    action = forms.CharField(required=False, max_length=64, help_text="For example version.register")
+    """A target stands for what lies below it, too; who and what are compared as a whole."""
+
+    target = forms.CharField(required=False, max_length=512, widget=_like("models/churn"))
+    actor = forms.CharField(required=False, max_length=150, widget=_like("ada"))
+    action = forms.CharField(required=False, max_length=64, widget=_like("version.register"))
 
 
 def _lines(text: str) -> list[str]:
@@ -182,7 +189,7 @@ def _metrics(text: str) -> dict[str, float]:
             metrics[name.strip()] = float(value) if sign else float("nan")
         except ValueError:
             sign = ""
-        if not sign:
+        if not sign or not math.isfinite(metrics[name.strip()]):
             raise Invalid(f"{line[:80]!r} is not a metric.", field="metrics", hint="Write name = number.")
     return metrics
 

@@ -166,6 +166,8 @@ def _new_version(request: HttpRequest, name: str) -> HttpResponse:
         except DomainError as error:
             explain(form, error)
         else:
+            for twin in queries.twins_of(made):
+                messages.info(request, twin)
             return redirect("registry:version", model.name, made.number)
     context = {
         "form": form,

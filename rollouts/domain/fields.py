@@ -23,7 +23,7 @@ def number(
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise InvalidPlan(f"{value!r} is not a number.", field=path + key)
     if not least <= value <= most:
-        raise InvalidPlan(f"{value:g} is outside {least:g} to {most:g}.", field=path + key)
+        raise InvalidPlan(f"{value:,.10g} is outside {least:,.10g} to {most:,.10g}.", field=path + key)
     return float(value)
 
 

@@ -54,8 +54,10 @@ def check_window(*, start: datetime, duration: timedelta, rule: str, zone: str) 
     """Refuses a window that could not be evaluated; Invalid names the field."""
     if start.tzinfo is None:
         raise Invalid("a time needs a time zone.", field="starts_at", hint="Write 2026-12-24T18:00:00Z.")
-    if not timedelta(0) < duration <= LONGEST:
-        raise Invalid("a freeze lasts from a second to 366 days.", field="ends_at")
+    if duration <= timedelta(0):
+        raise Invalid("it ends before it begins.", field="ends_at")
+    if duration > LONGEST:
+        raise Invalid("a freeze lasts at most 366 days.", field="ends_at", hint="Let a shorter one repeat.")
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError) as error:

@@ -76,12 +76,12 @@ def test_a_bad_parameter_is_refused_with_its_path(parameters, field):
     assert refused.value.field == field
 
 
-def test_a_bad_outcome_is_refused_with_the_path_of_its_gate():
+def test_a_bad_outcome_is_refused_with_the_path_of_its_parameter():
     from registry.errors import Invalid
 
     with pytest.raises(Invalid) as refused:
         ab(better="green")
-    assert refused.value.field == "parameters.gates[3].better"
+    assert refused.value.field == "parameters.better"
 
 
 def state() -> EndpointState:

@@ -14,7 +14,7 @@ from registry.models import AuditEntry
 from rollouts import approvals, queries, reconcile, services
 from rollouts.domain.policy import Policy
 from rollouts.errors import Conflict, Forbidden, Frozen, Invalid, InvalidPlan, NotFound, WrongPhase
-from rollouts.models import Approval, Endpoint, Environment, Rollout
+from rollouts.models import Approval, Endpoint, Environment, FreezeWindow, Rollout
 from rollouts.tests.cast import FAST
 from rollouts.tests.driving import Driver
 
@@ -232,6 +232,14 @@ def test_a_freeze_stops_starts_and_says_until_when(driver, start):
     with pytest.raises(Frozen, match="frozen until .*: audit week"):
         start()
     assert not Rollout.objects.exists()
+
+
+def test_a_freeze_that_is_over_is_listed_among_the_ended_ones(driver):
+    over, again = freeze(driver), freeze(driver, rule="FREQ=WEEKLY")
+    past = timezone.now() - timedelta(minutes=1)
+    FreezeWindow.objects.update(starts_at=past - timedelta(hours=1), ends_at=past)
+    assert list(queries.freezes()) == [again]
+    assert set(queries.freezes(ended=True)) == {over, again}
 
 
 def test_a_freeze_in_the_middle_holds_the_share_and_never_a_rollback(driver, start):

@@ -65,7 +65,10 @@ def test_a_freeze_is_added_in_the_wall_clock_time_of_its_zone(as_user, endpoint)
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"ends_at": "2030-12-01T00:00"}, "a second to 366 days"),
+        ({"ends_at": "2030-12-01T00:00"}, "It ends before it begins"),
+        ({"ends_at": "2032-12-01T00:00"}, "at most 366 days"),
+        ({"starts_at": "2020-12-24T00:00", "ends_at": "2020-12-27T00:00"}, "That time is over"),
+        ({"rule": "FREQ=WEEKLY"}, "Choose “By the rule below” above"),
         ({"timezone": "Mars/Olympus"}, "not a time zone"),
         ({"recurrence": "other", "rule": "FREQ=SOMETIMES"}, "not a recurrence"),
         ({"recurrence": "other"}, "Write the rule"),

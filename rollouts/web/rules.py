@@ -68,6 +68,8 @@ class FreezeForm(forms.Form):
             data["recurrence"] = data.get("rule", "").strip()
             if not data["recurrence"]:
                 self.add_error("rule", "Write the rule, or choose a recurrence above.")
+        elif data.get("rule"):
+            self.add_error("rule", "Choose “By the rule below” above, or leave this empty.")
         if "timezone" in data:
             for name in ("starts_at", "ends_at"):
                 moment = data.get(name)

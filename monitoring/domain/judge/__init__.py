@@ -4,7 +4,7 @@ from monitoring.domain.judge.custom import CustomGate
 from monitoring.domain.judge.distribution import DistributionGate
 from monitoring.domain.judge.error_rate import ErrorRateGate
 from monitoring.domain.judge.evidence import Judgement, Subject
-from monitoring.domain.judge.gates import DEFAULT_GATES, GateSpec, parse_gates
+from monitoring.domain.judge.gates import DEFAULT_GATES, GateSpec, parse_gate, parse_gates
 from monitoring.domain.judge.input_drift import InputDriftGate
 from monitoring.domain.judge.kayenta import KayentaGate
 from monitoring.domain.judge.latency import LatencyGate
@@ -30,5 +30,6 @@ __all__ = [
     "Subject",
     "Verdict",
     "combine",
+    "parse_gate",
     "parse_gates",
 ]

@@ -58,7 +58,7 @@ def parse_gates(document: object, path: str = "gates") -> tuple[GateSpec, ...]:
         )
     if len(document) > MAX_GATES:
         raise Invalid(f"At most {MAX_GATES} gates are allowed, got {len(document)}.", field=path)
-    gates = tuple(_parse_gate(item, f"{path}[{index}]") for index, item in enumerate(document))
+    gates = tuple(parse_gate(item, f"{path}[{index}]") for index, item in enumerate(document))
     seen: set[str] = set()
     for index, gate in enumerate(gates):
         if gate.name in seen:
@@ -68,7 +68,8 @@ def parse_gates(document: object, path: str = "gates") -> tuple[GateSpec, ...]:
     return gates
 
 
-def _parse_gate(document: object, path: str) -> GateSpec:
+def parse_gate(document: object, path: str) -> GateSpec:
+    """One gate from a JSON object; raises Invalid with the path of the bad field."""
     if not isinstance(document, Mapping):
         raise Invalid(
             "Expected an object with a kind.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from monitoring.domain.judge import DEFAULT_GATES
+from monitoring.domain.judge import DEFAULT_GATES, parse_gate
 from rollouts.domain.fields import number, only_known, text, whole
 from rollouts.domain.plan import (
     YEAR,
@@ -90,4 +90,7 @@ def _second_arm(parameters: Mapping[str, Any]) -> Step:
 
 def _outcome(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The gate that compares what came of the predictions; `monitoring` reads its fields."""
-    return {"kind": "outcome", **{key: parameters[key] for key in _OUTCOME if key in parameters}}
+    gate = {"kind": "outcome", **{key: parameters[key] for key in _OUTCOME if key in parameters}}
+    # Here rather than among the gates, so that an error has the path of the parameter.
+    parse_gate(gate, common.PATH.rstrip("."))
+    return gate
