@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from httptools import HttpParserError, HttpParserUpgrade
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from .errors import HeadTooLarge, HeadTooLate, Malformed, ServingError
@@ -55,11 +55,13 @@ class Connection(HttpToolsProtocol):
     def _decline(self, rest: bytes) -> None:
         """Answer who offers another protocol, as Java's client does, as if it had not, body and all.
 
-        The parser takes `rest`, what stands behind the head, for the other protocol's; so it gets the request
-        again without the offer. In `rest` there may be more requests of that kind.
+        The parser takes `rest`, what stands behind the head, for the other protocol's; so another parser gets
+        the request again without the offer. In `rest` there may be more requests of that kind.
         """
         while self.offered:
             data, self.offered = self.offered + rest, b""
+            self.parser = HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
             try:
                 self.parser.feed_data(data)
             except HttpParserUpgrade as offer:
@@ -69,8 +71,11 @@ class Connection(HttpToolsProtocol):
         """Whether the head that is complete offers another protocol; it is then kept for `_decline`."""
         if not self.parser.should_upgrade() or self.parser.get_method() == b"CONNECT":
             return False
-        lines = [b"%s %s HTTP/1.1" % (self.parser.get_method(), self.url)]
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
         lines += [b"%s: %s" % item for item in self.headers if item[0] not in _OFFER]
+        if not self.parser.should_keep_alive():
+            lines.append(b"connection: close")
         self.offered = b"\r\n".join((*lines, b"", b""))
         return True
 

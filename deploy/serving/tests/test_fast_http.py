@@ -231,6 +231,6 @@ def test_who_offers_another_protocol_is_answered_in_this_one_however_the_bytes_c
     assert [wire.answer()[0] for _ in range(5)] == [200] * 5
     wire.send(post(b'{"features":[1,2,"x"]}', extra=H2C))
     assert wire.answer()[2]["field"] == "features[2]"
-    wire.send(b"\0\r\n")
-    assert wire.answer()[0] == 400
+    wire.send(post(extra=H2C.replace(b"Upgrade,", b"close, Upgrade,")))
+    assert wire.answer()[2]["prediction"] == 14.5
     assert wire.closed()
