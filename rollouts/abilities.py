@@ -11,6 +11,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 
+from registry.models import Version
 from rollouts import targets
 from rollouts.domain.plan import Experiment, Plan, SetWeight
 from rollouts.domain.serves import OURS, Serves
@@ -24,6 +25,11 @@ def serves(environment: Environment) -> Serves:
     target = targets.find(environment.target)
     told = _told(target.cluster, "serves", target, environment.name) if target else None
     return told if isinstance(told, Serves) else OURS
+
+
+def unservable(version: Version, serves: Serves) -> str:
+    """Why servers with these abilities cannot run the version, as in `is joblib …`; "" when they can."""
+    return version.unready or serves.refusal(version.format, version.is_folder, version.signature)
 
 
 def unsticky(environment: Environment, plan: Plan) -> str:

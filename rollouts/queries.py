@@ -55,6 +55,11 @@ def endpoints_overview() -> QuerySet[Endpoint]:
     )
 
 
+def is_served(model: str, within: Q = EVERYTHING) -> bool:
+    """Whether the model of that name has an endpoint that the reader may see."""
+    return Endpoint.objects.filter(within, model__name=model).exists()
+
+
 def endpoint_by_name(name: str) -> Endpoint:
     """NotFound when there is none of that name."""
     endpoint = endpoints_overview().filter(name=name).first()

@@ -8,7 +8,8 @@ from __future__ import annotations
 from django.db.models import Q
 
 from registry.domain.roles import Permission
-from registry.identity import AnyUser, may, require, require_anywhere, visible
+from registry.identity import AnyUser, may, may_anywhere, require, require_anywhere, visible
+from registry.models import Model
 from rollouts import gate_templates, plan_templates, queries
 from rollouts.errors import NotFound
 from rollouts.models import Endpoint, GateTemplate, PlanTemplate, Rollout
@@ -35,6 +36,14 @@ def endpoint_names(user: AnyUser, permission: Permission) -> frozenset[str] | No
         return None
     rows = Endpoint.objects.filter(visible(user, TO_MODEL, permission))
     return frozenset(rows.values_list("name", flat=True))
+
+
+def may_create_endpoint(user: AnyUser, model: str = "") -> bool:
+    """Whether the user may put the model of that name into service; without a name, any model."""
+    if not model:
+        return may_anywhere(user, Permission.PROMOTE)
+    rows = Model.objects.filter(visible(user, permission=Permission.PROMOTE), name=model, deleted_at=None)
+    return rows.exists()
 
 
 def rollout_for(user: AnyUser, rollout_id: int, permission: Permission = Permission.VIEW) -> Rollout:

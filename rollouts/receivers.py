@@ -1,7 +1,8 @@
-"""What rollouts answer when the registry asks: a version that serves, or may serve again, is not deleted."""
+"""What rollouts answer when the registry asks: what serves or may serve again, what no server can run."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +10,11 @@ from django.db.models import Max, Q
 
 from registry.domain.names import CHAMPION
 from registry.models import Model, Version
+from rollouts import abilities
+from rollouts.domain.serves import OURS
 from rollouts.errors import Conflict
 from rollouts.models import Tenure
-from rollouts.queries import uses_of
+from rollouts.queries import environments, uses_of
 
 
 def refuse_while_in_use(sender: Any, version: Version, **kwargs: Any) -> None:
@@ -21,6 +24,13 @@ def refuse_while_in_use(sender: Any, version: Version, **kwargs: Any) -> None:
         raise Conflict(
             f"{version} is in use: {'; '.join(uses)}.", hint="Release another version there first."
         )
+
+
+def served_nowhere(sender: Any, versions: Iterable[Version], **kwargs: Any) -> dict[int, str]:
+    """Receiver of `serving_asked`: what every environment's servers refuse; without environments, ours."""
+    servers = [abilities.serves(environment) for environment in environments()] or [OURS]
+    refused = {version.pk: [abilities.unservable(version, s) for s in servers] for version in versions}
+    return {key: reasons[0] for key, reasons in refused.items() if all(reasons)}
 
 
 def served_production(sender: Any, model: Model, now: datetime, **kwargs: Any) -> dict[int, datetime]:

@@ -15,3 +15,7 @@ digests_needed = Signal()
 # Sent with `model=` and `now=`. A receiver answers with {version number: until when it served production},
 # `now` for what serves it still.
 production_asked = Signal()
+
+# Sent with `versions=`, ready ones. A receiver answers with {key of a version: why no server can run it},
+# without those that some server can.
+serving_asked = Signal()

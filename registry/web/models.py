@@ -14,7 +14,7 @@ from registry.errors import DomainError
 from registry.identity import actor_for, may, may_anywhere, require, visible
 from registry.web.door import explain, model_of, page
 from registry.web.forms import ModelForm, SearchForm
-from registry.web.presenting import model_row, version_row
+from registry.web.presenting import model_row, unserved, version_row
 
 
 @page()
@@ -51,6 +51,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "rows": rows,
         "metric_names": sorted({name for row in rows for name in row.metrics})[:6],
         "next": found.next,
+        "unserved": unserved(found.items),
         "champion_alias": CHAMPION,
         "may_register": may(request.user, Permission.REGISTER, shown),
         "may_start": may(request.user, Permission.START_ROLLOUT, shown),

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from registry.domain.bars import BarChart, bar_chart
 from registry.domain.comparison import Comparison, compare
 from registry.domain.names import CHAMPION
 from registry.domain.signature import Signature, Tensor
 from registry.models import ApiToken, Model, Version
+from registry.models.signals import serving_asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,15 @@ def version_row(version: Version, champion: Version | None) -> VersionRow:
         metrics={line.name: line for line in _compared(version, champion)},
         warnings=sum(finding.get("severity") == "warning" for finding in version.findings),
     )
+
+
+def unserved(versions: Iterable[Version]) -> dict[int, str]:
+    """Why no server can run them, as in `is joblib …`, by key; without those that one can."""
+    ready = [version for version in versions if version.is_ready]
+    found: dict[int, str] = {}
+    for _, answer in serving_asked.send(sender=Version, versions=ready) if ready else ():
+        found |= cast(dict[int, str], answer or {})
+    return found
 
 
 def metric_lines(version: Version, champion: Version | None) -> list[MetricLine]:

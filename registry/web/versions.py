@@ -95,6 +95,7 @@ def _version_page(request: HttpRequest, shown: Version, form: ProfileForm) -> Ht
     model = shown.model
     champion = queries.champion(model)
     is_champion = champion is not None and champion.pk == shown.pk
+    unserved = presenting.unserved([shown]).get(shown.pk, "")
     context = {
         "model": model,
         "version": shown,
@@ -114,7 +115,8 @@ def _version_page(request: HttpRequest, shown: Version, form: ProfileForm) -> Ht
         "latency": presenting.latency_lines(shown),
         "may_register": may(request.user, Permission.REGISTER, model),
         "may_administer": may(request.user, Permission.ADMINISTER, model),
-        "may_start": shown.is_ready and may(request.user, Permission.START_ROLLOUT, model),
+        "unserved": unserved,
+        "may_start": shown.is_ready and not unserved and may(request.user, Permission.START_ROLLOUT, model),
         "profile_form": form,
         "may_profile": shown.is_ready and may(request.user, Permission.REGISTER, model),
     }

@@ -106,7 +106,7 @@ def check_servable(version: Version, environment: Environment) -> None:
         raise Invalid(f"{version} was deleted.", field="version")
     if version.unready:
         raise Invalid(f"{version} {version.unready}.", field="version", hint="Wait for its inspection.")
-    refused = abilities.serves(environment).refusal(version.format, version.is_folder, version.signature)
+    refused = abilities.unservable(version, abilities.serves(environment))
     if refused:
         hint = f"Export it to what runs there, or give {environment.name} another runtime."
         raise Invalid(f"{version} {refused}.", field="version", hint=hint)

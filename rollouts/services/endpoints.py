@@ -51,9 +51,12 @@ def create_endpoint(
                 reason=reason,
             )
     except IntegrityError as error:
+        if Endpoint.objects.filter(name=name).exists():
+            raise Conflict(f"There is an endpoint {name!r} already.", field="name") from error
         raise Conflict(
-            f"There is an endpoint {name!r} already, or {version.model.name} has one in {environment.name}.",
-            field="name",
+            f"{version.model.name} has an endpoint in {environment.name} already.",
+            field="environment",
+            hint="Start a rollout there instead.",
         ) from error
     return endpoint
 

@@ -103,7 +103,7 @@ def test_an_outsider_without_a_role_is_told_what_is_missing(as_user):
 
 def test_an_empty_overview_says_what_to_do_first(viewer):
     page = viewer.get("/").content.decode()
-    assert "First register a model version" in page
+    assert 'First <a href="/models/">register a model and a version of it</a>' in page
 
 
 def test_the_overview_shows_endpoints_and_what_happened(viewer, rollout):
@@ -220,7 +220,9 @@ def test_the_list_is_paged_by_the_last_id_shown(viewer, rollout):
 
 def test_the_fragment_for_the_models_page_lists_only_its_live_rollouts(viewer, rollout):
     assert f"/rollouts/{rollout.pk}/" in viewer.get("/rollouts/live?model=churn").content.decode()
-    assert "No rollout of this model" in viewer.get("/rollouts/live?model=other").content.decode()
+    assert "No endpoint serves this model" in viewer.get("/rollouts/live?model=other").content.decode()
+    ended(rollout)
+    assert "No rollout of this model" in viewer.get("/rollouts/live?model=churn").content.decode()
 
 
 def test_charts_say_when_the_metrics_did_not_answer(viewer, rollout, metrics, monkeypatch):

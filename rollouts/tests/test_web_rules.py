@@ -207,6 +207,7 @@ ROUTES = {
     "/freezes/": EVERYBODY,
     "/freezes/new": {"release_manager", "admin"},
     "/freezes/{freeze}/end": {"release_manager", "admin"},
+    "/endpoints/-/new": {"release_manager", "admin"},
     "/environments/": EVERYBODY,
     "/environments/-/new": {"admin"},
     "/environments/production/policy": {"admin"},

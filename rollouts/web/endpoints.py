@@ -43,6 +43,7 @@ def endpoints(request: HttpRequest) -> HttpResponse:
     context = {
         "rows": [(view, figures.get(view.endpoint.name)) for view in views],
         "figures_problem": problem,
+        "may_create": reach.may_create_endpoint(request.user),
         "may_start": may_anywhere(request.user, Permission.START_ROLLOUT),
     }
     return render(request, "rollouts/_endpoints.html" if fragment else "rollouts/endpoints.html", context)

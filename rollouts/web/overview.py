@@ -36,5 +36,6 @@ def _context(request: HttpRequest) -> dict[str, Any]:
     return {
         "endpoints": [endpoint_view(endpoint, now) for endpoint in seen],
         "recent": rollout_views(recent, queries.causes(recent), now),
+        "may_create": reach.may_create_endpoint(request.user),
         "may_start": may_anywhere(request.user, Permission.START_ROLLOUT),
     }

@@ -71,7 +71,14 @@ def live(request: HttpRequest) -> HttpResponse:
     seen = visible(request.user, reach.TO_MODEL_OF_ENDPOINT)
     rows = queries.recent_rollouts(model=model, phase=ACTIVE, within=seen)
     views = [rollout_view(row, now) for row in rows]
-    return render(request, "rollouts/_live.html", {"rollouts": views, "model": model})
+    served = not model or bool(views) or queries.is_served(model, visible(request.user, reach.TO_MODEL))
+    context = {
+        "rollouts": views,
+        "model": model,
+        "served": served,
+        "may_create": not served and reach.may_create_endpoint(request.user, model),
+    }
+    return render(request, "rollouts/_live.html", context)
 
 
 @page()

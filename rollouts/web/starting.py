@@ -114,11 +114,26 @@ def _fresh_form(request: HttpRequest, endpoint: Endpoint, versions: Sequence[Ver
 
 
 def candidates(endpoint: Endpoint) -> Sequence[Version]:
-    """The newest versions that a rollout here may name: all but the stable one."""
+    """The newest versions that a rollout here may name: those that its servers can run, without the stable
+    one."""
+    serves = abilities.serves(endpoint.environment)
+    return [version for version in others(endpoint) if not abilities.unservable(version, serves)]
+
+
+def others(endpoint: Endpoint) -> Sequence[Version]:
+    """The newest versions of the model but the stable one."""
     stable = endpoint.stable.version_id if endpoint.stable else None
     return [
         version for version in versions_page(endpoint.model, limit=MAX_PAGE).items if version.pk != stable
     ]
+
+
+def unoffered(endpoint: Endpoint, asked: str) -> str:
+    """Why the version `asked` for is no candidate here, in a sentence; "" when it is one."""
+    serves = abilities.serves(endpoint.environment)
+    found = next((version for version in others(endpoint) if version.ref == asked), None)
+    why = abilities.unservable(found, serves) if found else ""
+    return f"v{asked} is not offered: it {why}." if why else ""
 
 
 def _started(request: HttpRequest, endpoint: Endpoint, form: StartForm) -> str:
@@ -158,6 +173,7 @@ def _choose(request: HttpRequest) -> HttpResponse:
         "form": ChooseEndpointForm(endpoints=endpoints),
         "endpoints": endpoints,
         "model": model,
+        "may_create": reach.may_create_endpoint(request.user, model),
         "version": request.GET.get("version", ""),
         "template": request.GET.get("template", ""),
     }
@@ -170,6 +186,7 @@ def _form(request: HttpRequest, endpoint: Endpoint, form: StartForm) -> HttpResp
         "endpoint": endpoint,
         "form": form,
         "preview": plan,
+        "unoffered": unoffered(endpoint, str(form["version"].value() or "")),
         "open_more": form.errs_in_more,
         "open_keep": "keep" in request.POST,
         "templates": plan_templates.templates_for(endpoint),

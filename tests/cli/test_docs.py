@@ -114,6 +114,7 @@ class Page:
             "slipway rollout abort": self.walking,
             "slipway rollout retry": self.over,
             "slipway rollout break-glass": self.asked,
+            "slipway create-endpoint": lambda: environments.create_environment(name="eu", actor=author),
             "slipway history": self.long_ago,
             'slipway rollout start churn-production latest -m "nightly"': self.settled,
         }

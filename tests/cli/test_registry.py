@@ -12,8 +12,10 @@ import pytest
 
 from deploy.cli import session
 from deploy.cli.client import Client
+from registry.domain.actor import SYSTEM
 from registry.models import ApiToken, Version
 from registry.tests import onnx_files
+from rollouts import environments
 from tests.cli.conftest import ENDPOINT
 from tests.cli.proxy import network_to
 
@@ -230,3 +232,13 @@ def test_endpoints_environments_freezes_and_templates_are_shown(cli, endpoint):
     assert "default: embedded with gateway" in cli("environments").out
     assert cli("freezes").status == 0 and cli("templates").status == 0
     assert cli("history", ENDPOINT, "--at", "2020-01-01T00:00:00Z").status == 4
+
+
+def test_an_endpoint_is_made_by_those_who_may_promote(cli, endpoint):
+    environments.create_environment(name="eu", actor=SYSTEM)
+    asked = ("create-endpoint", "churn-eu", "churn", "latest", "--environment", "eu", "-m", "first")
+    assert cli(*asked).status == 5, "an engineer may not"
+    done = cli(*asked, who="release_manager")
+    assert done.status == 0 and "churn-eu serves churn v" in done.out
+    again = cli(*asked, who="release_manager")
+    assert again.status == 6 and "There is an endpoint 'churn-eu' already." in again.err

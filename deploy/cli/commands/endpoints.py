@@ -1,17 +1,20 @@
-"""`endpoints`, `endpoint`, `environments`, `freezes`: what serves where, and when nothing may change."""
+"""`endpoints`, `create-endpoint`, `environments`, `freezes`: what serves where, and when."""
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import click
 
 from deploy.cli.client import Document
-from deploy.cli.complete import ENDPOINT
+from deploy.cli.complete import ENDPOINT, MODEL
 from deploy.cli.exits import Exit
+from deploy.cli.refs import version_number
 from deploy.cli.session import Session, command
-from deploy.cli.text import pairs, stamp, table
+from deploy.cli.text import pairs, span, stamp, table
 
 group = click.Group("endpoints")
 
@@ -49,6 +52,31 @@ def endpoint(session: Session, name: str) -> Exit:
     return Exit.DONE
 
 
+@command(group, "create-endpoint")
+@click.argument("name")
+@click.argument("model", shell_complete=MODEL)
+@click.argument("version")
+@click.option("--environment", required=True, help="Where it lives, such as production.")
+@click.option("--replicas", type=click.IntRange(1, 1000), default=1, show_default=True, help="Servers.")
+@click.option("-m", "--reason", default="", help="Why; kept in the audit trail.")
+@click.option("--key", help="An Idempotency-Key: with the same one again nothing more happens.")
+def create_endpoint(session: Session, version: str, key: str | None, **given: Any) -> Exit:
+    """Put MODEL into service as NAME, with VERSION serving first.
+
+    VERSION is a number, `latest` or an alias. It takes all traffic as soon as it is ready, without a rollout.
+    It needs the permission to promote.
+
+    \b
+    Example:
+      slipway create-endpoint churn-production churn latest --environment production -m "first release"
+    """
+    client = session.client
+    body = given | {"version": version_number(client, given["model"], version)}
+    made = client.post("endpoints", body, key=key or secrets.token_hex(16))
+    session.out.show(made, [f"{made['name']} serves {made['model']} v{made['stable']['version']} soon."])
+    return Exit.DONE
+
+
 @command(group)
 @click.argument("name", shell_complete=ENDPOINT)
 @click.option("--at", help="What served at this moment, such as 2026-03-01T12:00:00Z.")
@@ -72,7 +100,10 @@ def history(session: Session, name: str, at: str | None, limit: int) -> Exit:
 def environments(session: Session) -> Exit:
     """Environments, where they are, and their policies."""
     answer = session.client.get("environments")
-    rows = [(item["name"], item["alias"], _place(item), item.get("policy")) for item in answer["items"]]
+    rows = [
+        (item["name"], item["alias"], _place(item), policy_text(item.get("policy") or {}))
+        for item in answer["items"]
+    ]
     session.out.show(answer, table(["ENVIRONMENT", "ALIAS", "TARGET", "POLICY"], rows))
     return Exit.DONE
 
@@ -106,6 +137,37 @@ def templates(session: Session, endpoint: str | None) -> Exit:
     ]
     session.out.show(answer, table(["TEMPLATE", "MODEL", "ENVIRONMENT", "VERSIONS"], rows))
     return Exit.DONE
+
+
+def policy_text(policy: Document) -> str:
+    """`2 approvals by release manager before promotion within 1 d; four eyes; first in staging`.
+
+    Four eyes hold for the approvals that a plan asks for by itself, too.
+    """
+    parts = list(_asked(policy))
+    if policy.get("four_eyes", True):
+        parts.append("four eyes")
+    if policy.get("after"):
+        parts.append(f"first in {policy['after']}")
+    if policy.get("parity"):
+        parts.append("parity")
+    if policy.get("without"):
+        parts.append(f"without {', '.join(policy['without'])}")
+    parts += [
+        f"hook {hook.get('name')} on {', '.join(hook.get('on', ()))}" for hook in policy.get("hooks", ())
+    ]
+    return "; ".join(parts)
+
+
+def _asked(policy: Document) -> Iterator[str]:
+    """The approvals, with the server's defaults for what a policy leaves out."""
+    for item in policy.get("approvals", ()):
+        count = item.get("count", 1)
+        group, within = item.get("group", "release_manager"), item.get("seconds", 86_400)
+        yield (
+            f"{count} approval{'s' if count > 1 else ''} by {group.replace('_', ' ')} "
+            f"before {item['before']} within {span(within)}"
+        )
 
 
 def _place(environment: Document) -> str:

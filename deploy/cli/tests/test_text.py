@@ -6,6 +6,7 @@ import io
 
 import pytest
 
+from deploy.cli.commands.endpoints import policy_text
 from deploy.cli.exits import Exit
 from deploy.cli.exits import table as exit_table
 from deploy.cli.outcome import last_words, outcome
@@ -186,3 +187,22 @@ def test_a_comparison_shows_what_differs():
     ]  # fmt: skip
     assert ("hyperparameters.depth", [6, 6]) in comparison([first, second], everything=True)
     assert comparison([first, first], everything=False) == []
+
+
+def test_a_policy_is_told_in_words_with_the_defaults_of_what_it_leaves_out():
+    assert policy_text({}) == "four eyes"
+    asked = {"before": "promotion", "count": 2}
+    hooks = [{"name": "qa", "on": ["start", "end"]}]
+    policy = {
+        "approvals": [asked],
+        "after": "staging",
+        "parity": True,
+        "without": ["warning"],
+        "hooks": hooks,
+    }
+    assert policy_text(policy) == (
+        "2 approvals by release manager before promotion within 1 d; four eyes; first in staging; parity; "
+        "without warning; hook qa on start, end"
+    )
+    alone = {"approvals": [{"before": "start", "group": "admin", "seconds": 60}], "four_eyes": False}
+    assert policy_text(alone) == "1 approval by admin before start within 1 min"
