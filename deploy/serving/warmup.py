@@ -120,7 +120,7 @@ def rows_are_independent(model: Model, made_up: Rows) -> bool:
         array.ndim > 0
         and len(array) == 2
         and all(len(alone[row][position]) == 1 for row in range(2))
-        and all(_equal(array[row], alone[row][position][0]) for row in range(2))
+        and all(_equal(array[row : row + 1], alone[row][position]) for row in range(2))
         for position, array in enumerate(together)
     )
 

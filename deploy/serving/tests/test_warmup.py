@@ -113,6 +113,12 @@ def test_a_model_that_is_not_batched_is_judged_by_a_single_row():
     assert not runs_inline("auto", warmup.Profile(True, 0.0008, 0.03), 4)
 
 
+@pytest.mark.parametrize("kind", models.KINDS.values())
+def test_one_value_per_row_is_a_row_whatever_its_type(kind):
+    profile = warm_up(loaded(models.identity(kind, ["N"])), 2, 8)
+    assert (profile.mergeable, profile.note) == (True, "")
+
+
 def test_a_model_that_computes_each_row_but_not_two_together_has_no_batch_axis():
     content = models.model(
         [models.helper.make_node("MatMul", ["A", "X"], ["Y"])],
