@@ -237,7 +237,7 @@ def _features(gate: InputDriftGate, subject: Subject, source: MetricsSource) -> 
         counts = live.get((subject.candidate, name))
         reference = outputs.counts_of(items[name])
         if counts is None:
-            pairs.append(BinnedPair.partial(name, 0.0, _total(reference)))
+            pairs.append(BinnedPair.partial(name, 0.0, outputs.total(reference)))
             continue
         _, (left, right) = outputs.aligned([counts, reference])
         pairs.append(BinnedPair(name, left, right))
@@ -262,12 +262,6 @@ def _pair(gate: DistributionGate, subject: Subject, source: MetricsSource) -> Bi
             raise outputs.NotComparable("there is no stable version to compare with")
         reference = found.get(subject.stable)
     if candidate is None or reference is None:
-        return BinnedPair.partial(output.name, _total(candidate), _total(reference))
+        return BinnedPair.partial(output.name, outputs.total(candidate), outputs.total(reference))
     _, (left, right) = outputs.aligned([candidate, reference])
     return BinnedPair(output.name, left, right)
-
-
-def _total(side: outputs.Side | None) -> float:
-    if side is None:
-        return 0.0
-    return sum(side.values()) if isinstance(side, Mapping) else side.total

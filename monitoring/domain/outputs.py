@@ -54,6 +54,13 @@ def counts_of(item: Mapping[str, Any]) -> Side:
     return Histogram.of(item["edges"], item["counts"])
 
 
+def total(side: Side | None) -> float:
+    """How many values were counted."""
+    if side is None:
+        return 0.0
+    return sum(side.values()) if isinstance(side, Mapping) else side.total
+
+
 def aligned(
     sides: Sequence[Side],
 ) -> tuple[list[str] | list[float], list[FloatArray]]:

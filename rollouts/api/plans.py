@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from registry.api.base import listed
 from registry.domain.roles import Permission
 from registry.identity import actor_for, require, require_anywhere
-from registry.queries import model_by_name
+from registry.queries import model_by_name, version_by_number
 from rollouts import abilities, plan_templates, queries, reach, services
 from rollouts.api import serializers
 from rollouts.api.reading import validated, wanted_plan
@@ -28,6 +28,8 @@ class PlanPreview(APIView):
         endpoint = reach.endpoint_for(request.user, values["endpoint"])
         wanted = wanted_plan(values, endpoint)
         plan = services.preview(endpoint=endpoint, strategy=wanted.strategy, parameters=wanted.parameters)
+        number = values.get("version")
+        version = version_by_number(endpoint.model, number) if number else None
         steps = [{"kind": step.kind, "description": step.describe()} for step in plan.steps]
         return Response(
             {
@@ -36,6 +38,7 @@ class PlanPreview(APIView):
                 "least_seconds": plan.least_seconds,
                 "room": endpoint.observed.get("room", ""),
                 "unkept": abilities.unkept(endpoint.environment, plan),
+                "warnings": services.warnings(plan, version),
             }
         )
 

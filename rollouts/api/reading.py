@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from rest_framework.request import Request
 
 from registry.domain.moments import moment_of
-from rollouts import plan_templates, queries
+from rollouts import plan_templates, queries, services
 from rollouts.api import serializers
+from rollouts.domain.plan import Plan
 from rollouts.errors import Invalid
 from rollouts.models import Endpoint, PlanTemplateVersion, Rollout
 
@@ -33,10 +34,12 @@ def validated(shape: type[Any], request: Request) -> dict[str, Any]:
 
 
 def document(rollout: Rollout) -> dict[str, Any]:
-    """One rollout as JSON, with its intended share and the verdict that decided last."""
+    """One rollout as JSON, with its intended share, the verdict that decided last, and warnings."""
     look = queries.deciding_look(rollout)
     weight = queries.intended_weight(rollout)
-    return serializers.rollout_document(rollout, weight=weight, verdict=look.verdict if look else None)
+    shown = serializers.rollout_document(rollout, weight=weight, verdict=look.verdict if look else None)
+    warnings = services.warnings(Plan.from_dict(rollout.plan), rollout.candidate.version)
+    return {**shown, "warnings": warnings}
 
 
 def integer(request: Request, name: str, default: int | None) -> int | None:

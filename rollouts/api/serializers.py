@@ -91,6 +91,9 @@ class PreviewIn(serializers.Serializer[Any]):
     parameters = serializers.DictField(
         required=False, default=dict, help_text="Of the strategy; beside a template, instead of its own."
     )
+    version = serializers.IntegerField(
+        min_value=1, required=False, help_text="For `warnings`: what the gates can never decide of it."
+    )
 
 
 class RolloutIn(PreviewIn):
@@ -218,6 +221,11 @@ class RolloutOut(serializers.Serializer[Any]):
     created_by = serializers.CharField()
     created_at = serializers.DateTimeField()
     finished_at = serializers.DateTimeField(allow_null=True)
+    warnings = serializers.ListField(
+        child=serializers.CharField(),
+        required=False,
+        help_text="Not in lists: what the plan's gates can never decide of this version.",
+    )
 
 
 class TransitionOut(serializers.ModelSerializer[Transition]):

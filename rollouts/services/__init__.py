@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from rollouts.environments import create_environment, set_policy, set_target
 from rollouts.services.endpoints import create_endpoint
-from rollouts.services.starting import preview, retry, rollback_endpoint, start_rollout
+from rollouts.services.starting import preview, retry, rollback_endpoint, start_rollout, warnings
 from rollouts.services.steering import abort, break_glass, pause, promote, resume
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "set_policy",
     "set_target",
     "start_rollout",
+    "warnings",
 ]

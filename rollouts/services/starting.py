@@ -16,6 +16,7 @@ from registry import audit
 from registry.domain.actor import Actor
 from registry.models import Version
 from rollouts import abilities, gate_templates, hooks, store
+from rollouts.domain.foresight import undecidable
 from rollouts.domain.phases import ACTIVE, GLASS, TERMINAL, Phase
 from rollouts.domain.plan import Plan
 from rollouts.domain.policy import Policy, apply_policy
@@ -47,6 +48,11 @@ def preview(*, endpoint: Endpoint, strategy: str, parameters: Mapping[str, Any])
     whole = apply_policy(plan, Policy.from_dict(endpoint.environment.policy))
     hooks.check_known(whole, parameters)
     return whole
+
+
+def warnings(plan: Plan, version: Version | None) -> tuple[str, ...]:
+    """What of this plan can never go well for the version, in sentences; nothing without a version."""
+    return undecidable(plan, version.profile) if version else ()
 
 
 def start_rollout(

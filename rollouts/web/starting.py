@@ -42,6 +42,7 @@ class Preview:
     interval: str
     deadline: str
     unkept: str
+    warnings: tuple[str, ...]
 
 
 @page("GET", "HEAD", "POST", permission=Permission.START_ROLLOUT)
@@ -203,14 +204,22 @@ def _preview(endpoint: Endpoint, form: StartForm) -> Preview | None:
     try:
         strategy, parameters = form.chosen_strategy, form.parameters()
         plan = services.preview(endpoint=endpoint, strategy=strategy, parameters=parameters)
-        return _shown(plan, abilities.unkept(endpoint.environment, plan))
+        warnings = services.warnings(plan, _chosen(endpoint, form))
+        return _shown(plan, abilities.unkept(endpoint.environment, plan), warnings)
     except DomainError as refused:
         if not form.is_bound or not any(name in form.errors for name in form.fields if name != "reason"):
             form.blame(refused)
         return None
 
 
-def _shown(plan: Plan, unkept: str) -> Preview:
+def _chosen(endpoint: Endpoint, form: StartForm) -> Version | None:
+    """The version that the form names now, if it is one."""
+    number = str(form["version"].value() or "")
+    offered = {ref for ref, _ in form.fields["version"].choices}  # type: ignore[attr-defined]
+    return version_by_number(endpoint.model, int(number)) if number in offered and number.isdigit() else None
+
+
+def _shown(plan: Plan, unkept: str, warnings: tuple[str, ...]) -> Preview:
     return Preview(
         lines=plan_lines(plan),
         gates=tuple(_gate(gate) for gate in plan.gates),
@@ -220,6 +229,7 @@ def _shown(plan: Plan, unkept: str) -> Preview:
         interval=duration(plan.interval),
         deadline=duration(plan.deadline),
         unkept=unkept,
+        warnings=warnings,
     )
 
 

@@ -85,8 +85,7 @@ def judge(gate: DistributionGate, pair: BinnedPair, alpha: float) -> GateResult:
     }
     if n < gate.min_samples or m < gate.min_samples:
         reason = (
-            f"{say.count(n)} predictions of {pair.output} vs {say.count(m)} of {rival} so far; "
-            f"comparing distributions needs {gate.min_samples} of each"
+            f"{_counted(gate, pair.output, n, m)}; comparing distributions needs {gate.min_samples} of each"
         )
         return GateResult(verdict=Verdict.NO_DATA, reason=reason, limit=gate.max, **common)  # type: ignore[arg-type]
     found = STATISTICS[gate.statistic](pair.candidate, pair.reference, alpha)
@@ -99,6 +98,15 @@ def judge(gate: DistributionGate, pair: BinnedPair, alpha: float) -> GateResult:
         details={"output": pair.output, "against": gate.against, "bins": found.bins},
         **common,  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def _counted(gate: DistributionGate, output: str, n: int, m: int) -> str:
+    """How many there are of each side; a baseline is what it is."""
+    if gate.against == "stable":
+        return f"{say.count(n)} predictions of {output} vs {say.count(m)} of the stable version so far"
+    if m < gate.min_samples:
+        return f"the baseline of {output} has {say.count(m)} values and does not grow"
+    return f"{say.count(n)} predictions of {output} so far vs {say.count(m)} of the baseline"
 
 
 def _decide(gate: DistributionGate, found: Bounded) -> tuple[Verdict, str]:

@@ -47,6 +47,14 @@ def test_too_few_on_either_side_are_no_data():
     assert judge(GATE, BinnedPair.partial("y", 500, 0), ALPHA).verdict is Verdict.NO_DATA
 
 
+def test_a_baseline_that_is_too_small_is_not_said_to_be_so_only_so_far():
+    fixed = DistributionGate(against="baseline", min_samples=200)
+    assert look(draw(1972), draw(89), fixed).reason == (
+        "the baseline of progression has 89 values and does not grow; comparing distributions needs 200 of each"
+    )
+    assert "20 predictions of progression so far" in look(draw(20), draw(300), fixed).reason
+
+
 def test_the_sentence_names_what_was_compared_with():
     gate = DistributionGate(against="baseline")
     assert "vs the baseline" in look(draw(400), draw(400, seed=1), gate).reason
