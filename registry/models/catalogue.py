@@ -67,8 +67,8 @@ class Version(Origin, Kept):
     """
 
     MUTABLE: ClassVar[frozenset[str]] = frozenset({"notes", "tags", "stage", "updated_at", "deleted_at"})
-    # What the inspection found: written once, by `settle`, for a version that was registered before it,
-    # or by `profiled` for one that was registered without a reference set.
+    # What the inspection found and the training run knew: written once, by `settle`, for a version that was
+    # registered before it, or by `profiled` for one that was registered without a reference set.
     SETTLED: ClassVar[frozenset[str]] = frozenset(
         {
             "state",
@@ -79,6 +79,7 @@ class Version(Origin, Kept):
             "inspection",
             "findings",
             "feature_names",
+            "hyperparameters",
             "digest",
             "size",
             "reference_digest",

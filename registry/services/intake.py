@@ -24,9 +24,10 @@ from registry.errors import Conflict, DomainError, Invalid, NotFound, TooLarge, 
 from registry.inspect.sandbox import Inspection, inspect_file
 from registry.models import Intake, Model, Upload, Version, VersionFile
 from registry.ports import ArtifactStore
-from registry.services import blobs, joining
+from registry.services import blobs, joining, measuring
 from registry.services.arrivals import Arrived, declared, remember_places
 from registry.services.content import Content, content_of, entries_of, local_copy, store_manifest
+from registry.services.inheriting import taken_over
 from registry.services.versions import (
     check_size,
     concluded,
@@ -41,6 +42,8 @@ _CHUNK = 1 << 20
 _LEASE = timedelta(seconds=30)
 # How often a worker says how far it is, and that it lives.
 _TELL_SECONDS = 2.0
+# Of its metrics an audit entry names so many.
+_TOLD = 20
 _STORE_IS_AWAY = timedelta(seconds=15)
 
 
@@ -211,9 +214,13 @@ def _looked_at(intake: Intake, version: Version, place: Path, reference: Path | 
 def _conclude(intake: Intake, version: Version, found: Inspection) -> None:
     with transaction.atomic():
         _renew(intake)
-        if version.settle(state=State.READY.value, **concluded(found, version.signature)):
+        parameters, points = taken_over(version)
+        known = concluded(found, version.signature) | ({"hyperparameters": parameters} if parameters else {})
+        if version.settle(state=State.READY.value, **known):
+            measuring.append(version, points)
             codes = [finding["code"] for finding in found.findings]
             after = {"state": version.state, "digest": version.digest, "findings": codes}
+            after |= {"metrics": {point.name: point.value for point in points[:_TOLD]}} if points else {}
             audit.record(actor=SYSTEM, action="version.ready", target=target(version), after=after)
         intake.delete()
 

@@ -39,7 +39,8 @@ def test_a_logged_onnx_model_becomes_a_version_that_can_be_rolled_out(fluent, st
 
     with fluent.start_run() as run:
         fluent.log_params({"lr": 0.1})
-        fluent.log_metrics({"auc": 0.9})
+        fluent.log_metrics({"auc": 0.8}, step=1)
+        fluent.log_metrics({"auc": 0.9, "loss": float("nan"), "a:b": 1.0}, step=2)
         mlflow.onnx.log_model(
             onnx_files.linear(), name="model", registered_model_name="churn", pip_requirements=["onnx"]
         )
@@ -54,6 +55,8 @@ def test_a_logged_onnx_model_becomes_a_version_that_can_be_rolled_out(fluent, st
     version.refresh_from_db()
     assert (version.state, version.format, version.unready) == ("ready", "onnx", "")
     assert version.signature["inputs"][0]["name"] == "X"
+    assert version.hyperparameters == {"lr": "0.1"}
+    assert [(m.name, m.value, m.step) for m in version.latest_metrics.all()] == [("auc", 0.9, 2)]
     client = fluent.MlflowClient()
     client.set_registered_model_alias("churn", "challenger", "1")
     loaded = mlflow.onnx.load_model("models:/churn@challenger")
