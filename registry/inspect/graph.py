@@ -64,12 +64,19 @@ def describe(model: onnx.ModelProto) -> dict[str, Any]:
     return {
         "ir_version": model.ir_version,
         "opsets": {opset.domain or "ai.onnx": opset.version for opset in model.opset_import},
-        "producer": " ".join(part for part in (model.producer_name, model.producer_version) if part)[:200],
+        "producer": " ".join(map(_told, filter(None, (model.producer_name, model.producer_version))))[:200],
         "operators": dict(operators.most_common(200)),
         "parameters": _parameters(model),
-        "metadata": {p.key[:200]: p.value[:1000] for p in model.metadata_props[:_METADATA_LIMIT]},
+        "metadata": {
+            _told(p.key)[:200]: _told(p.value)[:1000] for p in model.metadata_props[:_METADATA_LIMIT]
+        },
         **({"external_data": outside} if outside["files"] else {}),
     }
+
+
+def _told(text: str | bytes) -> str:
+    """Texts that are no UTF-8 come as bytes; whoever wrote one meant well in another encoding."""
+    return text if isinstance(text, str) else text.decode("utf-8", "replace")
 
 
 def first_line(error: BaseException, limit: int = 300) -> str:

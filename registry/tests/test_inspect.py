@@ -78,6 +78,17 @@ def test_what_is_no_sound_onnx_model_is_refused_with_its_true_name(write, conten
     assert caught.value.field == "artifact" and caught.value.hint
 
 
+def test_texts_in_another_encoding_do_not_stop_a_model(write):
+    model = onnx_files.linear()
+    model.producer_name = "Exporter"
+    model.metadata_props.add(key="site", value="Zuerich")
+    content = (
+        model.SerializeToString().replace(b"Zuerich", b"Z\xfcrichs").replace(b"Exporter", b"Export\xe9r")
+    )
+    facts = inspect_file(write(content)).inspection
+    assert (facts["producer"], facts["metadata"]) == ("Export\ufffdr", {"site": "Z\ufffdrichs"})
+
+
 def test_the_content_counts_not_the_extension(write):
     assert inspect_file(write(onnx_files.linear(), name="model.pkl")).format == "onnx"
 
