@@ -77,7 +77,10 @@ def _mlflow(folder: Path, names: list[str]) -> Folder | None:
         flavours = sorted(str(name)[:80] for name in document["flavors"])[:_LISTED]
     except (yaml.YAMLError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise Invalid("MLmodel cannot be read as a description of flavours.", field="artifact") from error
-    facts = {"flavours": flavours, "mlflow": str(document.get("mlflow_version", ""))[:50]}
+    # Only a scalar: by its aliases a short file can hold a list that no memory holds when it is written out.
+    release = document.get("mlflow_version")
+    told = str(release)[:50] if isinstance(release, str | int | float) else ""
+    facts = {"flavours": flavours, "mlflow": told}
     return Folder("mlflow", None, facts, [], Signature((), ()))
 
 

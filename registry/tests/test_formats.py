@@ -4,11 +4,13 @@ import os
 import pickle
 import zipfile
 import zlib
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from registry.errors import Invalid
+from registry.inspect.limits import Limits
 from registry.inspect.sandbox import inspect_file
 from registry.tests import model_files, onnx_files
 
@@ -161,6 +163,13 @@ def test_an_mlflow_folder_names_its_flavours_and_its_pickles(folder):
     found = inspect_file(folder(**{"MLmodel": model, "model.pkl": pickle.dumps({"a": 1})}))
     assert found.format == "mlflow" and found.inspection["flavours"] == ["python_function", "sklearn"]
     assert codes(found) == ["executes_code"] and "model.pkl" in found.findings[0]["message"]
+
+
+def test_an_mlflow_folder_whose_aliases_stand_for_an_endless_list_takes_no_memory(folder):
+    lists = ["a: &a [x]"] + [f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise("abcdefghijk")]
+    model = "\n".join([*lists, "mlflow_version: *k", "flavors: {x: *k}"])
+    found = inspect_file(folder(MLmodel=model.encode()), limits=Limits(memory_mb=2048, cpu_seconds=5))
+    assert found.inspection == {"files": 1, "flavours": ["x"], "mlflow": ""}
 
 
 def test_parts_of_safetensors_are_one_model(folder):
