@@ -27,6 +27,8 @@ ARG VERSION=0.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title=slipway org.opencontainers.image.version=${VERSION} \
       org.opencontainers.image.revision=${REVISION} org.opencontainers.image.licenses=Apache-2.0
+# Models that take texts apart ask ONNX Runtime for the locale en_US.UTF-8; C.UTF-8 knows the same letters.
+RUN if [ -e /usr/lib/locale/C.utf8 ] && [ ! -e /usr/lib/locale/en_US.utf8 ]; then ln -s C.utf8 /usr/lib/locale/en_US.utf8; fi
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 COPY deploy/images/entrypoint /usr/local/bin/slipway

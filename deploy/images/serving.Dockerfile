@@ -20,6 +20,8 @@ ARG REVISION=unknown
 ARG VARIANT=cpu
 LABEL org.opencontainers.image.title=slipway-serving org.opencontainers.image.version=${VERSION}-${VARIANT} \
       org.opencontainers.image.revision=${REVISION} org.opencontainers.image.licenses=Apache-2.0
+# Models that take texts apart ask ONNX Runtime for the locale en_US.UTF-8; C.UTF-8 knows the same letters.
+RUN if [ -e /usr/lib/locale/C.utf8 ] && [ ! -e /usr/lib/locale/en_US.utf8 ]; then ln -s C.utf8 /usr/lib/locale/en_US.utf8; fi
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 ORT_DISABLE_TELEMETRY=1 \

@@ -24,7 +24,9 @@ from .signature import Signature, read_signature
 # What stands around the reason in ONNX Runtime's messages: its own status, and where in its sources it arose.
 _STATUS = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ")
 _NODE = re.compile(r"Non-zero status code returned while running (\w+) node\. Name:'(.*?)' Status Message: ")
-_PLACE = re.compile(r"/\S+\.(?:cc|cpp|h|cu):\d+ [^()\[\]]*\([^()]*\)(?: const)?(?: \[with [^\]]*\])? ")
+_PLACE = re.compile(
+    r"/\S+\.(?:cc|cpp|h|cu):\d+ [^()\[\]]*\([^()]*\)(?: const)?(?:::<lambda\(\)>)?(?: \[with [^\]]*\])? "
+)
 _SHOWN = 300
 _LISTED = 20
 

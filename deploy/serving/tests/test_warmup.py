@@ -160,6 +160,14 @@ def test_the_runtime_s_source_files_are_no_business_of_the_caller():
     assert _reason(RuntimeError(text)) == (
         "GatherElements: GatherElements op: Out of range value in index tensor"
     )
+    text = (
+        "[ONNXRuntimeError] : 1 : FAIL : Exception during initialization: /onnxruntime_src/onnxruntime/core/"
+        "providers/cpu/text/string_normalizer.cc:235 onnxruntime::StringNormalizer::Locale::Locale(const "
+        "std::string&)::<lambda()> Failed to construct locale with name:en_US.UTF-8\n"
+    )
+    assert _reason(RuntimeError(text)) == (
+        "Exception during initialization: Failed to construct locale with name:en_US.UTF-8"
+    )
 
 
 @pytest.mark.parametrize("datatype", TYPES, ids=lambda datatype: datatype.oip)
