@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from monitoring.domain.arrays import BoolArray, FloatArray
+from registry.domain.ranking import auc
 
 CALIBRATION_BINS = 10
 MAX_CLASSES = 50
@@ -78,16 +79,6 @@ def assess(pairs: Sequence[tuple[Answer, float | str]]) -> Quality | None:
     if any(isinstance(label, str) for label in labels) or all(a.name is not None for a, _ in pairs):
         return _classes([(a.name, _class(label)) for a, label in pairs if a.name is not None])
     return _numbers([(a.number, float(label)) for a, label in pairs if a.number is not None])
-
-
-def auc(probabilities: FloatArray, positive: BoolArray) -> float | None:
-    """Area under the ROC curve by ranks, ties counting half; None with one class only."""
-    ones, zeros = int(positive.sum()), int((~positive).sum())
-    if not ones or not zeros:
-        return None
-    _, index, counts = np.unique(probabilities, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[index]
-    return float((ranks[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
 
 
 def calibration_error(probabilities: FloatArray, positive: BoolArray) -> float:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from registry.domain.profile import MAX_CATEGORIES, Column, build_profile
+from registry.domain.ranking import auc
 from registry.domain.signature import Signature, Tensor
 from registry.inspect.reference import Reference
 from registry.inspect.runtime import Answers
@@ -38,16 +39,29 @@ def profile_of(
 
 
 def measured(signature: Signature, reference: Reference, answers: Answers) -> dict[str, float]:
-    """Hold-out metrics of the first output against the reference labels: `accuracy`, or `rmse`, `mae`, `r2`.
+    """Hold-out metrics against the reference labels, as the first output and the labels tell what they are.
 
-    Computed from the file itself, so they show when an export changed the answers.
+    Probabilities (of class 1, of two or of more classes) and labels that number the classes: `accuracy`, and
+    of two classes `auc` and `brier`, also when another output has them. Classes: `accuracy`. Other numbers:
+    `rmse`, `mae`, `r2`. Computed from the file itself, so they show when an export changed the answers.
     """
-    if reference.y is None or not len(answers.rows) or not signature.outputs:
+    if reference.y is None or not len(answers.rows):
         return {}
-    predicted = answers.outputs.get(signature.outputs[0].name)
-    if predicted is None or (predicted.ndim == 2 and predicted.shape[1] != 1) or predicted.ndim > 2:
+    actual = reference.y[answers.rows].reshape(len(answers.rows), -1)[:, 0]
+    outputs = [answers.outputs.get(tensor.name) for tensor in signature.outputs]
+    if not outputs or outputs[0] is None:
         return {}
-    predicted, actual = predicted.reshape(-1), reference.y[answers.rows].reshape(len(answers.rows), -1)[:, 0]
+    metrics = _of_probabilities(outputs[0], actual) or _of_values(outputs[0], actual)
+    for other in outputs[1:]:
+        metrics = (_of_probabilities(other, actual) if other is not None else {}) | metrics
+    return metrics
+
+
+def _of_values(predicted: NDArray[Any], actual: NDArray[Any]) -> dict[str, float]:
+    """Classes or numbers, one a row, compared with the labels."""
+    if predicted.size != len(actual):
+        return {}
+    predicted = predicted.reshape(-1)
     if predicted.dtype.kind != "f":
         return {"accuracy": float(np.mean(predicted.astype(str) == actual.astype(str)))}
     if actual.dtype.kind not in "fiu" or not np.isfinite(predicted).all():
@@ -56,6 +70,26 @@ def measured(signature: Signature, reference: Reference, answers: Answers) -> di
     spread = float(np.sum((actual - actual.mean()) ** 2))
     metrics = {"rmse": float(np.sqrt(np.mean(error**2))), "mae": float(np.mean(np.abs(error)))}
     return metrics | ({"r2": 1 - float(np.sum(error**2)) / spread} if spread > 0 else {})
+
+
+def _of_probabilities(predicted: NDArray[Any], actual: NDArray[Any]) -> dict[str, float]:
+    """Empty unless the answers are probabilities and the labels number their classes."""
+    values = predicted.reshape(len(actual), -1) if predicted.dtype.kind == "f" else np.empty((0, 0))
+    classes = max(2, values.shape[1])
+    if actual.dtype.kind not in "fiub" or not np.isin(actual, np.arange(classes)).all():
+        return {}
+    if values.shape[1] == 1 and ((values >= 0) & (values <= 1)).all():
+        values = np.hstack([1 - values, values])
+    if not values.size or not _are_probabilities(values) or (values < 0).any():
+        return {}
+    metrics = {"accuracy": float(np.mean(values.argmax(axis=1) == actual))}
+    if classes == 2:
+        score, positive = values[:, 1].astype(np.float64), actual == 1
+        area = auc(score, positive)
+        metrics |= {"brier": float(np.mean((score - positive) ** 2))} | (
+            {} if area is None else {"auc": area}
+        )
+    return metrics
 
 
 def findings_of(signature: Signature, reference: Reference, answers: Answers) -> list[Finding]:

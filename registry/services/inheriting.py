@@ -7,7 +7,7 @@ from typing import Any
 from registry.domain import names
 from registry.domain.draft import MAX_METRICS, Point
 from registry.errors import Invalid
-from registry.models import Run, Version
+from registry.models import Run, Series, Version
 
 
 def taken_over(version: Version) -> tuple[dict[str, Any], list[Point]]:
@@ -24,7 +24,7 @@ def taken_over(version: Version) -> tuple[dict[str, Any], list[Point]]:
     return dict(run.params), points
 
 
-def _is_plain(series: Any) -> bool:
+def _is_plain(series: Series) -> bool:
     try:
         names.metric_name(series.key)
     except Invalid:

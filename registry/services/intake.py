@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path, PurePath
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -219,8 +220,9 @@ def _conclude(intake: Intake, version: Version, found: Inspection) -> None:
         if version.settle(state=State.READY.value, **known):
             measuring.append(version, points)
             codes = [finding["code"] for finding in found.findings]
-            after = {"state": version.state, "digest": version.digest, "findings": codes}
-            after |= {"metrics": {point.name: point.value for point in points[:_TOLD]}} if points else {}
+            after: dict[str, Any] = {"state": version.state, "digest": version.digest, "findings": codes}
+            if points:
+                after["metrics"] = {point.name: point.value for point in points[:_TOLD]}
             audit.record(actor=SYSTEM, action="version.ready", target=target(version), after=after)
         intake.delete()
 
