@@ -65,7 +65,7 @@ class AuditCheck(RegistryView):
     """Whether the hash chain is whole. A long trail is walked in pieces: while `next` is not null, ask again
     with it."""
 
-    permissions = {"GET": Permission.ADMINISTER}
+    permissions = {"GET": Permission.PROMOTE}
     everywhere = True
 
     @extend_schema(

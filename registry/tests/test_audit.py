@@ -274,3 +274,11 @@ def test_the_page_walks_in_pieces_with_its_progress(trail, web, monkeypatch):
         if "/audit/check" in page and expected != "chain is whole: 5 entries":
             rest = page.split('hx-get="/audit/check')[1].split('"')[0]
             page = client.get(f"/audit/check{rest}").content.decode()
+
+
+def test_release_managers_check_the_chain_and_do_not_export_the_addresses(web, api, model):
+    page = web("manager").get("/audit/?check=1").content.decode()
+    assert "The chain is whole" in page and "Export JSON Lines" not in page
+    assert api("manager").get("/api/v1/audit/verify").json()["whole"] is True
+    assert api("manager").get("/api/v1/audit/export").status_code == 403
+    assert "Check the chain" not in web("engineer").get("/audit/").content.decode()

@@ -270,3 +270,10 @@ def test_a_version_that_repeats_another_one_is_registered_with_a_remark(web, ver
     third = web("engineer").post("/models/churn/versions/new", form(label="2.0.0"), follow=True)
     assert "Version 2 has the same content." in text(third)
     assert "Version 2 has the same label." in text(third)
+
+
+def test_an_upload_form_that_is_shown_again_asks_for_a_file_as_at_first(web, model):
+    sent = {"artifact_upload": "00000000-0000-0000-0000-000000000001"}
+    answer = web("engineer").post("/models/churn/versions/new", sent)
+    assert answer.status_code == 400
+    assert '<label for="id_artifact">Model file</label>' in answer.content.decode()

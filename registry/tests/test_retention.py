@@ -181,3 +181,8 @@ def test_the_schedule_applies_it_once_in_a_while_and_only_when_it_is_set(served,
     assert not retention.take_turn(day, now), "it was just done"
     assert retention.take_turn(day, now + day)
     assert not retention.take_turn(day, now + day), "of two processes one does it"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--dry-run",)])
+def test_the_command_says_when_there_is_nothing_to_do(model, store, arguments):
+    assert run(*arguments).startswith("Nothing to do")

@@ -67,7 +67,7 @@ API = [
     ("token", "DELETE", VIEW, {}),
     ("audit", "GET", VIEW, {}),
     ("audit-export", "GET", ADMINISTER, {}),
-    ("audit-verify", "GET", ADMINISTER, {}),
+    ("audit-verify", "GET", PROMOTE, {}),
 ]
 WEB = [
     ("login", "GET", ANYONE),
@@ -104,7 +104,7 @@ WEB = [
     ("search", "GET", VIEW),
     ("progress", "GET", VIEW),
     ("audit", "GET", VIEW),
-    ("audit-check", "GET", ADMINISTER),
+    ("audit-check", "GET", PROMOTE),
     ("tokens", "GET", VIEW),
     ("tokens", "POST", VIEW),
     ("revoke-token", "POST", VIEW),

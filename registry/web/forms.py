@@ -89,6 +89,11 @@ class UploadForm(forms.Form):
         sent = self.data.get("artifact_upload") or self.data.get("folder_uploads")
         self.fields["artifact"].required = not sent
 
+    def full_clean(self) -> None:
+        super().full_clean()
+        # Shown again, the form asks for a file as it did at first.
+        self.fields["artifact"].required = True
+
     def metadata(self) -> dict[str, Any]:
         """The fields as the metadata document of the API; `Invalid` for lines that cannot be read."""
         data = self.cleaned_data

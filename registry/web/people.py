@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import password_validators_help_texts
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
@@ -57,6 +58,7 @@ def password(request: HttpRequest) -> HttpResponse:
     """One's own password, for those who have one."""
     user = cast(User, request.user)
     form = PasswordChangeForm(user, request.POST if request.method == "POST" else None)
+    form.fields["new_password1"].help_text = " ".join(password_validators_help_texts())
     if request.method == "POST" and form.is_valid():
         chosen = form.cleaned_data["new_password1"]
         services.change_password(user=user, password=chosen, actor=actor_for(request))

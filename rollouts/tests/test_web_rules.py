@@ -121,6 +121,29 @@ def test_a_policy_is_shown_in_words_and_changed_without_json(as_user, endpoint):
     assert "2 approvals by a release manager before all traffic moves, within 12 h." in page
 
 
+def test_who_approves_reads_the_policy_and_does_not_change_it(as_user, endpoint):
+    services.set_policy(
+        environment=endpoint.environment,
+        policy={"approvals": [{"before": "promotion", "count": 2}]},
+        actor=GRACE,
+        reason="two heads",
+    )
+    client = as_user("release_manager")
+    page = client.get("/environments/production/policy").content.decode()
+    assert "2 approvals by a release manager before all traffic moves" in page and "<form class" not in page
+    assert client.post("/environments/production/policy", POLICY).status_code == 403
+    assert Environment.objects.get().policy["approvals"] == [{"before": "promotion", "count": 2}]
+    assert "/environments/production/policy" in client.get("/environments/").content.decode()
+
+
+def test_an_environment_that_asks_for_nothing_still_tells_of_the_four_eyes_of_plans(as_user, endpoint):
+    page = as_user("viewer").get("/environments/").content.decode()
+    assert "No approval, unless the plan itself asks for one" in page
+    assert "nobody approves a rollout of their own" in page
+    Environment.objects.update(policy={"four_eyes": False})
+    assert "of their own" not in as_user("viewer").get("/environments/").content.decode()
+
+
 def test_a_policy_that_the_form_cannot_show_is_not_lost(as_user, endpoint):
     twice = [{"before": "start", "count": 1}, {"before": "start", "count": 2}]
     services.set_policy(
@@ -210,7 +233,7 @@ ROUTES = {
     "/endpoints/-/new": {"release_manager", "admin"},
     "/environments/": EVERYBODY,
     "/environments/-/new": {"admin"},
-    "/environments/production/policy": {"admin"},
+    "/environments/production/policy": EVERYBODY,
     "/environments/production/target": {"admin"},
     "/hooks/": EVERYBODY,
 }

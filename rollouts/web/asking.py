@@ -104,7 +104,7 @@ def refuse_deed(snapshot: Snapshot) -> Deed:
         summary=f"Ends the rollout of v{candidate} with your reason, whatever others have answered.",
         consequences=(
             traffic,
-            f"v{candidate}’s servers are removed. To try again, start a new rollout.",
+            f"v{candidate}’s servers are removed; trying again starts a new rollout.",
             "The timeline and the audit log keep your answer as it was given.",
         ),
     )

@@ -94,8 +94,10 @@ HOOK_MOMENTS = {
 def policy_lines(policy: Policy) -> tuple[str, ...]:
     """What an environment asks of its rollouts, a sentence each."""
     lines = [_requirement(requirement) for requirement in policy.approvals]
-    if policy.approvals and policy.four_eyes:
-        lines.append("Four eyes: nobody approves a rollout of their own.")
+    if not lines:
+        lines.append("No approval, unless the plan itself asks for one, as an A/B test does.")
+    if policy.four_eyes:
+        lines.append("Four eyes: where an approval is asked for, nobody approves a rollout of their own.")
     if policy.after:
         lines.append(f"The same artifact must have succeeded in {policy.after} before.")
     if policy.parity:
@@ -106,7 +108,7 @@ def policy_lines(policy: Policy) -> tuple[str, ...]:
     for hook in policy.hooks:
         moments = ", ".join(HOOK_MOMENTS[moment] for moment in hook.on)
         lines.append(f"The hook {hook.name} has its say: {moments}.")
-    return tuple(lines) or ("Nothing: rollouts start and end without an approval.",)
+    return tuple(lines)
 
 
 def _requirement(requirement: Requirement) -> str:

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from registry.domain.roles import Permission
 from registry.errors import Conflict, DomainError
-from registry.identity import actor_for, may, visible
+from registry.identity import actor_for, may, require, visible
 from registry.web.door import explain
 from rollouts import abilities, hooks, queries, reach, services
 from rollouts.domain.policy import Policy
@@ -119,11 +119,16 @@ def target(request: HttpRequest, name: str) -> HttpResponse:
     return render(request, "rollouts/environment_form.html", context, status=422 if form.errors else 200)
 
 
-@page("GET", "HEAD", "POST", permission=Permission.ADMINISTER, everywhere=True)
+@page("GET", "HEAD", "POST")
 def policy(request: HttpRequest, name: str) -> HttpResponse:
-    """The form of an environment's policy; rollouts under way keep the one they began with."""
+    """An environment's policy in words; for administrators the form that changes it, for rollouts that start
+    from then on."""
     environment = queries.environment_by_name(name)
     present = Policy.from_dict(environment.policy)
+    if request.method != "POST" and not may(request.user, Permission.ADMINISTER):
+        context = {"environment": environment, "lines": policy_lines(present)}
+        return render(request, "rollouts/policy.html", context)
+    require(request.user, Permission.ADMINISTER)
     if not fits(present):
         raise Conflict(
             f"The policy of {name} asks for more than this form can show.",

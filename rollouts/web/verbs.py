@@ -154,7 +154,7 @@ def _abort(stable: str, candidate: str, weight: int) -> Deed:
             summary=f"Ends the rollout and removes v{candidate}’s servers; v{stable} keeps 100 % of traffic.",
             consequences=(
                 f"v{candidate} has no traffic at the moment, so nothing moves.",
-                "To try again, start a new rollout.",
+                "Trying again starts a new rollout.",
                 "Needs no metrics and no approval.",
             ),
         )
@@ -163,7 +163,7 @@ def _abort(stable: str, candidate: str, weight: int) -> Deed:
         summary=f"Sends 100 % of traffic back to v{stable} at once and removes v{candidate}’s servers.",
         consequences=(
             f"v{candidate} goes from {weight} % to 0 % with one write; the page shows when it took effect.",
-            "The rollout ends. To try again, start a new one.",
+            "The rollout ends; trying again starts a new one.",
             "Needs no metrics and no approval.",
         ),
     )

@@ -39,7 +39,7 @@ def prepare(site: Site, say: Say) -> Extra:
             "",
             *(f"  {account.user:<16} password {account.password}" for account in accounts.values()),
             "",
-            f"releases under way: tail -f {site.home / 'logs' / 'director.log'}",
+            f"what the releases do, or how they ended: tail -f {site.home / 'logs' / 'director.log'}",
         ),
     )
 

@@ -26,16 +26,19 @@ class Command(BaseCommand):
         parser.add_argument("--grace-days", type=float, default=blobs.GRACE.days)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        dry, name = options["dry_run"], options["model"]
+        dry, name, count = options["dry_run"], options["model"], 0
         for model in [model_by_name(name)] if name else Model.objects.filter(deleted_at=None).iterator():
             found = retention.removals(model) if dry else retention.apply_retention(model=model, actor=SYSTEM)
+            count += len(found)
             for removal in found:
                 verb = f"kept ({removal.held})" if removal.held else "would go" if dry else "deleted"
                 self.stdout.write(f"{model.name} version {removal.number}: {verb}: {removal.reason}")
         if not name:
-            self._free(timedelta(days=options["grace_days"]), dry=dry)
+            count += self._free(timedelta(days=options["grace_days"]), dry=dry)
+        if not count:
+            self.stdout.write("Nothing to do: every version is within its retention, all content needed.")
 
-    def _free(self, grace: timedelta, *, dry: bool) -> None:
+    def _free(self, grace: timedelta, *, dry: bool) -> int:
         store = artifact_store()
         digests = blobs.unneeded(store, grace)
         if not dry:
@@ -43,3 +46,4 @@ class Command(BaseCommand):
             digests = blobs.free(digests, store, actor=SYSTEM, reason=reason, grace=grace)
         for digest in digests:
             self.stdout.write(f"{digest}: {'would be freed' if dry else 'freed'}")
+        return len(digests)
