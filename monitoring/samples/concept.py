@@ -70,6 +70,13 @@ def readings(endpoint: str, window: Window, *, name: str | None = None) -> list[
     return list((rows.filter(name=name) if name else rows).order_by("at", "version", "name"))
 
 
+def arrived(endpoint: str) -> tuple[int, int]:
+    """How many labels of the endpoint are kept, and how many sampled predictions that could join them."""
+    return Label.objects.filter(endpoint=endpoint).count(), Prediction.objects.filter(
+        endpoint=endpoint
+    ).count()
+
+
 def _labelled(since: float, until: float) -> Iterator[Cell]:
     arrived = Label.objects.filter(received__gt=since, received__lte=until)
     rows = arrived.values_list("endpoint", "name", "request_id", "version")

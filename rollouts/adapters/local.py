@@ -82,9 +82,9 @@ class LocalRouter:
             response = requests.get(f"{self._url}/-/routes", timeout=GATEWAY_TIMEOUT_SECONDS)
             response.raise_for_status()
             route = response.json()["endpoints"].get(endpoint)
-        except (requests.RequestException, ValueError, KeyError) as error:
+        except (requests.RequestException, ValueError, LookupError, TypeError, AttributeError) as error:
             raise WorldUnavailable(
-                f"The gateway at {self._url} did not report its routes: {error}"
+                f"The gateway at {self._url} did not report its routes: {_in_words(error)}."
             ) from error
         if route is None or not route.get("split"):
             return ObservedRoute(weights=None, mirror={})
@@ -93,6 +93,17 @@ class LocalRouter:
             mirror={str(copy["version"]): int(copy["percent"]) for copy in route.get("mirror") or []},
             preview=next((str(match["version"]) for match in route.get("matches") or []), None),
         )
+
+
+def _in_words(error: Exception) -> str:
+    """Why there are no routes; the libraries' own texts name sockets and objects."""
+    if isinstance(error, requests.Timeout):
+        return f"no answer within {GATEWAY_TIMEOUT_SECONDS:g} s"
+    if isinstance(error, requests.HTTPError) and error.response is not None:
+        return f"it answered with status {error.response.status_code}"
+    if isinstance(error, requests.ConnectionError):
+        return "nothing answers there; it may be starting anew"
+    return "its answer is not the list of routes"
 
 
 def _match(by: str, name: str, value: str, version: str) -> dict[str, str]:

@@ -132,3 +132,15 @@ def test_how_right_each_version_was_is_drawn_and_answered(client, people, labell
 def test_without_labels_the_page_says_where_to_send_them(client, endpoint):
     page = sign_in(client, "viewer").get(QUALITY)
     assert (page.status_code, b"/api/v1/labels" in page.content) == (200, True)
+    assert b"No label has arrived." in page.content
+
+
+def test_labels_that_wait_for_sampling_are_counted_and_the_page_says_how_to_sample(client, endpoint):
+    now = time.time()
+    take_labels([label(f"r{number}", True) for number in range(600)], now)
+    page = sign_in(client, "viewer").get(QUALITY).content.decode()
+    assert "600 labels of churn-production arrived and wait" in page
+    assert "SLIPWAY_SERVING_SAMPLE_URL" in page
+    take_predictions([prediction("other", "1", at=now - 5)], now)
+    page = sign_in(client, "viewer").get(QUALITY).content.decode()
+    assert "None of the 600 labels of churn-production" in page and "SAMPLE_URL" not in page

@@ -26,7 +26,10 @@ def quality(request: HttpRequest, name: str) -> HttpResponse:
     readings = concept.readings(endpoint.name, window)
     if readings:
         window = since_first(window, readings[0].start)
+    labels, predictions = (0, 0) if readings else concept.arrived(endpoint.name)
     context = {
+        "missing": _missing(endpoint.name, labels, predictions),
+        "unsampled": not predictions,
         "endpoint": endpoint,
         "charts": concept_charts(endpoint.name, readings, window),
         "rows": [
@@ -41,3 +44,17 @@ def quality(request: HttpRequest, name: str) -> HttpResponse:
         ],
     }
     return render(request, "rollouts/quality.html", context)
+
+
+def _missing(endpoint: str, labels: int, predictions: int) -> str:
+    """What is not there yet, where no label has met a sampled prediction."""
+    kept = f"{labels:,} label{'' if labels == 1 else 's'}"
+    if labels and predictions:
+        return (
+            f"None of the {kept} of {endpoint} was measured with one of its {predictions:,} sampled "
+            "predictions in this time. They meet by request id, and are measured every five minutes."
+        )
+    if labels:
+        return f"{kept} of {endpoint} arrived and wait: no prediction is sampled that could meet them."
+    sampled = f" for one of the {predictions:,} sampled predictions" if predictions else ""
+    return f"No label has arrived{sampled}."
