@@ -68,7 +68,7 @@ def announce(move: Move) -> Announcement:
         kind=f"rollout.{kind}",
         severity=severity,
         title=f"{move.endpoint}: the rollout of v{move.candidate} {words}",
-        text="\n".join((_sentence(move.reason), share, entry)),
+        text="\n".join((_ended(move.reason), share, entry)),
     )
 
 
@@ -84,7 +84,7 @@ def _told_as(move: Move) -> tuple[str, Severity, str]:
     return _ENTERED.get(move.to_phase, ("step", Severity.INFO, "goes on"))
 
 
-def _sentence(reason: str) -> str:
-    text = reason.strip() or "no reason was given"
-    ended = text if text.endswith((".", "!", "?")) else f"{text}."
-    return ended[0].upper() + ended[1:]
+def _ended(reason: str) -> str:
+    """With a full stop; its first letter stays, it may be a name or somebody's own words."""
+    text = reason.strip() or "No reason was given"
+    return text if text.endswith((".", "!", "?")) else f"{text}."

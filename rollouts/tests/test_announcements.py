@@ -26,7 +26,7 @@ def test_a_move_is_told_with_its_reason_its_share_its_author_and_its_place_in_th
     said = announce(MOVE)
     assert said.title == "churn-production: the rollout of v2 is paused"
     assert said.text.splitlines() == [
-        "No decision after 60 s, a person must decide: 12 of 500 requests.",
+        "no decision after 60 s, a person must decide: 12 of 500 requests.",
         "v2 is meant to have 5 % of the traffic, v1 the rest.",
         "Rollout 7, entry 12, by mary.",
     ]

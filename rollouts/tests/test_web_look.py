@@ -3,14 +3,17 @@ from __future__ import annotations
 import pytest
 
 from monitoring.domain.judge import GateResult, Verdict
+from registry.domain.actor import SYSTEM
 from rollouts.domain.commands import VERBS
 from rollouts.domain.phases import TERMINAL, Phase
 from rollouts.domain.policy import Policy, apply_policy
 from rollouts.domain.strategies import compile_plan
+from rollouts.models import Transition
 from rollouts.tests.cast import ANALYSE_5, AT_5, HOLD_5, HOLD_50, PROMOTE, PROVISION, plan
 from rollouts.web import look, verbs
 from rollouts.web.gates import gate_row
 from rollouts.web.ladder import ladder, plan_lines, progress
+from rollouts.web.presenters import timeline
 
 
 def test_every_phase_and_every_verdict_has_a_badge():
@@ -53,6 +56,14 @@ def test_splits_are_the_same_when_they_differ_only_in_versions_without_traffic()
 )
 def test_elapsed_time_is_told_to_the_second(seconds, text):
     assert look.elapsed_text(seconds) == text
+
+
+def test_peoples_words_and_names_keep_their_letters():
+    for text in ("looking", "wine version 1 is pickle", "iPhone users complain", "churn-prod is frozen"):
+        assert look.sentence(text) == text
+    for actor, shown in (("anna", "no complaints"), (str(SYSTEM), "No complaints")):
+        (entry,) = timeline([Transition(actor=actor, reason="no complaints", to_phase="paused", evidence={})])
+        assert entry.reason == shown
 
 
 def test_a_sentence_begins_with_a_capital_unless_it_begins_with_a_version():

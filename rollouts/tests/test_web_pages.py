@@ -159,7 +159,7 @@ def test_a_live_rollout_polls_until_it_is_over(viewer, rollout):
 def test_a_rollout_says_who_why_and_which_digest(viewer, rollout):
     page = viewer.get(f"/rollouts/{rollout.pk}/").content.decode()
     assert "ada" in page
-    assert "Better recall" in page
+    assert "better recall" in page
     assert f'title="{rollout.candidate.digest}"' in page
 
 

@@ -12,7 +12,7 @@ from rollouts.domain.plan import Approve
 from rollouts.domain.policy import Vote, tally
 from rollouts.domain.snapshot import Snapshot
 from rollouts.models import Approval
-from rollouts.web.look import Badge, sentence, short_digest
+from rollouts.web.look import Badge, short_digest
 from rollouts.web.verbs import Button, Deed, Verb
 
 # Who may answer is asked of `rollouts.approvals`, so these need no permission beyond seeing the page.
@@ -143,6 +143,6 @@ def _answer(vote: Approval) -> Answer:
         who=vote.voter,
         role=vote.role.replace("_", " "),
         step=vote.step + 1,
-        comment=sentence(vote.comment),
+        comment=vote.comment,
         at=vote.at,
     )

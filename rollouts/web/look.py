@@ -117,10 +117,24 @@ def short_digest(digest: str) -> str:
     return f"{scheme}:{value[:12]}" if value else digest[:12]
 
 
+# What Slipway's own sentences begin with. Anything else is a name or somebody's own words.
+OPENINGS = frozenset({
+    "a", "all", "an", "analyse", "approved", "as", "ask", "at", "both", "cannot", "compare",
+    "comparing", "could", "each", "end", "ended", "error", "every", "expected", "frozen", "held",
+    "hold", "in", "it", "its", "keep", "let", "mean", "measured", "mirror", "neither", "no", "nobody",
+    "not", "nothing", "of", "one", "only", "over", "ready", "refused", "rejection", "rolled", "seen",
+    "send", "servers", "start", "stop", "superseded", "that", "the", "there", "they", "this", "too",
+    "trained", "wait", "waited", "waits", "was", "weights", "with", "withdrawn",
+})  # fmt: skip
+
+
 def sentence(text: str) -> str:
-    """The text with a capital first letter, unless it begins with a name such as "v3" or "errors:"."""
+    """A sentence of Slipway's own with a capital first letter.
+
+    Names ("v3", "errors:", a model) and what people wrote stay as they are: it must begin with an opening.
+    """
     word = text.partition(" ")[0].rstrip(",;.")
-    return text[:1].upper() + text[1:] if word.isalpha() else text
+    return text[:1].upper() + text[1:] if word in OPENINGS else text
 
 
 def elapsed_text(seconds: float) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from monitoring.domain.judge import GateResult
+from registry.domain.actor import SYSTEM
 from rollouts.domain.phases import TERMINAL, Phase
 from rollouts.domain.plan import duration
 from rollouts.models import Endpoint, Release, Rollout, Tenure, Transition
@@ -140,7 +141,7 @@ def rollout_view(rollout: Rollout, now: datetime, cause: str = "") -> RolloutVie
         candidate=snapshot.candidate,
         stable_digest=short_digest(rollout.stable.digest),
         candidate_digest=short_digest(rollout.candidate.digest),
-        reason=sentence(rollout.reason),
+        reason=_present_reason(rollout),
         cause=sentence(cause),
         author=rollout.created_by.partition(" (")[0],
         over=over,
@@ -262,11 +263,21 @@ def timeline(transitions: Iterable[Transition]) -> tuple[TimelineEntry, ...]:
             badge=phase_badge(transition.to_phase),
             weight=transition.weight,
             actor=transition.actor,
-            reason=sentence(transition.reason),
+            reason=_said(transition),
             gates=gate_rows(transition.evidence),
         )
         for transition in transitions
     )
+
+
+def _present_reason(rollout: Rollout) -> str:
+    """Why it is where it is; before anything happened that is what the person wrote who started it."""
+    return rollout.reason if rollout.reason == rollout.start_reason else sentence(rollout.reason)
+
+
+def _said(transition: Transition) -> str:
+    """The reason, in a person's own words where a person gave it."""
+    return sentence(transition.reason) if transition.actor == str(SYSTEM) else transition.reason
 
 
 def _before(transition: Transition) -> Badge | None:
