@@ -97,7 +97,8 @@ class Exchange(Call):
             compress(self.request, response, least)
         body = response.body
         head = b"%s%s\r\ncontent-length: %d\r\n" % (_HEADS[response.status], response.content_type, len(body))
-        for name, value in response.headers:
+        # The defaults are the date, which uvicorn keeps.
+        for name, value in protocol.server_state.default_headers + response.headers:
             head += b"%s: %s\r\n" % (name, value)
             if name == b"connection":
                 self.keep_alive = False

@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 import time
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -100,6 +101,12 @@ def test_a_body_in_pieces_is_put_together(wire):
     for at in range(0, len(whole), 7):
         wire.send(whole[at : at + 7])
     assert wire.answer()[2]["prediction"] == 14.5
+
+
+def test_an_answer_says_when_it_was_made(wire):
+    wire.send(post())
+    age = time.time() - parsedate_to_datetime(wire.answer()[1]["date"]).timestamp()
+    assert 0 <= age < 60
 
 
 def test_a_body_that_never_ends_is_answered_at_the_deadline_and_the_connection_closes(wire):
