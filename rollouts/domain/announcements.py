@@ -85,6 +85,8 @@ def _told_as(move: Move) -> tuple[str, Severity, str]:
 
 
 def _ended(reason: str) -> str:
-    """With a full stop; its first letter stays, it may be a name or somebody's own words."""
+    """With a full stop; the first letter of a name, and of somebody's own words, stays."""
     text = reason.strip() or "No reason was given"
+    if text.startswith(GLASS):
+        text = text[0].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."

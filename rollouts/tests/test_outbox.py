@@ -54,7 +54,7 @@ def test_every_move_becomes_one_notice_in_its_order(target, rollout, endpoint, p
         f"/rollouts/{rollout.pk}/",
         "production",
     )
-    assert "Complaints." in "".join(notices.waiting(target).values_list("text", flat=True))
+    assert "complaints." in "".join(notices.waiting(target).values_list("text", flat=True))
 
 
 def test_without_targets_moves_are_marked_and_a_later_target_is_not_flooded(rollout, author):

@@ -9,7 +9,7 @@ from typing import Any
 
 from monitoring.domain.judge import GateResult
 from registry.domain.actor import SYSTEM
-from rollouts.domain.phases import TERMINAL, Phase
+from rollouts.domain.phases import GLASS, TERMINAL, Phase
 from rollouts.domain.plan import duration
 from rollouts.models import Endpoint, Release, Rollout, Tenure, Transition
 from rollouts.store import snapshot_of
@@ -277,7 +277,8 @@ def _present_reason(rollout: Rollout) -> str:
 
 def _said(transition: Transition) -> str:
     """The reason, in a person's own words where a person gave it."""
-    return sentence(transition.reason) if transition.actor == str(SYSTEM) else transition.reason
+    own = transition.actor == str(SYSTEM) or transition.reason.startswith(GLASS)
+    return sentence(transition.reason) if own else transition.reason
 
 
 def _before(transition: Transition) -> Badge | None:
