@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from controlplane.management.commands import up
+from controlplane.up import accounts
 from controlplane.up.site import Site
 from registry import services
 from registry.domain.actor import SYSTEM
@@ -59,6 +60,12 @@ def test_a_second_start_says_where_the_password_is_and_not_what_it_is(site: Site
     said = started(site)
     assert str(site.home / "up.json") in said and kept(site)["password"] not in said
     assert User.objects.count() == 1
+
+
+def test_after_a_demo_in_the_same_folder_the_start_says_where_its_passwords_are(site: Site) -> None:
+    demo = site.home / "demo.json"
+    accounts.write_access(demo, site, accounts.ensure_accounts(demo))
+    assert started(site) == f"the password of admin is in {demo}"
 
 
 def test_a_password_that_was_changed_is_left_alone(site: Site) -> None:
