@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from monitoring.domain.arrays import FloatArray
 from monitoring.domain.charts.chart import PLOT, Bar, Chart, LegendEntry
-from monitoring.domain.charts.scales import Scale, plain, value_ticks
+from monitoring.domain.charts.scales import Scale, plain, text_width, value_ticks
 from registry.domain.axis import Tick
 
 GROUP_SHARE = 0.8
@@ -91,7 +92,8 @@ def _bars(population: Population, index: int, groups: int, group: float, y: Scal
 
 def _x_ticks(bins: Sequence[str] | Sequence[float], group: float) -> tuple[Tick, ...]:
     classes = not bins or isinstance(bins[0], str)
-    every = -(-len(bins) // MOST_LABELS)
+    widest = max((text_width(_short(bin)) for bin in bins), default=0.0)
+    every = max(-(-len(bins) // MOST_LABELS), math.ceil(widest / group))
     shift = 0.5 if classes else 1.0
     return tuple(
         Tick(round(PLOT.left + (index + shift) * group, 1), _short(bin))

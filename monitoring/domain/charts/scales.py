@@ -69,12 +69,21 @@ def chart_step(seconds: float, points: int = 60) -> float:
     return next((step for step in TIME_STEPS if step >= 2 and seconds / step <= points), TIME_STEPS[-1])
 
 
-def stacked_rows(positions: Sequence[float], distance: float, rows: int) -> list[int]:
-    """A row for each of the rising positions, so that texts closer than `distance` do not share one."""
-    last = [-math.inf] * rows
-    found = []
-    for position in positions:
-        row = next((row for row in range(rows) if position - last[row] >= distance), rows - 1)
-        last[row] = position
-        found.append(row)
+def text_width(text: str) -> float:
+    """About how wide a text of 11 px is, with a little space beside it, in units of the chart."""
+    return 6.3 * len(text) + 5
+
+
+def stacked_rows(spans: Sequence[tuple[float, float]], rows: int) -> list[int | None]:
+    """A row for each span of a text, in the order of their importance, so that none overlaps in its row.
+
+    None for a text that no row has room for.
+    """
+    taken: list[list[tuple[float, float]]] = [[] for _ in range(rows)]
+    found: list[int | None] = []
+    for left, right in spans:
+        free = (row for row in range(rows) if all(right <= low or left >= high for low, high in taken[row]))
+        found.append(next(free, None))
+        if found[-1] is not None:
+            taken[found[-1]].append((left, right))
     return found

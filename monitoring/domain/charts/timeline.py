@@ -9,14 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from monitoring.domain.charts.chart import PLOT, Box, Chart, LegendEntry, Line, Rule
-from monitoring.domain.charts.scales import Scale, clock, plain, stacked_rows, time_ticks, value_ticks
+from monitoring.domain.charts.scales import (
+    Scale,
+    clock,
+    plain,
+    stacked_rows,
+    text_width,
+    time_ticks,
+    value_ticks,
+)
 from monitoring.domain.series import Series
 from monitoring.domain.window import Window
 from registry.domain.axis import Tick
 
 MARK_ROWS = 2
 MARK_ROW_HEIGHT = 12.0
-MARK_TEXT_WIDTH = 52.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,25 +92,30 @@ def line_path(series: Series, x: Scale, y: Scale) -> str:
 
 
 def rules(moments: Sequence[Moment], x: Scale, plot: Box = PLOT) -> tuple[Rule, ...]:
-    """Vertical marks; texts that would collide go to the next row above the plot."""
-    ordered = sorted(moments, key=lambda moment: moment.at)
-    positions = [x(moment.at) for moment in ordered]
-    rows = stacked_rows(positions, MARK_TEXT_WIDTH, MARK_ROWS)
-    return tuple(
+    """Vertical marks, the ends of rollouts first, then the newest; texts that would collide go to the next
+    row above the plot, and a mark without room for its text has none.
+    """
+    ordered = sorted(moments, key=lambda moment: (moment.kind == "step", -moment.at))
+    flipped = [x(moment.at) > plot.right - text_width(moment.label) for moment in ordered]
+    spans = [_span(x(moment.at), moment.label, left) for moment, left in zip(ordered, flipped, strict=True)]
+    rows = stacked_rows(spans, MARK_ROWS)
+    found = [
         Rule(
-            x=position,
-            text_x=position + (-3 if _flipped(position, plot) else 3),
-            text_y=plot.top - 4 - row * MARK_ROW_HEIGHT,
-            anchor="end" if _flipped(position, plot) else "start",
-            label=moment.label,
+            x=x(moment.at),
+            text_x=x(moment.at) + (-3 if left else 3),
+            text_y=plot.top - 4 - (row or 0) * MARK_ROW_HEIGHT,
+            anchor="end" if left else "start",
+            label="" if row is None else moment.label,
             kind=moment.kind,
         )
-        for moment, position, row in zip(ordered, positions, rows, strict=True)
-    )
+        for moment, left, row in zip(ordered, flipped, rows, strict=True)
+    ]
+    return tuple(sorted(found, key=lambda rule: rule.x))
 
 
-def _flipped(position: float, plot: Box) -> bool:
-    return position > plot.right - MARK_TEXT_WIDTH
+def _span(position: float, label: str, to_the_left: bool) -> tuple[float, float]:
+    width = text_width(label)
+    return (position - width, position) if to_the_left else (position, position + width)
 
 
 def _highest(series: Series) -> float:

@@ -34,6 +34,12 @@ def test_bins_are_named_by_their_edges_or_classes():
     assert bin_names(["no", "yes"]) == ["no", "yes"]
 
 
+def test_edges_with_long_names_are_written_as_far_apart_as_they_are_wide():
+    ticks = chart([0.00001234 * 1.7**step for step in range(19)], [1] * 20).x_ticks
+    for left, right in zip(ticks, ticks[1:], strict=False):
+        assert right.position - left.position >= 6 * (len(left.label) + len(right.label)) / 2
+
+
 def test_edges_are_written_between_bins_and_classes_under_them():
     numeric, classes = chart([1.0, 2.0], [1, 1, 1]), chart(["a", "b"], [1, 1])
     third, half = PLOT.width / 3, PLOT.width / 2

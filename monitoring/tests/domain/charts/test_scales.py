@@ -64,4 +64,6 @@ def test_a_window_is_drawn_with_about_sixty_points(seconds, step):
 
 
 def test_texts_that_would_collide_go_to_another_row():
-    assert stacked_rows([0, 10, 60, 200], 50, 2) == [0, 1, 0, 0]
+    spans = [(start, start + 50.0) for start in (0.0, 10.0, 60.0, 200.0, 20.0)]
+    assert stacked_rows(spans, 2) == [0, 1, 0, 0, None]
+    assert stacked_rows([(150.0, 200.0), (100.0, 160.0)], 2) == [0, 1], "one stands left of its mark"

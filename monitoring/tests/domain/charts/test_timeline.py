@@ -76,6 +76,23 @@ def test_neighbouring_marks_do_not_write_over_each_other():
     assert made.marks[0].text_y != made.marks[1].text_y
 
 
+def test_the_end_of_a_rollout_keeps_its_text_where_there_is_no_room_for_all():
+    end = NOW.timestamp()
+    steps = [Moment(end - 1 - second, f"{second} %", "step") for second in range(3, 8)]
+    made = chart(
+        moments=[*steps, Moment(end - 1, "rollback", "rollback"), Moment(end - 2, "promote", "promote")]
+    )
+    spans = [
+        ((mark.text_x - 6 * len(mark.label), mark.text_x) if mark.anchor == "end" else
+         (mark.text_x, mark.text_x + 6 * len(mark.label)), mark.text_y)
+        for mark in made.marks if mark.label
+    ]  # fmt: skip
+    assert {"rollback", "promote"} <= {mark.label for mark in made.marks} and len(made.marks) == 7
+    for index, ((left, right), row) in enumerate(spans):
+        for (low, high), other in spans[index + 1 :]:
+            assert row != other or right <= low or high <= left
+
+
 def test_a_mark_at_the_right_edge_writes_to_the_left():
     made = chart(moments=[Moment(NOW.timestamp() - 1, "rollback", "rollback")])
     assert made.marks[0].anchor == "end"
