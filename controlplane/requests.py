@@ -67,8 +67,8 @@ def _read_rest(request: HttpRequest) -> None:
     Once it has the answer a client sends its next request on the same connection. gunicorn, which then throws
     away the rest of the body, can take the beginning of that request along, wait for it in vain and hang up.
     """
-    if request.META.get("CONTENT_LENGTH") in _NO_BODY:
-        return
+    if request.META.get("CONTENT_LENGTH") in _NO_BODY or hasattr(request, "_body"):
+        return  # none, or read to its end
     stream: Any = getattr(request, "_stream", None)
     try:
         for _ in range(_REST // _PIECE if stream else 0):
