@@ -66,7 +66,7 @@ def test_a_second_person_approves_and_the_author_cannot(
     expect(card).to_contain_text("Bound to the artifact")
     answer(page, "Approve", "Approve v2", "the numbers are fine")
     expect(page.locator("#status")).not_to_have_attribute("data-phase", "awaiting_approval", timeout=30_000)
-    expect(card).to_contain_text("The numbers are fine")
+    expect(card).to_contain_text("the numbers are fine")
     expect(page.locator("#timeline")).to_contain_text("pproved by release-manager")
     expect(author.locator("#approval")).to_contain_text("release-manager", timeout=15_000)
     theirs.close()
