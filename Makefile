@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up stack demo-check test unit images e2e lint format bench schema clean
+.PHONY: help install install-dev demo up stack demo-check test unit images e2e lint types style format bench schema clean
 
 help: ## What can be done here
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,9 +42,14 @@ e2e: install-dev ## Rollouts on the cluster that KUBECONFIG names (docs/kubernet
 	@SLIPWAY_E2E=1 $(RUN) -m pytest -q -n 0 tests/e2e
 
 lint: install-dev ## Style, types, layers, migrations, settings, the API schema
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync types style
+
+types:
+	@$(RUN) -m mypy --no-incremental controlplane registry monitoring rollouts deploy
+
+style:
 	@$(RUN) -m ruff check .
 	@$(RUN) -m ruff format --check .
-	@$(RUN) -m mypy --no-incremental controlplane registry monitoring rollouts deploy
 	@$(VENV)/bin/lint-imports --no-cache > .lint-imports.log 2>&1 || { cat .lint-imports.log; exit 1; }; rm -f .lint-imports.log
 	@$(RUN) manage.py makemigrations --check --dry-run
 	@$(RUN) manage.py check --fail-level WARNING
