@@ -6,6 +6,7 @@ Nobody is called: a door may ask this before it records what somebody wants.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -30,6 +31,12 @@ def serves(environment: Environment) -> Serves:
 def unservable(version: Version, serves: Serves) -> str:
     """Why servers with these abilities cannot run the version, as in `is joblib …`; "" when they can."""
     return version.unready or serves.refusal(version.format, version.is_folder, version.signature)
+
+
+def unserved(versions: Iterable[Version], servers: Sequence[Serves]) -> dict[int, str]:
+    """Why none of the servers can run them, by key, as the first says it; without those that one can."""
+    reasons = {version.pk: [unservable(version, server) for server in servers] for version in versions}
+    return {key: found[0] for key, found in reasons.items() if found and all(found)}
 
 
 def unsticky(environment: Environment, plan: Plan) -> str:

@@ -29,8 +29,7 @@ def refuse_while_in_use(sender: Any, version: Version, **kwargs: Any) -> None:
 def served_nowhere(sender: Any, versions: Iterable[Version], **kwargs: Any) -> dict[int, str]:
     """Receiver of `serving_asked`: what every environment's servers refuse; without environments, ours."""
     servers = [abilities.serves(environment) for environment in environments()] or [OURS]
-    refused = {version.pk: [abilities.unservable(version, s) for s in servers] for version in versions}
-    return {key: reasons[0] for key, reasons in refused.items() if all(reasons)}
+    return abilities.unserved(versions, servers)
 
 
 def served_production(sender: Any, model: Model, now: datetime, **kwargs: Any) -> dict[int, datetime]:

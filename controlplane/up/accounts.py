@@ -22,16 +22,16 @@ from registry.tokens import create_token
 
 TOKEN_NAME = "demo"
 REASON = "The users that a start on one machine makes."
-
-
 FIRST = "admin"
+DEMO_ACCESS = "demo.json"
+"""What the demo keeps its users in."""
 
 
 def first_administrator(path: Path, site: Site) -> tuple[str, ...]:
     """How to get in, in lines to print. While nobody administers anything an administrator is made, with a
     random password that is told once and kept in `path`, readable by its owner only."""
     if directory.has_administrator():
-        kept = (file for file in (path, path.with_name("demo.json")) if _still_good(file))
+        kept = (file for file in (path, path.with_name(DEMO_ACCESS)) if _still_good(file))
         return tuple(f"the password of {FIRST} is in {file}" for file in kept)
     password = secrets.token_urlsafe(12)
     # The file first: of a start that breaks off in between nobody is left whose password is unknown.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from registry.domain.plain import check_plain
@@ -105,6 +105,11 @@ def finite(value: Any, *, field: str) -> float:
     if not math.isfinite(number):
         raise Invalid("It must be a finite number.", field=field, hint="NaN and infinity cannot be compared.")
     return number
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """The names with commas, and a sign that there are more than `most`."""
+    return f"{', '.join(names[:most])}{', …' if len(names) > most else ''}"
 
 
 def whole_number(value: str | None, *, field: str) -> int | None:

@@ -13,6 +13,7 @@ import onnx
 
 from registry.domain.draft import parse_feature_names
 from registry.domain.signature import Signature
+from registry.domain.text import listed
 from registry.errors import Invalid
 from registry.inspect.baseline import Finding, finding
 from registry.inspect.reference import Reference
@@ -41,7 +42,7 @@ def names_from(
     wanted = signature.column_names(known) or []
     if not header or header == wanted or _is_counted(header):
         return list(known), []
-    told = f"{', '.join(header[:_SHOWN])}{', …' if len(header) > _SHOWN else ''}"
+    told = listed(header, _SHOWN)
     if _numbers(header):
         message = f"The reference set's first line, {told}, was read as names of columns, not as a row."
         return list(known), [finding("reference_without_names", message)]

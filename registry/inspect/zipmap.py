@@ -14,6 +14,7 @@ from pathlib import Path
 import onnx
 from onnx import helper
 
+from registry.domain.text import listed
 from registry.inspect.baseline import Finding, finding
 
 OPSET = 13
@@ -55,8 +56,8 @@ def zipmap_findings(classes: dict[str, list[str]]) -> list[Finding]:
         finding(
             "output_was_map",
             f"Output {name!r} is a list of maps (ZipMap). The model server gives a tensor instead; "
-            f"its columns are the classes {', '.join(labels[:_LISTED])}"
-            f"{', …' if len(labels) > _LISTED else ''}. For other servers, export with zipmap=False.",
+            f"its columns are the classes {listed(labels, _LISTED)}. "
+            "For other servers, export with zipmap=False.",
             "info",
         )
         for name, labels in classes.items()

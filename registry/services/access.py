@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -98,22 +99,29 @@ def create_service_account(
     """An account without a password and without a role; `Conflict` when the name is taken."""
     name = account_name(name)
     description = clean_line(description, field="description", maximum=500)
+    with naming_user(name):
+        user = User(username=name)
+        user.set_unusable_password()
+        user.save(force_insert=True)
+        made = ServiceAccount.objects.create(user=user, description=description, created_by=actor.name)
+        audit.record(
+            actor=actor,
+            action="account.create",
+            target=target(user),
+            after={"description": description},
+            reason=reason,
+        )
+    return made
+
+
+@contextmanager
+def naming_user(name: str) -> Iterator[None]:
+    """One transaction that inserts the user or account of this name; `Conflict` when the name is taken."""
     try:
         with transaction.atomic():
-            user = User(username=name)
-            user.set_unusable_password()
-            user.save(force_insert=True)
-            made = ServiceAccount.objects.create(user=user, description=description, created_by=actor.name)
-            audit.record(
-                actor=actor,
-                action="account.create",
-                target=target(user),
-                after={"description": description},
-                reason=reason,
-            )
+            yield
     except IntegrityError:
         raise Conflict(f"There is a user or an account named {name!r} already.", field="name") from None
-    return made
 
 
 def disable_service_account(*, account: ServiceAccount, actor: Actor, reason: str = "") -> None:

@@ -17,7 +17,7 @@ from registry.domain.roles import Role
 from registry.domain.text import clean_line
 from registry.errors import Conflict, Forbidden, Invalid
 from registry.models import OpenIDIdentity
-from registry.services.access import follow_groups, grant_role, target
+from registry.services.access import follow_groups, grant_role, naming_user, target
 
 
 def create_person(
@@ -40,20 +40,17 @@ def create_person(
     _check_person(name, email)
     user = User(username=name, email=email, is_staff=superuser, is_superuser=superuser)
     user.set_password(password)
-    try:
-        with transaction.atomic():
-            user.save(force_insert=True)
-            audit.record(
-                actor=actor,
-                action="account.create",
-                target=target(user),
-                after={"superuser": superuser},
-                reason=reason,
-            )
-            if role is not None:
-                grant_role(user=user, role=role, actor=actor, reason=reason)
-    except IntegrityError:
-        raise Conflict(f"There is a user or an account named {name!r} already.", field="name") from None
+    with naming_user(name):
+        user.save(force_insert=True)
+        audit.record(
+            actor=actor,
+            action="account.create",
+            target=target(user),
+            after={"superuser": superuser},
+            reason=reason,
+        )
+        if role is not None:
+            grant_role(user=user, role=role, actor=actor, reason=reason)
     return user
 
 

@@ -191,11 +191,12 @@ def _metrics(text: str) -> dict[str, float]:
     for line in filter(None, map(str.strip, text.splitlines())):
         name, sign, value = line.rpartition("=") if "=" in line else line.rpartition(":")
         try:
-            metrics[name.strip()] = float(value) if sign else float("nan")
+            number = float(value) if sign else math.nan
         except ValueError:
-            sign = ""
-        if not sign or not math.isfinite(metrics[name.strip()]):
+            number = math.nan
+        if not math.isfinite(number):
             raise Invalid(f"{line[:80]!r} is not a metric.", field="metrics", hint="Write name = number.")
+        metrics[name.strip()] = number
     return metrics
 
 

@@ -81,10 +81,9 @@ def room_of(model: Model) -> Room:
     free = tuple(row for row in queries.environments() if row.pk not in taken)
     servers = [abilities.serves(row) for row in free]
     rows = versions_page(model, limit=MAX_PAGE).items
-    reasons = {row.pk: [abilities.unservable(row, server) for server in servers] for row in rows}
-    unserved = [(row, reasons[row.pk][0]) for row in rows if servers and all(reasons[row.pk])]
-    left_out = {row.pk for row, _ in unserved}
-    return Room(free, tuple(row for row in rows if row.pk not in left_out), tuple(unserved), present)
+    refused = abilities.unserved(rows, servers)
+    unserved = tuple((row, refused[row.pk]) for row in rows if row.pk in refused)
+    return Room(free, tuple(row for row in rows if row.pk not in refused), unserved, present)
 
 
 @page("GET", "HEAD", "POST", permission=Permission.PROMOTE)

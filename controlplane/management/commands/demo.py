@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from controlplane.up.accounts import ensure_accounts, write_access
+from controlplane.up.accounts import DEMO_ACCESS, ensure_accounts, write_access
 from controlplane.up.command import LaunchCommand
 from controlplane.up.launch import Extra, Say, launch
 from controlplane.up.place import NotPossible
@@ -26,8 +26,8 @@ def prepare(site: Site, say: Say) -> Extra:
     """Users, models and `demo.json`; the two processes that make the demo move."""
     models = site.home / "demo-models"
     say(train(site, models))
-    accounts = ensure_accounts(site.home / "demo.json")
-    write_access(site.home / "demo.json", site, accounts)
+    accounts = ensure_accounts(site.home / DEMO_ACCESS)
+    write_access(site.home / DEMO_ACCESS, site, accounts)
     say(f"{len(accounts)} users ready")
     home = ("--home", str(site.home), "--models", str(models))
     return Extra(
